@@ -1,0 +1,1 @@
+"""Engine, schema and migrations: the one database of an installation, SQLite or PostgreSQL."""

@@ -1,0 +1,180 @@
+"""The only types both planes share: the routing table goes down, events come up.
+
+Also the manifest, which travels inside a model's artifact folder, so that a gateway can serve
+a version knowing nothing but where that folder is.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Cell: TypeAlias = float | int | str | bool | None
+"""One input value of one request; ``None`` is missing."""
+
+Answer: TypeAlias = float | int | str | bool
+"""What a model predicts, and what a label says was true: a number or a class."""
+
+MANIFEST_FILE = "serinus.json"
+
+
+class Arm(StrEnum):
+    """The role in which a version was chosen for a request."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+    SHADOW = "shadow"
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One input of a model, in the order of its signature."""
+
+    name: str
+    type: Literal["double", "long", "boolean", "string"]
+    required: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a gateway must know of a model version beside its weights."""
+
+    model: str
+    task: Literal["classification", "regression"]
+    inputs: tuple[Field, ...]
+    target: str
+    classes: tuple[str | int | bool, ...] = ()
+    example: dict[str, Cell] = {}
+
+
+# ------------------------------------------------------------------ routing, downwards
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A version and where its artifact folder is."""
+
+    version: str
+    uri: str
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Who serves one model.
+
+    ``share`` is the challenger's share of requests; ``mirror`` the share of the champion's
+    requests that the challenger also scores, unseen, after the answer has left.
+    """
+
+    model: str
+    champion: Target
+    challenger: Target | None = None
+    share: float = 0.0
+    mirror: float = 0.0
+    unit: Literal["request", "entity"] = "request"
+    salt: str = ""
+    deployment: str = ""
+    step: int = 0
+
+
+class RoutingTable(msgspec.Struct, frozen=True):
+    """An immutable snapshot: every answer names the revision that it was given under."""
+
+    revision: int
+    routes: dict[str, Route]
+
+
+# ------------------------------------------------------------------ events, upwards
+
+
+class Output(msgspec.Struct, frozen=True, array_like=True):
+    """A prediction; for a classifier also the probability of each of the manifest's classes."""
+
+    value: Answer
+    scores: tuple[float, ...] = ()
+
+
+class Assignment(msgspec.Struct, frozen=True, array_like=True):
+    """How a request was routed: fixed before any version saw it.
+
+    ``share`` is the *configured* share of the challenger in force at that moment, ``unit`` a
+    64-bit hash of the entity (0 when each request is its own unit).
+    """
+
+    model: str
+    arm: Arm
+    share: float
+    revision: int
+    deployment: str = ""
+    step: int = 0
+    unit: int = 0
+
+
+class Prediction(msgspec.Struct, frozen=True, array_like=True, tag="prediction"):
+    """An acknowledged answer. One request, one event: this or a :class:`Failure`.
+
+    ``version`` answered. If the assigned arm could not, ``fallback`` says why and the champion
+    answered instead: the request still counts as the assigned arm's failure.
+    """
+
+    at: int
+    assignment: Assignment
+    version: str
+    features: tuple[Cell, ...]
+    output: Output
+    latency_us: int
+    fallback: str = ""
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
+    """A request that the assigned arm failed and nobody could answer in its place."""
+
+    at: int
+    assignment: Assignment
+    version: str
+    reason: str
+    latency_us: int
+
+
+class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
+    """The challenger's answer to a request that the champion had already answered.
+
+    ``prediction`` is the id of the champion's answer. ``output`` is None if the challenger
+    failed, and ``failure`` then says how.
+    """
+
+    at: int
+    prediction: bytes
+    assignment: Assignment
+    version: str
+    champion: Output
+    output: Output | None
+    latency_us: int
+    failure: str = ""
+
+
+class Label(msgspec.Struct, frozen=True, array_like=True, tag="label"):
+    """What turned out to be true, with the prediction's own facts, however late it came."""
+
+    at: int
+    prediction: bytes
+    value: Answer
+    predicted_at: int
+    assignment: Assignment
+    version: str
+    output: Output
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, tag="worker"):
+    """What a gateway worker has in force; written at each change and every few seconds.
+
+    ``ready`` and ``failed`` hold versions as ``model@version``; ``failed`` with the reason.
+    """
+
+    at: int
+    worker: str
+    revision: int
+    ready: tuple[str, ...]
+    failed: dict[str, str]
+
+
+Event: TypeAlias = Prediction | Failure | Shadow | Label | WorkerStatus
+"""Everything the data plane tells the control plane."""
