@@ -1,0 +1,1 @@
+"""Bringing a challenger to traffic: plan, evidence, judge, reconcile, controller, rollback."""
