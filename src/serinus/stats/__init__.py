@@ -1,0 +1,1 @@
+"""Mathematics only: numpy and scipy, no input, no output, no clock."""
