@@ -1,0 +1,1 @@
+"""Serinus: models from data to production traffic, step by step, on evidence."""

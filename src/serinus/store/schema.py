@@ -5,7 +5,7 @@ The migrations under ``migrations/`` must sum up to exactly this; a test holds t
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -37,13 +37,15 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC; a naive one is InvalidInput."""
         return None if value is None else clock.require_aware(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """SQLite returns UTC without saying so; PostgreSQL in the session's zone."""
         if value is None:
             return None
         moment: datetime = value
-        return moment.replace(tzinfo=clock.UTC) if moment.tzinfo is None else moment
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 metadata = MetaData(
