@@ -261,16 +261,17 @@ def _is_missing(value: Any) -> bool:
 
 
 def _categories(values: Values) -> Iterable[str | None]:
-    return map(_category, values)
+    return map(category, values)
 
 
-def _category(value: Any) -> str | None:
+def category(value: Any) -> str | None:
+    """The text form that tells categories apart, None if missing; ``1`` and ``1.0`` are one."""
     if type(value) is str:
         return value if len(value) <= LONGEST_CATEGORY else value[:LONGEST_CATEGORY]
     if _is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 1 and 1.0 are one class, whichever way JSON carried it
+        value = int(value)  # JSON may carry one class either way
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 256:
         return hex(value)[:LONGEST_CATEGORY]  # decimal text has a limit of digits
     return str(value)[:LONGEST_CATEGORY]

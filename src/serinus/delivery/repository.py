@@ -1,0 +1,270 @@
+"""Deployments in the store. The only place that changes a phase, guarded twice."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import exp
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from serinus.delivery import evidence as ev
+from serinus.delivery.evidence import Evidence
+from serinus.delivery.reconcile import Decision, WorkerView
+from serinus.delivery.types import (
+    LIVE,
+    TRANSITIONS,
+    Assessment,
+    Deployment,
+    Outcome,
+    Phase,
+    Plan,
+    Transition,
+    Verdict,
+)
+from serinus.errors import Conflict, NotFound
+from serinus.store import schema
+
+_DEPLOYMENTS = schema.deployments
+_LIVE = tuple(sorted(LIVE))
+
+
+def add(connection: Connection, deployment: Deployment) -> None:
+    """Store a new deployment with the first row of its history.
+
+    Raises:
+        Conflict: another deployment of the same model is live.
+    """
+    values = msgspec.structs.asdict(deployment)
+    values["plan"] = msgspec.to_builtins(deployment.plan)
+    values["live_model"] = deployment.model
+    try:
+        connection.execute(insert(_DEPLOYMENTS).values(**values))
+    except IntegrityError as error:
+        raise Conflict(
+            f"another deployment of {deployment.model} is live",
+            where=deployment.model,
+            remedy="Wait for its end, or abort it first.",
+        ) from error
+    connection.execute(
+        insert(schema.evidence).values(
+            deployment=deployment.id, summary=ev.EMPTY.encode(), updated_at=deployment.created_at
+        )
+    )
+    _note(connection, deployment, deployment.phase, deployment.requested_by)
+
+
+def move(
+    connection: Connection, deployment: Deployment, to: Decision, *, actor: str, at: datetime
+) -> Deployment:
+    """Carry out a decision; the history row is written in the same transaction.
+
+    Raises:
+        Conflict: the transition is not legal, or the deployment has moved in the meantime.
+    """
+    if to.phase not in TRANSITIONS[deployment.phase]:
+        raise Conflict(
+            f"a deployment that is {deployment.phase} cannot become {to.phase}",
+            where=deployment.id,
+            remedy=f"It ended at {deployment.ended_at:%F %T} UTC; create a new one."
+            if deployment.ended_at
+            else "Look at its status for what is possible now.",
+        )
+    ended = to.phase not in LIVE
+    moved = msgspec.structs.replace(
+        deployment,
+        phase=to.phase,
+        step=to.step,
+        verdict=to.verdict,
+        reason=to.reason,
+        step_entered_at=at,
+        updated_at=at,
+        ended_at=at if ended else None,
+    )
+    changed = connection.execute(
+        update(_DEPLOYMENTS)
+        .where(
+            _DEPLOYMENTS.c.id == deployment.id,
+            _DEPLOYMENTS.c.phase == deployment.phase,
+            _DEPLOYMENTS.c.step == deployment.step,
+        )
+        .values(
+            phase=moved.phase,
+            step=moved.step,
+            verdict=moved.verdict,
+            reason=moved.reason,
+            step_entered_at=at,
+            updated_at=at,
+            ended_at=moved.ended_at,
+            **({"live_model": None} if ended else {}),
+        )
+    )
+    if changed.rowcount != 1:
+        raise Conflict(
+            "the deployment was changed by somebody else at the same moment",
+            where=deployment.id,
+            remedy="Look at its status and try again if that is still needed.",
+        )
+    _note(connection, moved, deployment.phase, actor)
+    if ended:
+        awaiting, units = schema.awaiting_labels, schema.evidence_units
+        connection.execute(delete(awaiting).where(awaiting.c.deployment == deployment.id))
+        connection.execute(delete(units).where(units.c.deployment == deployment.id))
+    return moved
+
+
+def get(connection: Connection, deployment_id: str) -> Deployment:
+    """One deployment.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    row = connection.execute(
+        select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id == deployment_id)
+    ).first()
+    if row is None:
+        raise NotFound(
+            f"there is no deployment {deployment_id!r}",
+            remedy="`serinus deployments list` names them.",
+        )
+    return _deployment(row)
+
+
+def live(connection: Connection, model: str | None = None) -> list[Deployment]:
+    """The live deployments, oldest first; of one model at most one."""
+    query = select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.phase.in_(_LIVE))
+    if model is not None:
+        query = query.where(_DEPLOYMENTS.c.model == model)
+    rows = connection.execute(query.order_by(_DEPLOYMENTS.c.created_at))
+    return [_deployment(row) for row in rows]
+
+
+def listing(
+    connection: Connection, model: str | None, limit: int, after: str | None
+) -> list[Deployment]:
+    """A page of deployments, newest first; ids sort by creation."""
+    query = select(_DEPLOYMENTS).order_by(_DEPLOYMENTS.c.id.desc()).limit(limit)
+    if model is not None:
+        query = query.where(_DEPLOYMENTS.c.model == model)
+    if after is not None:
+        query = query.where(_DEPLOYMENTS.c.id < after)
+    return [_deployment(row) for row in connection.execute(query)]
+
+
+def history(connection: Connection, deployment_id: str) -> list[Transition]:
+    """Every transition of a deployment, oldest first."""
+    table = schema.deployment_history
+    rows = connection.execute(
+        select(table).where(table.c.deployment == deployment_id).order_by(table.c.id)
+    )
+    return [
+        Transition(
+            Phase(row.from_phase),
+            Phase(row.to_phase),
+            row.step,
+            row.at,
+            row.actor,
+            Outcome(row.verdict),
+            row.reason,
+        )
+        for row in rows
+    ]
+
+
+def evidence(connection: Connection, deployment_id: str) -> Evidence:
+    """The evidence of a deployment so far."""
+    table = schema.evidence
+    row = connection.execute(
+        select(table.c.summary).where(table.c.deployment == deployment_id)
+    ).first()
+    return ev.EMPTY if row is None else ev.decode(row.summary)
+
+
+def add_evidence(
+    connection: Connection, deployment_id: str, more: Evidence, at: datetime
+) -> Evidence:
+    """Add to a deployment's evidence within the transaction that also saves the offsets."""
+    total = evidence(connection, deployment_id) + more
+    table = schema.evidence
+    connection.execute(
+        update(table)
+        .where(table.c.deployment == deployment_id)
+        .values(summary=total.encode(), updated_at=at)
+    )
+    return total
+
+
+def record_verdict(
+    connection: Connection, deployment: Deployment, verdict: Verdict, at: datetime
+) -> None:
+    """Keep one look at the evidence, for the curve and the replay."""
+    connection.execute(
+        insert(schema.verdicts).values(
+            deployment=deployment.id,
+            step=deployment.step,
+            at=at,
+            verdict=verdict.outcome,
+            reason=verdict.reason,
+            requests=verdict.requests,
+            guardrails=msgspec.to_builtins(verdict.guardrails),
+        )
+    )
+
+
+def verdicts(
+    connection: Connection, deployment_id: str, limit: int
+) -> list[tuple[datetime, int, Verdict]]:
+    """The newest recorded looks with their time and step, oldest first."""
+    table = schema.verdicts
+    rows = connection.execute(
+        select(table)
+        .where(table.c.deployment == deployment_id)
+        .order_by(table.c.id.desc())
+        .limit(limit)
+    ).all()
+    return [(row.at, row.step, _verdict(row)) for row in reversed(rows)]
+
+
+def workers(connection: Connection, now: datetime, within: float) -> tuple[WorkerView, ...]:
+    """The gateway workers that reported in the last ``within`` seconds."""
+    table = schema.gateway_workers
+    rows = connection.execute(
+        select(table)
+        .where(table.c.at >= now - timedelta(seconds=within))
+        .order_by(table.c.worker)
+    )
+    return tuple(
+        WorkerView(row.worker, row.revision, tuple(row.ready), dict(row.failed)) for row in rows
+    )
+
+
+def _note(connection: Connection, moved: Deployment, from_phase: Phase, actor: str) -> None:
+    connection.execute(
+        insert(schema.deployment_history).values(
+            deployment=moved.id,
+            from_phase=from_phase,
+            to_phase=moved.phase,
+            step=moved.step,
+            at=moved.updated_at,
+            actor=actor,
+            verdict=moved.verdict,
+            reason=moved.reason,
+        )
+    )
+
+
+def _verdict(row: Row[Any]) -> Verdict:
+    guardrails = msgspec.convert(row.guardrails, tuple[Assessment, ...])
+    spent = sum(exp(-item.harm_bound) for item in guardrails)
+    return Verdict(Outcome(row.verdict), row.reason, row.requests, spent, guardrails)
+
+
+def _deployment(row: Row[Any]) -> Deployment:
+    values = dict(row._mapping)
+    del values["live_model"]
+    values["plan"] = msgspec.convert(values["plan"], Plan)
+    values["phase"] = Phase(values["phase"])
+    values["verdict"] = Outcome(values["verdict"])
+    return Deployment(**values)

@@ -1,0 +1,361 @@
+"""What a person can ask of delivery: create, look, and intervene. Each call is one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine
+
+from serinus import clock
+from serinus.delivery import plan as plans
+from serinus.delivery import reconcile, repository, routing
+from serinus.delivery.evidence import Evidence, Measure
+from serinus.delivery.reconcile import Decision
+from serinus.delivery.routing import Publisher
+from serinus.delivery.types import (
+    Deployment,
+    DeploymentSpec,
+    Outcome,
+    Phase,
+    Transition,
+    Verdict,
+)
+from serinus.errors import Conflict, InvalidInput, NotFound
+from serinus.registry.service import Registry
+from serinus.registry.types import ModelVersion, Stage
+from serinus.store.engine import reading
+from serinus.wire import Arm, Route, RoutingTable, Target
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Deployments of an installation.
+
+    Attributes:
+        engine: the store.
+        registry: where versions are and which of them holds Production.
+        publisher: carries the routing table to the gateways.
+        worker_seconds: a gateway worker silent for longer is taken for dead.
+    """
+
+    engine: Engine
+    registry: Registry
+    publisher: Publisher
+    worker_seconds: float
+
+    def create(self, spec: DeploymentSpec, *, actor: str) -> Deployment:
+        """Start bringing a challenger to traffic.
+
+        Raises:
+            NotFound: the model or a version of it does not exist.
+            InvalidInput: the plan cannot be carried out; every fault is listed.
+            Conflict: another deployment is live, or the version cannot be a challenger.
+        """
+        challenger = self.registry.get(spec.model, spec.challenger)
+        champion = self.registry.champion(spec.model)
+        self._check(spec, challenger, champion)
+        now = clock.now()
+        identity = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+        first = champion is None
+        scale = plans.quality_scale(
+            challenger.task, (champion or challenger).metrics
+        )
+        plan = plans.make_plan(spec, salt=identity, quality=scale, first=first)
+        deployment = Deployment(
+            id=identity,
+            model=spec.model,
+            champion=champion.version if champion else None,
+            challenger=challenger.version,
+            strategy=spec.strategy,
+            plan=plan,
+            plan_hash=plans.plan_hash(plan),
+            phase=Phase.PENDING,
+            step=0,
+            step_entered_at=now,
+            verdict=Outcome.NO_DATA,
+            reason="The gateways are loading the challenger.",
+            requested_by=actor,
+            created_at=now,
+            updated_at=now,
+            ended_at=None,
+        )
+        with self.engine.begin() as connection:
+            repository.add(connection, deployment)
+            self._revise(connection, f"deployment {identity} begins")
+        self.publish()
+        return deployment
+
+    def get(self, deployment_id: str) -> Deployment:
+        """One deployment. Raises NotFound."""
+        with reading(self.engine) as connection:
+            return repository.get(connection, deployment_id)
+
+    def find(self, model: str) -> Deployment | None:
+        """The live deployment of a model, if there is one."""
+        with reading(self.engine) as connection:
+            return next(iter(repository.live(connection, model)), None)
+
+    def list(self, model: str | None, *, limit: int, after: str | None) -> list[Deployment]:
+        """A page of deployments, newest first; ``after`` is the last id of the page before."""
+        with reading(self.engine) as connection:
+            return repository.listing(connection, model, limit, after)
+
+    def history(self, deployment_id: str) -> list[Transition]:
+        """Every transition, oldest first. Raises NotFound."""
+        with reading(self.engine) as connection:
+            repository.get(connection, deployment_id)
+            return repository.history(connection, deployment_id)
+
+    def verdicts(
+        self, deployment_id: str, *, limit: int
+    ) -> list[tuple[datetime, int, Verdict]]:
+        """The newest recorded looks at the evidence, oldest first. Raises NotFound."""
+        with reading(self.engine) as connection:
+            repository.get(connection, deployment_id)
+            return repository.verdicts(connection, deployment_id, limit)
+
+    def latest_verdict(self, deployment_id: str) -> Verdict | None:
+        """The last recorded look, if there was one. Raises NotFound."""
+        looks = self.verdicts(deployment_id, limit=1)
+        return looks[-1][2] if looks else None
+
+    def evidence(self, deployment_id: str) -> Evidence:
+        """The evidence so far. Raises NotFound."""
+        with reading(self.engine) as connection:
+            repository.get(connection, deployment_id)
+            return repository.evidence(connection, deployment_id)
+
+    def counts(self, deployment_id: str) -> dict[str, Any]:
+        """Requests, failures and labels by arm, the shares in force, and the gateway workers."""
+        with reading(self.engine) as connection:
+            deployment = repository.get(connection, deployment_id)
+            evidence = repository.evidence(connection, deployment_id)
+            table = routing.newest(connection)
+        route = table.routes.get(deployment.model) if table else None
+        mine = route if route and route.deployment == deployment_id else None
+        measures = {arm: Measure.ERROR for arm in (Arm.CHAMPION, Arm.CHALLENGER)}
+        measures[Arm.SHADOW] = Measure.PAIR_ERROR
+        return {
+            "requests": {arm: evidence.total(kind, arm) for arm, kind in measures.items()},
+            "failures": {arm: evidence.total(kind, arm, 1) for arm, kind in measures.items()},
+            "labelled": {arm: evidence.total(Measure.MATURED, arm, 1) for arm in measures},
+            "share": mine.share if mine else 0.0,
+            "mirror": mine.mirror if mine else 0.0,
+            "revision": table.revision if table else 0,
+            "workers": self.workers(),
+        }
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The gateway workers that reported lately and what they have ready."""
+        with reading(self.engine) as connection:
+            views = repository.workers(connection, clock.now(), self.worker_seconds)
+        return [msgspec.to_builtins(view) for view in views]
+
+    def pause(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
+        """Hold a running deployment where it is; evidence goes on and rollback stays live."""
+        now = self.get(deployment_id)
+        if now.phase is Phase.PAUSED:
+            return now
+        return self._intervene(now, Phase.PAUSED, now.step, now.verdict, actor, reason)
+
+    def resume(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
+        """Go on with a paused deployment; where its gate has passed, this approves it."""
+        now = self.get(deployment_id)
+        if now.phase is Phase.RUNNING:
+            return now
+        phase, step = Phase.RUNNING, now.step
+        if now.phase is Phase.PAUSED and now.verdict is Outcome.PROMOTE:
+            phase, step = reconcile.next_position(now)
+        return self._intervene(now, phase, step, now.verdict, actor, reason)
+
+    def promote(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
+        """Give the challenger all traffic now, whatever the evidence says."""
+        now = self.get(deployment_id)
+        if now.phase in (Phase.SOAKING, Phase.SUCCEEDED):
+            return now
+        step = len(now.plan.steps)
+        return self._intervene(now, Phase.SOAKING, step, Outcome.PROMOTE, actor, reason)
+
+    def abort(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
+        """Give all traffic back to the champion and end; always possible while live."""
+        now = self.get(deployment_id)
+        if now.phase is Phase.ABORTED:
+            return now
+        return self._intervene(now, Phase.ABORTED, now.step, now.verdict, actor, reason)
+
+    def rollback(
+        self, model: str, version: str | None, *, actor: str, reason: str
+    ) -> dict[str, Any]:
+        """Take a model back: from a live deployment to its champion, else to an earlier version.
+
+        Args:
+            model: the model.
+            version: where to; None is the live deployment's champion or the former champion.
+            actor: who asks.
+            reason: why, kept in the history.
+
+        Raises:
+            NotFound: no such model or version. Conflict: nothing to roll back to.
+        """
+        live = self.find(model)
+        champion = self.registry.champion(model)
+        if champion is None:
+            raise Conflict(
+                f"no version of {model} is in production",
+                where=model,
+                remedy="Deploy a version first.",
+            )
+        if version is not None:
+            self.registry.get(model, version)
+        former = live.champion if live else None
+        target = version or former or self._former(model, champion)
+        now = clock.now()
+        with self.engine.begin() as connection:
+            if live is not None:
+                decision = Decision(Phase.ROLLED_BACK, live.step, Outcome.ROLLBACK, reason)
+                self.apply(connection, live, decision, actor=actor, at=now)
+            self.registry.transition(
+                connection, model, target, Stage.PRODUCTION, actor=actor, reason=reason
+            )
+            table = self._revise(connection, f"rollback of {model} to {target}: {reason}")
+        self.publish()
+        self.registry.mirror(model)
+        taken_back = live.challenger if live else champion.version
+        return {
+            "model": model,
+            "from": taken_back,
+            "to": target,
+            "deployment": live.id if live else None,
+            "revision": table.revision,
+        }
+
+    def routing(self) -> RoutingTable:
+        """The routing table in force."""
+        with reading(self.engine) as connection:
+            return routing.newest(connection) or RoutingTable(0, {})
+
+    # -------------------------------------------------------- what the controller also needs
+
+    def apply(
+        self,
+        connection: Connection,
+        deployment: Deployment,
+        decision: Decision,
+        *,
+        actor: str,
+        at: datetime,
+    ) -> Deployment:
+        """Carry out a decision in the caller's transaction: phase, history, stages, revision.
+
+        The verdict is latched with the phase before anything outside the store can happen.
+        """
+        moved = repository.move(connection, deployment, decision, actor=actor, at=at)
+        holder = None
+        if decision.phase is Phase.SOAKING:
+            holder = deployment.challenger
+        elif deployment.phase is Phase.SOAKING and decision.phase is not Phase.SUCCEEDED:
+            holder = deployment.champion
+        if holder is not None:
+            self.registry.transition(
+                connection,
+                deployment.model,
+                holder,
+                Stage.PRODUCTION,
+                actor=actor,
+                reason=decision.reason,
+            )
+        self._revise(connection, f"deployment {deployment.id} is {decision.phase}")
+        return moved
+
+    def publish(self) -> RoutingTable:
+        """Compose the table anew, note a revision if it changed, and put it before the gateways."""
+        with reading(self.engine) as connection:
+            table = routing.newest(connection)
+            stale = table is None or table.routes != self._routes(connection)
+        if table is None or stale:
+            with self.engine.begin() as connection:
+                table = self._revise(connection, "the champions changed")
+        self.publisher.publish(table)
+        return table
+
+    def _revise(self, connection: Connection, reason: str) -> RoutingTable:
+        return routing.revise(connection, self._routes(connection), reason)
+
+    def _routes(self, connection: Connection) -> dict[str, Route]:
+        champions = {
+            model: Target(version.version, version.uri)
+            for model, version in self.registry.champions(connection).items()
+        }
+        live = []
+        for deployment in repository.live(connection):
+            other = deployment.challenger
+            if deployment.phase is Phase.SOAKING:
+                other = deployment.champion or deployment.challenger
+            version = self.registry.get(deployment.model, other, connection)
+            live.append((deployment, Target(version.version, version.uri)))
+        return routing.compose(champions, live)
+
+    def _intervene(
+        self,
+        deployment: Deployment,
+        phase: Phase,
+        step: int,
+        verdict: Outcome,
+        actor: str,
+        reason: str,
+    ) -> Deployment:
+        decision = Decision(phase, step, verdict, reason or f"By hand, by {actor}.")
+        with self.engine.begin() as connection:
+            moved = self.apply(connection, deployment, decision, actor=actor, at=clock.now())
+        self.publish()
+        self.registry.mirror(deployment.model)
+        return moved
+
+    def _check(
+        self, spec: DeploymentSpec, challenger: ModelVersion, champion: ModelVersion | None
+    ) -> None:
+        where = f"deployment of {spec.model} {spec.challenger}"
+        if spec.champion is not None:
+            self.registry.get(spec.model, spec.champion)
+            holder = champion.version if champion else "none"
+            if spec.champion != holder:
+                raise Conflict(
+                    f"version {spec.champion} does not hold Production, {holder} does",
+                    where=where,
+                    remedy="Leave the champion out, or name the one that holds Production.",
+                )
+        if champion is not None and champion.version == challenger.version:
+            raise Conflict(
+                f"version {challenger.version} is the champion already",
+                where=where,
+                remedy="Deploy another version.",
+            )
+        failed = [f"{gate.name}: {gate.detail}" for gate in challenger.gates if not gate.passed]
+        if failed:
+            raise InvalidInput(
+                f"version {challenger.version} did not pass its gates",
+                where=where,
+                faults=failed,
+                remedy="Train a version that passes them.",
+            )
+        if champion is not None and champion.manifest.inputs != challenger.manifest.inputs:
+            raise InvalidInput(
+                f"version {challenger.version} takes other inputs than the champion "
+                f"{champion.version}, so they cannot answer the same requests",
+                where=where,
+                remedy="Register it as a model of its own, or keep the inputs.",
+            )
+
+    def _former(self, model: str, champion: ModelVersion) -> str:
+        for entry in self.registry.history(model, limit=200):
+            if entry.from_stage == Stage.PRODUCTION and entry.version != champion.version:
+                return str(entry.version)
+        raise NotFound(
+            f"{model} has no earlier version in production to go back to",
+            where=model,
+            remedy="Name a version: serinus rollback MODEL --to VERSION.",
+        )
