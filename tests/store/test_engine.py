@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, inspect, select, text, update
 
 from serinus.errors import Conflict, InvalidInput, Unavailable
 from serinus.store import schema
-from serinus.store.engine import migrate, open_engine
+from serinus.store.engine import migrate, open_engine, reading
 
 # Reads a counter, waits, writes it back plus one: loses counts unless transactions exclude
 # each other from their beginning.
@@ -100,6 +100,21 @@ def test_open_engine_lets_processes_write_at_once(engine: Engine) -> None:
     finish([start(COUNT_UP, address(engine)) for _ in range(2)])
     with engine.begin() as connection:
         assert connection.execute(select(schema.ledger_offsets.c.offset)).scalar_one() == 50
+
+
+def test_reading_sees_one_moment_and_does_not_wait_for_a_writer(engine: Engine) -> None:
+    counters = schema.ledger_offsets
+    row = {"consumer": "c", "writer": "w", "segment": 0, "offset": 1}
+    with engine.begin() as connection:
+        connection.execute(insert(counters).values(row))
+    with reading(engine) as reader:
+        assert reader.execute(select(counters.c.offset)).scalar_one() == 1
+        with engine.begin() as writer:
+            writer.execute(update(counters).values(offset=2))
+            assert reader.execute(select(counters.c.offset)).scalar_one() == 1
+        assert reader.execute(select(counters.c.offset)).scalar_one() == 1
+    with reading(engine) as reader:
+        assert reader.execute(select(counters.c.offset)).scalar_one() == 2
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,10 @@ def test_row_ids_count_up_by_themselves(engine: Engine) -> None:
 
 def test_deployments_has_at_most_one_live_row_of_a_model(engine: Engine) -> None:
     def deployment(name: str, live: str | None) -> dict[str, object]:
-        texts = "challenger strategy plan_hash phase verdict reason requested_by".split()
+        texts = ("challenger", "strategy", "plan_hash", "phase", "verdict", "reason")
         times = ("step_entered_at", "created_at", "updated_at")
         row: dict[str, object] = dict.fromkeys(texts, "x") | dict.fromkeys(times, NOON)
+        row["requested_by"] = "x"
         return row | {"id": name, "model": "m", "live_model": live, "plan": {}, "step": 0}
 
     with engine.begin() as connection:

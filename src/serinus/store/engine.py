@@ -54,6 +54,18 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: one consistent view, which never waits for a writer."""
+    options = (
+        {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        if engine.dialect.name == "postgresql"
+        else {"reads": True}
+    )
+    with engine.connect() as connection:
+        yield connection.execution_options(**options)
+
+
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest revision; safe to call from several processes.
 
@@ -137,10 +149,3 @@ def _enter_wal(connection: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reads = connection.get_execution_options().get("reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads: one consistent view, which never waits for a writer."""
-    with engine.connect() as connection:
-        yield connection.execution_options(reads=True)
