@@ -1,0 +1,69 @@
+# Everything a clone needs is made on the way: `make demo` and `make test` work on a machine that
+# has nothing but make and Python 3.11. All paths are relative, so the folder's own may have spaces.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+BIN := .venv/bin
+PY := $(BIN)/python
+READY := .venv/ready
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help demo test check format bench docs lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: $(READY)  ## the whole loop on real data, in about two minutes (ARGS="--data FILE --target COLUMN")
+	@$(PY) -m serinus demo $(ARGS)
+
+test: $(READY)  ## all tests, on both databases (ARGS="-k name")
+	@$(PY) -m pytest -q -n $(WORKERS) $(ARGS)
+
+check: $(READY)  ## lint, format, types, import contracts, house rules
+	@echo "== ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@echo "== mypy"; $(PY) -m mypy
+	@echo "== import contracts"; $(BIN)/lint-imports --no-logo
+	@echo "== house rules"; $(PY) -m pytest -q tests/test_house.py
+
+format: $(READY)  ## put the code into the house's form
+	@$(PY) -m ruff check --fix-only . && $(PY) -m ruff format .
+
+bench: $(READY)  ## speed of the gateway beside a bare server (ARGS="--seconds 10")
+	@$(PY) -m serinus bench serve $(ARGS)
+
+docs: $(READY)  ## run every block of the documents
+	@$(PY) -m pytest -q tests/test_docs.py
+
+lock: $(READY)  ## compile requirements/ again from pyproject.toml
+	@for extra in base dev; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-header --python-version 3.11 \
+	    $$(test $$extra = dev && echo --extra dev) pyproject.toml -o requirements/$$extra.txt || exit 1; \
+	done
+
+clean:  ## remove what make made (never the state of an installation)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): pyproject.toml requirements/dev.txt
+	@for candidate in python3.11 python3 python; do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    found=$$candidate; break; \
+	  fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Serinus needs Python 3.11 or newer, found: $$(python3 --version 2>&1)." >&2; \
+	  echo "Install it (on Debian: apt-get install python3.11 python3.11-venv) and try again." >&2; \
+	  exit 1; \
+	fi; \
+	if [ ! -x $(PY) ]; then \
+	  echo "Making .venv with $$($$found --version) ..."; \
+	  $$found -m venv .venv || { \
+	    echo "Python's venv is missing (on Debian: apt-get install python3-venv)." >&2; exit 1; }; \
+	fi
+	@echo "Installing the locked packages ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements/dev.txt)"
+	@$(BIN)/uv pip install --quiet --python $(PY) -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --editable .
+	@touch $(READY)
