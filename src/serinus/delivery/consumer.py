@@ -134,8 +134,8 @@ def _write_waiting(connection: Connection, found: Harvest) -> None:
                 if prediction in known and getattr(entry, column) is not None
             ]
             if changes:
-                empty = _AWAITING.c.label.is_(None) if column == "label" else (
-                    _AWAITING.c.facts == b""
+                empty = (
+                    _AWAITING.c.label.is_(None) if column == "label" else (_AWAITING.c.facts == b"")
                 )
                 connection.execute(
                     update(_AWAITING)
@@ -179,8 +179,12 @@ def _mature(connection: Connection, deployment: Deployment, now: datetime) -> li
     cells: list[Cell] = []
     while True:
         rows = connection.execute(
-            select(_AWAITING.c.prediction, _AWAITING.c.predicted_at, _AWAITING.c.facts,
-                   _AWAITING.c.label)
+            select(
+                _AWAITING.c.prediction,
+                _AWAITING.c.predicted_at,
+                _AWAITING.c.facts,
+                _AWAITING.c.label,
+            )
             .where(_AWAITING.c.deployment == deployment.id, _AWAITING.c.facts != b"")
             .order_by(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
             .limit(_CHUNK)

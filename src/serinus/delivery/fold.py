@@ -112,9 +112,7 @@ def mature(scale: QualityScale, facts: Facts, label: Answer | None) -> list[Cell
     return [came, Cell(Measure.LOSS, facts.share, facts.arm, loss)]
 
 
-def _answered(
-    found: Harvest, deployment: Deployment, identity: bytes, event: Prediction
-) -> None:
+def _answered(found: Harvest, deployment: Deployment, identity: bytes, event: Prediction) -> None:
     counts = _request(found, deployment, event.assignment, failed=bool(event.fallback))
     if counts and _labelled(deployment):
         assignment = event.assignment

@@ -166,9 +166,7 @@ def _faults(spec: DeploymentSpec) -> list[str]:
         "min_requests: must be at least 1": spec.min_requests < 1,
         "min_seconds: must not be negative": spec.min_seconds < 0,
         "max_hours: must be above 0": spec.max_hours <= 0,
-        "max_hours: must leave room for min_seconds": 0
-        < spec.max_hours * 3600
-        < spec.min_seconds,
+        "max_hours: must leave room for min_seconds": 0 < spec.max_hours * 3600 < spec.min_seconds,
         "label_window_seconds: must be above 0": spec.label_window_seconds <= 0,
         "soak_seconds: must not be negative": spec.soak_seconds < 0,
     }

@@ -121,9 +121,7 @@ def get(connection: Connection, deployment_id: str) -> Deployment:
     Raises:
         NotFound: there is none of this id.
     """
-    row = connection.execute(
-        select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id == deployment_id)
-    ).first()
+    row = connection.execute(select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id == deployment_id)).first()
     if row is None:
         raise NotFound(
             f"there is no deployment {deployment_id!r}",
@@ -231,9 +229,7 @@ def workers(connection: Connection, now: datetime, within: float) -> tuple[Worke
     """The gateway workers that reported in the last ``within`` seconds."""
     table = schema.gateway_workers
     rows = connection.execute(
-        select(table)
-        .where(table.c.at >= now - timedelta(seconds=within))
-        .order_by(table.c.worker)
+        select(table).where(table.c.at >= now - timedelta(seconds=within)).order_by(table.c.worker)
     )
     return tuple(
         WorkerView(row.worker, row.revision, tuple(row.ready), dict(row.failed)) for row in rows

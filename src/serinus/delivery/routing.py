@@ -17,9 +17,9 @@ from serinus.store import schema
 from serinus.wire import Route, RoutingTable, Target
 
 
-def compose(champions: Mapping[str, Target], live: Sequence[tuple[Deployment, Target]]) -> dict[
-    str, Route
-]:
+def compose(
+    champions: Mapping[str, Target], live: Sequence[tuple[Deployment, Target]]
+) -> dict[str, Route]:
     """Who serves what, by model.
 
     Args:
@@ -64,7 +64,7 @@ def newest(connection: Connection) -> RoutingTable | None:
 
 
 def revise(connection: Connection, routes: dict[str, Route], reason: str) -> RoutingTable:
-    """The newest revision if it says just this, otherwise a new one, in the caller's transaction."""
+    """The newest revision if it says just this, else a new one, in the caller's transaction."""
     present = newest(connection)
     if present is not None and present.routes == routes:
         return present

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -29,6 +29,13 @@ from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
 from serinus.store.engine import reading
 from serinus.wire import Arm, Route, RoutingTable, Target
+
+
+# Named here because a method below is called list.
+Looks: TypeAlias = list[tuple[datetime, int, Verdict]]
+Page: TypeAlias = list[Deployment]
+Transitions: TypeAlias = list[Transition]
+Workers: TypeAlias = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,7 @@ class Delivery:
         now = clock.now()
         identity = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
         first = champion is None
-        scale = plans.quality_scale(
-            challenger.task, (champion or challenger).metrics
-        )
+        scale = plans.quality_scale(challenger.task, (champion or challenger).metrics)
         plan = plans.make_plan(spec, salt=identity, quality=scale, first=first)
         deployment = Deployment(
             id=identity,
@@ -99,20 +104,18 @@ class Delivery:
         with reading(self.engine) as connection:
             return next(iter(repository.live(connection, model)), None)
 
-    def list(self, model: str | None, *, limit: int, after: str | None) -> list[Deployment]:
+    def list(self, model: str | None, *, limit: int, after: str | None) -> Page:
         """A page of deployments, newest first; ``after`` is the last id of the page before."""
         with reading(self.engine) as connection:
             return repository.listing(connection, model, limit, after)
 
-    def history(self, deployment_id: str) -> list[Transition]:
+    def history(self, deployment_id: str) -> Transitions:
         """Every transition, oldest first. Raises NotFound."""
         with reading(self.engine) as connection:
             repository.get(connection, deployment_id)
             return repository.history(connection, deployment_id)
 
-    def verdicts(
-        self, deployment_id: str, *, limit: int
-    ) -> list[tuple[datetime, int, Verdict]]:
+    def verdicts(self, deployment_id: str, *, limit: int) -> Looks:
         """The newest recorded looks at the evidence, oldest first. Raises NotFound."""
         with reading(self.engine) as connection:
             repository.get(connection, deployment_id)
@@ -137,7 +140,7 @@ class Delivery:
             table = routing.newest(connection)
         route = table.routes.get(deployment.model) if table else None
         mine = route if route and route.deployment == deployment_id else None
-        measures = {arm: Measure.ERROR for arm in (Arm.CHAMPION, Arm.CHALLENGER)}
+        measures = dict.fromkeys((Arm.CHAMPION, Arm.CHALLENGER), Measure.ERROR)
         measures[Arm.SHADOW] = Measure.PAIR_ERROR
         return {
             "requests": {arm: evidence.total(kind, arm) for arm, kind in measures.items()},
@@ -149,7 +152,7 @@ class Delivery:
             "workers": self.workers(),
         }
 
-    def workers(self) -> list[dict[str, Any]]:
+    def workers(self) -> Workers:
         """The gateway workers that reported lately and what they have ready."""
         with reading(self.engine) as connection:
             views = repository.workers(connection, clock.now(), self.worker_seconds)

@@ -63,7 +63,8 @@ def log_e(counts: EventCounts, *, null_odds: float, mixture: Mixture) -> float:
 
     With a mixture above ``null_odds`` it tests theta <= null_odds (rollback), with one below it
     theta >= null_odds (promotion). By Ville's inequality it ever exceeds log(1/alpha) with
-    probability at most alpha if the null is true. 0.0 with no events; shares of 0 and 1 say nothing.
+    probability at most alpha if the null is true. 0.0 without events; shares of 0 and 1 say
+    nothing.
     """
     total = np.zeros_like(mixture.odds)
     for share, (champion, challenger) in sorted(counts.items()):

@@ -33,8 +33,11 @@ LARGEST_STAKE = 0.98
 
 @dataclass(frozen=True)
 class Question:
-    """What is bet on: with ``sign`` +1 that the difference exceeds ``margin``, with -1 that it stays
-    below. ``centre`` is the champion's expected loss, frozen before the first request."""
+    """What is bet on.
+
+    With ``sign`` +1 that the difference of the arms' losses exceeds ``margin``, with -1 that it
+    stays below. ``centre`` is the champion's expected loss, frozen before the first request.
+    """
 
     sign: int
     margin: float
