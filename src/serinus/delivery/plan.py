@@ -77,7 +77,8 @@ def make_plan(spec: DeploymentSpec, *, salt: str, quality: QualityScale, first: 
         label_window_seconds=spec.label_window_seconds,
         label_coverage=LABEL_COVERAGE,
         load_seconds=LOAD_SECONDS,
-        soak_seconds=spec.soak_seconds,
+        # Without a former champion there is nothing to keep warm.
+        soak_seconds=0.0 if first else spec.soak_seconds,
         auto_promote=spec.auto_promote,
     )
 

@@ -1,0 +1,173 @@
+"""The controller's decision, as a pure function and as a state machine."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serinus.delivery.plan import make_plan, plan_hash, quality_scale
+from serinus.delivery.reconcile import Snapshot, WorkerView, next_position, reconcile
+from serinus.delivery.types import (
+    LIVE,
+    TRANSITIONS,
+    Deployment,
+    DeploymentSpec,
+    Outcome,
+    Phase,
+    Verdict,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+READY = WorkerView("w1", 3, ("fraud@1.0.0", "fraud@1.1.0"), {})
+
+
+def deployment(phase: Phase = Phase.RUNNING, step: int = 0, **spec: object) -> Deployment:
+    asked = DeploymentSpec(model="fraud", challenger="1.1.0", **spec)  # type: ignore[arg-type]
+    scale = quality_scale("classification", {"accuracy": 0.9})
+    plan = make_plan(asked, salt="d1", quality=scale, first=False)
+    return Deployment(
+        id="d1",
+        model="fraud",
+        champion="1.0.0",
+        challenger="1.1.0",
+        strategy=asked.strategy,
+        plan=plan,
+        plan_hash=plan_hash(plan),
+        phase=phase,
+        step=step,
+        step_entered_at=START,
+        verdict=Outcome.NO_DATA,
+        reason="",
+        requested_by="test",
+        created_at=START,
+        updated_at=START,
+        ended_at=None,
+    )
+
+
+def snapshot(
+    subject: Deployment,
+    outcome: Outcome,
+    *,
+    fresh: int = 1000,
+    workers: tuple[WorkerView, ...] = (READY,),
+    seconds: float = 1.0,
+) -> Snapshot:
+    verdict = Verdict(outcome, f"because {outcome}", 1000, 0.045, ())
+    return Snapshot(subject, verdict, fresh, workers, START + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("phase", sorted(LIVE))
+def test_reconcile_rolls_back_in_every_live_phase(phase: Phase) -> None:
+    decision = reconcile(snapshot(deployment(phase), Outcome.ROLLBACK))
+    assert decision is not None
+    assert decision.phase is Phase.ROLLED_BACK
+    assert decision.reason == "because rollback"
+
+
+@pytest.mark.parametrize("phase", sorted(set(Phase) - LIVE))
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_reconcile_leaves_an_ended_deployment_alone(phase: Phase, outcome: Outcome) -> None:
+    assert reconcile(snapshot(deployment(phase), outcome, seconds=1e9)) is None
+
+
+def test_reconcile_waits_until_every_worker_has_the_challenger() -> None:
+    behind = WorkerView("w2", 2, ("fraud@1.0.0",), {})
+    pending = deployment(Phase.PENDING)
+    assert reconcile(snapshot(pending, Outcome.NO_DATA, workers=(READY, behind))) is None
+    assert reconcile(snapshot(pending, Outcome.NO_DATA, workers=())) is None
+    decision = reconcile(snapshot(pending, Outcome.NO_DATA))
+    assert decision is not None
+    assert (decision.phase, decision.step) == (Phase.RUNNING, 0)
+
+
+def test_reconcile_rolls_back_a_challenger_that_cannot_be_loaded() -> None:
+    broken = WorkerView("w1", 3, ("fraud@1.0.0",), {"fraud@1.1.0": "no module named x"})
+    decision = reconcile(
+        snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(broken,))
+    )
+    assert decision is not None
+    assert decision.phase is Phase.ROLLED_BACK
+    assert "no module named x" in decision.reason
+
+
+def test_reconcile_gives_up_loading_after_its_time() -> None:
+    decision = reconcile(
+        snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(), seconds=121)
+    )
+    assert decision is not None
+    assert decision.phase is Phase.INCONCLUSIVE
+
+
+def test_reconcile_needs_fresh_requests_before_weight_rises() -> None:
+    assert reconcile(snapshot(deployment(step=1), Outcome.PROMOTE, fresh=199)) is None
+    decision = reconcile(snapshot(deployment(step=1), Outcome.PROMOTE, fresh=200))
+    assert decision is not None
+    assert (decision.phase, decision.step) == (Phase.RUNNING, 2)
+
+
+def test_reconcile_needs_the_time_of_a_step() -> None:
+    timed = deployment(step=1, min_seconds=60.0)
+    assert reconcile(snapshot(timed, Outcome.PROMOTE, seconds=59)) is None
+    assert reconcile(snapshot(timed, Outcome.PROMOTE, seconds=60)) is not None
+
+
+def test_reconcile_promotes_after_the_last_step() -> None:
+    decision = reconcile(snapshot(deployment(step=3), Outcome.PROMOTE))
+    assert decision is not None
+    assert decision.phase is Phase.SOAKING
+
+
+@pytest.mark.parametrize("spec", [{"auto_promote": False}, {"approvals": True}])
+def test_reconcile_stops_for_a_person_where_the_plan_says_so(spec: dict[str, bool]) -> None:
+    decision = reconcile(snapshot(deployment(step=3, **spec), Outcome.PROMOTE))
+    assert decision is not None
+    assert decision.phase is Phase.PAUSED
+    assert decision.verdict is Outcome.PROMOTE
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CONTINUE, Outcome.NO_DATA])
+def test_reconcile_ends_undecided_steps_as_inconclusive(outcome: Outcome) -> None:
+    decision = reconcile(snapshot(deployment(step=1), outcome, seconds=73 * 3600))
+    assert decision is not None
+    assert decision.phase is Phase.INCONCLUSIVE
+
+
+def test_reconcile_paused_stays_whatever_the_good_news() -> None:
+    assert reconcile(snapshot(deployment(Phase.PAUSED), Outcome.PROMOTE, seconds=1e9)) is None
+
+
+def test_reconcile_clock_that_jumps_back_expires_nothing() -> None:
+    assert reconcile(snapshot(deployment(step=1), Outcome.CONTINUE, seconds=-1e7)) is None
+
+
+@given(
+    looks=st.lists(
+        st.tuples(
+            st.sampled_from(list(Outcome)),
+            st.integers(0, 400),
+            st.floats(-10.0, 300_000.0),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_reconcile_makes_only_legal_moves_one_step_at_a_time(
+    looks: list[tuple[Outcome, int, float, bool]],
+) -> None:
+    subject = deployment(Phase.PENDING)
+    for outcome, fresh, seconds, ready in looks:
+        workers = (READY,) if ready else ()
+        now = snapshot(subject, outcome, fresh=fresh, workers=workers, seconds=seconds)
+        decision = reconcile(now)
+        assert decision == reconcile(now)
+        if decision is None:
+            continue
+        assert decision.phase in TRANSITIONS[subject.phase]
+        assert decision.reason
+        if decision.phase is Phase.RUNNING and subject.phase is Phase.RUNNING:
+            assert outcome is Outcome.PROMOTE
+            assert (decision.phase, decision.step) == next_position(subject)
+        subject = msgspec.structs.replace(subject, phase=decision.phase, step=decision.step)
