@@ -1,0 +1,211 @@
+"""Reads datasets: CSV and Parquet files, bundled sets, DataFrames."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn import datasets as bundled
+
+from serinus.data.types import Dataset, Finding, Kind
+from serinus.errors import InvalidInput, NotFound
+
+BUNDLED: dict[str, Callable[..., Any]] = {
+    "iris": bundled.load_iris,
+    "breast_cancer": bundled.load_breast_cancer,
+    "wine": bundled.load_wine,
+    "diabetes": bundled.load_diabetes,
+}
+"""The sets that come with scikit-learn; the column to predict is ``target``."""
+
+DELIMITERS = ",;\t|"
+
+
+def read(source: str | Path) -> Dataset:
+    """The dataset at a path (``.csv``, ``.tsv``, ``.txt``, ``.parquet``), or a bundled set by name.
+
+    A file named like a bundled set wins over the set. The whole file is read into memory.
+
+    Raises:
+        NotFound: there is no such file or set.
+        InvalidInput: the file is empty, cannot be decoded, or is of an unknown format.
+    """
+    path = Path(source)
+    if not path.exists() and str(source) in BUNDLED:
+        frame = BUNDLED[str(source)](as_frame=True).frame
+        return from_frame(frame, name=str(source), source=f"bundled:{source}")
+    if not path.exists():
+        raise NotFound(
+            "there is no such file or bundled set",
+            where=str(source),
+            remedy=f"Give a CSV or Parquet file, or one of {', '.join(sorted(BUNDLED))}.",
+        )
+    try:
+        frame, header = _read_file(path)
+    except InvalidInput:
+        raise
+    except (OSError, UnicodeDecodeError, ValueError, pa.ArrowException, csv.Error) as error:
+        raise InvalidInput(
+            f"the file cannot be read ({error})",
+            where=str(source),
+            remedy="Give a CSV file in UTF-8 with a header line, or a Parquet file.",
+        ) from error
+    frame.columns = pd.Index(_unique(header))
+    return _dataset(frame, path.stem, str(path.absolute()), _header_faults(header))
+
+
+def from_frame(frame: pd.DataFrame, *, name: str, source: str) -> Dataset:
+    """A dataset of rows in memory; the frame is copied, its index dropped."""
+    header = [str(column) for column in frame.columns]
+    copy = frame.reset_index(drop=True)
+    copy.columns = pd.Index(_unique(header))
+    return _dataset(copy, name, source, _header_faults(header))
+
+
+def without_duplicates(dataset: Dataset) -> Dataset:
+    """The dataset with each exact duplicate row once, so that no row is on both sides of a split."""
+    frame = dataset.frame.drop_duplicates(ignore_index=True)
+    return Dataset(
+        name=dataset.name,
+        source=dataset.source,
+        frame=frame,
+        digest=content_digest(frame),
+        kinds=dataset.kinds,
+        faults=dataset.faults,
+    )
+
+
+def content_digest(frame: pd.DataFrame) -> str:
+    """SHA-256 (hex) of the names, kinds and values; the same for a CSV and a Parquet of it."""
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        series = frame[name]
+        digest.update(f"{name}\0{kind_of(series)}\0".encode())
+        if pd.api.types.is_numeric_dtype(series.dtype):
+            series = series.astype("float64")
+        elif not pd.api.types.is_datetime64_any_dtype(series.dtype):
+            series = series.map(str, na_action="ignore").astype(object)
+        digest.update(pd.util.hash_pandas_object(series, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def kind_of(series: pd.Series[Any]) -> Kind:
+    """What a column holds, judged by its type and, for loose types, by its values."""
+    dtype = series.dtype
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "time"
+    if pd.api.types.is_complex_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        return "unusable"
+    if pd.api.types.is_numeric_dtype(dtype):
+        return "number"
+    present = series.dropna()
+    if pd.api.types.infer_dtype(present) == "boolean":
+        return "boolean"
+    scalar = present.map(lambda value: isinstance(value, str | int | float | bool | np.generic))
+    return "text" if bool(scalar.all()) else "unusable"
+
+
+def _read_file(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    if path.is_dir():
+        raise InvalidInput("this is a folder", where=str(path), remedy="Give one file in it.")
+    if path.stat().st_size == 0:
+        raise InvalidInput(
+            "the file is empty", where=str(path), remedy="Give a file with a header and rows."
+        )
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", ".pq"):
+        table = pq.read_table(path)
+        return table.rename_columns(_unique(table.column_names)).to_pandas(
+            ignore_metadata=True
+        ), list(table.column_names)
+    if suffix in (".csv", ".tsv", ".txt"):
+        return _read_csv(path)
+    raise InvalidInput(
+        f"files of type {suffix or 'without a suffix'!r} are not known",
+        where=str(path),
+        remedy="Give a .csv, .tsv, .txt or .parquet file.",
+    )
+
+
+def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    # The header is read apart because pandas renames a repeated column without a word.
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        first = next((line for line in lines if line.strip()), "")
+    if not first:
+        raise InvalidInput(
+            "the file holds only blank lines",
+            where=str(path),
+            remedy="Give a file with a header and rows.",
+        )
+    delimiter = max(DELIMITERS, key=first.count)
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        header = next(row for row in csv.reader(lines, delimiter=delimiter) if any(row))
+    frame = pd.read_csv(
+        path,
+        sep=delimiter,
+        encoding="utf-8-sig",
+        header=0,
+        names=_unique(header),
+        index_col=False,
+        on_bad_lines="error",
+        low_memory=False,
+    )
+    return frame, [name.strip() for name in header]
+
+
+def _dataset(frame: pd.DataFrame, name: str, source: str, faults: tuple[Finding, ...]) -> Dataset:
+    frame = frame.copy()
+    for column in frame.columns:
+        if isinstance(frame[column].dtype, pd.CategoricalDtype):
+            frame[column] = frame[column].astype(frame[column].cat.categories.dtype)
+        if frame[column].dtype == object:
+            frame[column] = frame[column].infer_objects()
+    kinds = {str(column): kind_of(frame[column]) for column in frame.columns}
+    for column, kind in kinds.items():
+        if kind in ("number", "boolean"):
+            frame[column] = _plain(frame[column], kind)
+    return Dataset(name, source, frame, content_digest(frame), kinds, faults)
+
+
+def _plain(series: pd.Series[Any], kind: Kind) -> pd.Series[Any]:
+    # Nullable and Arrow types become numpy's, so that every library downstream reads the same.
+    if kind == "boolean":
+        return series.astype(bool) if not series.isna().any() else series.astype(object)
+    if isinstance(series.dtype, np.dtype):
+        return series
+    whole = pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any()
+    return series.astype("int64" if whole else "float64")
+
+
+def _unique(header: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for position, raw in enumerate(header, start=1):
+        name = str(raw).strip() or f"column {position}"
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
+
+
+def _header_faults(header: Sequence[str]) -> tuple[Finding, ...]:
+    counts = Counter(name.strip() for name in header)
+    return tuple(
+        Finding(
+            "error",
+            f"column {name!r}",
+            f"{count} columns have this name",
+            "Rename or remove all but one.",
+        )
+        for name, count in counts.items()
+        if count > 1 and name
+    )

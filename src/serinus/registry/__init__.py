@@ -1,0 +1,1 @@
+"""Model versions: immutable, semantically numbered, staged by one table, mirrored in MLflow."""

@@ -1,0 +1,338 @@
+"""The registry: registers versions, moves their stages, keeps MLflow in step."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from serinus.errors import Conflict, NotFound, Unavailable
+from serinus.registry import (
+    lineage,
+    mirror,
+    names,
+    packaging,
+    repository,
+    stages,
+    tracking,
+    versions,
+)
+from serinus.registry.types import (
+    Candidate,
+    Comparison,
+    Model,
+    ModelVersion,
+    Stage,
+    StageChange,
+)
+
+_log = logging.getLogger(__name__)
+
+_MOST_NAMED = 10
+
+
+class Registry:
+    """Model versions in the database, with MLflow's registry as their mirror.
+
+    Args:
+        engine: the migrated database.
+        tracking_uri: MLflow's address.
+        artifacts: folder under which models are kept.
+    """
+
+    def __init__(self, engine: Engine, tracking_uri: str, artifacts: Path) -> None:
+        self.engine = engine
+        self.tracking_uri = tracking_uri
+        self.artifacts = artifacts
+
+    # -------------------------------------------------------------- registering
+
+    def register(self, candidate: Candidate) -> ModelVersion:
+        """Make the candidate a version in stage None, and show it in MLflow.
+
+        If MLflow cannot follow just now, the version stands with an empty ``mlflow_version``;
+        the next :meth:`mirror` catches up.
+
+        Raises:
+            InvalidInput: the name or the given version is malformed.
+            NotFound: the given parent is no version.
+            Conflict: the given version exists.
+        """
+        name = names.check(candidate.manifest.model)
+        if candidate.version is not None:
+            versions.parse(candidate.version)
+        with self.engine.begin() as connection:
+            repository.lock_model(connection, candidate)
+            parent = self._parent(connection, candidate)
+            number = candidate.version or self._next(connection, candidate)
+            tagged = replace(
+                candidate,
+                tags={**candidate.tags, mirror.TAG_SOURCE: candidate.source or candidate.uri},
+            )
+            repository.insert_version(connection, tagged, number, parent)
+        self._follow(name)
+        return self.get(name, number)
+
+    def register_object(self, fitted: packaging.Predictor, candidate: Candidate) -> ModelVersion:
+        """Log a fitted Python object to a new MLflow run and register it.
+
+        Args:
+            fitted: anything picklable with ``predict(rows)``.
+            candidate: as for :meth:`register`, with an empty ``uri``; its manifest tells the
+                inputs (:func:`packaging.inputs_of`) and classes (:func:`packaging.classes_of`).
+        """
+        name = names.check(candidate.manifest.model)
+        experiment = tracking.experiment(self.tracking_uri, name, self.artifacts)
+        store = tracking.client(self.tracking_uri)
+        run = store.create_run(experiment, tags={"mlflow.runName": f"{name} registered"})
+        for key, value in candidate.params.items():
+            store.log_param(run.info.run_id, key, value)
+        for key, metric in candidate.metrics.items():
+            store.log_metric(run.info.run_id, key, metric)
+        package = packaging.log(
+            fitted,
+            candidate.manifest,
+            run_id=run.info.run_id,
+            uri=self.tracking_uri,
+            artifacts=self.artifacts,
+        )
+        return self.register(
+            replace(candidate, uri=package.uri, source=package.source, run_id=package.run_id)
+        )
+
+    def register_uri(
+        self, model_uri: str, *, model: str, target: str, description: str = ""
+    ) -> ModelVersion:
+        """Register a model that MLflow has (``runs:/…``, ``models:/…``, a folder) as a copy.
+
+        Its inputs come from its signature, its metrics and parameters from its run.
+
+        Raises:
+            NotFound: there is no such model.
+            InvalidInput: the name is malformed, or the model has no usable signature.
+        """
+        name = names.check(model)
+        store = tracking.client(self.tracking_uri)
+        manifest, run_id = packaging.manifest_from(model_uri, name, target)
+        data = store.get_run(run_id).data if run_id else None
+        return self.register(
+            Candidate(
+                uri=packaging.bring_in(model_uri, manifest, artifacts=self.artifacts),
+                source=model_uri,
+                manifest=manifest,
+                model_type=manifest.task,
+                run_id=run_id,
+                description=description,
+                metrics=dict(data.metrics) if data else {},
+                params=dict(data.params) if data else {},
+            )
+        )
+
+    # -------------------------------------------------------------- asking
+
+    def get(self, model: str, version: str) -> ModelVersion:
+        """The version.
+
+        Raises:
+            NotFound: naming the versions that there are, or the models.
+        """
+        with self.engine.connect() as connection:
+            return self._get(connection, model, version)
+
+    def models(self, limit: int = 100, after: str | None = None) -> list[Model]:
+        """Models by name; the page after the name ``after``."""
+        with self.engine.connect() as connection:
+            return repository.page_of_models(connection, limit, after)
+
+    def versions(
+        self, model: str, limit: int = 100, after: str | None = None
+    ) -> list[ModelVersion]:
+        """A model's versions, newest first; the page after the version ``after``.
+
+        Raises:
+            NotFound: there is no such model, or no version ``after``.
+        """
+        with self.engine.connect() as connection:
+            if after is not None:
+                self._get(connection, model, after)
+            found = repository.page_of_versions(connection, model, limit, after)
+            if not found and after is None and not repository.names(connection, model):
+                raise self._unknown_model(connection, model)
+            return found
+
+    def newest(self, model: str) -> ModelVersion | None:
+        """The version with the highest number, None of an unknown model."""
+        with self.engine.connect() as connection:
+            return self._newest(connection, model)
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The version that holds Production, None if none does."""
+        with self.engine.connect() as connection:
+            return self._champion(connection, model)
+
+    def champions(self) -> dict[str, ModelVersion]:
+        """By model, the version that holds Production."""
+        with self.engine.connect() as connection:
+            held = repository.in_stage(connection, Stage.PRODUCTION)
+        return {version.model: version for version in held}
+
+    def history(self, model: str, limit: int = 100) -> list[StageChange]:
+        """The model's stage changes, newest first."""
+        with self.engine.connect() as connection:
+            return repository.history(connection, model, limit)
+
+    def lineage(self, model: str, version: str) -> dict[str, Any]:
+        """Where the version came from, as plain JSON."""
+        return lineage.document(self.get(model, version))
+
+    def compare(self, model: str, a: str, b: str) -> Comparison:
+        """Two versions side by side, each with the figures it was registered with.
+
+        Raises:
+            NotFound: one of them does not exist.
+        """
+        first, second = self.get(model, a), self.get(model, b)
+        metrics = {
+            name: (first.metrics.get(name), second.metrics.get(name))
+            for name in sorted({*first.metrics, *second.metrics})
+        }
+        params = {
+            name: (first.params.get(name), second.params.get(name))
+            for name in sorted({*first.params, *second.params})
+            if first.params.get(name) != second.params.get(name)
+        }
+        digest = first.dataset.get("digest")
+        return Comparison(
+            first,
+            second,
+            metrics,
+            params,
+            same_data=digest is not None and digest == second.dataset.get("digest"),
+            breaks=versions.breaks(first.manifest, second.manifest),
+        )
+
+    # -------------------------------------------------------------- stages
+
+    def transition(
+        self,
+        connection: Connection | None,
+        model: str,
+        version: str,
+        to: Stage,
+        *,
+        actor: str,
+        reason: str,
+    ) -> ModelVersion:
+        """Move a version to a stage; entering Production archives the version that held it.
+
+        Idempotent: a version that stands there already is returned as it is, nothing is written.
+
+        Args:
+            connection: the caller's transaction, who then calls :meth:`mirror` after the commit;
+                None for one of its own, mirrored at once.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: the table has no such move, a gate forbids it, or the stage moved meanwhile.
+        """
+        if connection is None:
+            with self.engine.begin() as own:
+                moved = self.transition(own, model, version, to, actor=actor, reason=reason)
+            self._follow(model)
+            return moved
+        repository.hold_model(connection, model)
+        row = self._get(connection, model, version)
+        if row.stage is to:
+            return row
+        stages.check(model, version, row.stage, to, row.failed_gates)
+        if to is Stage.PRODUCTION:
+            for holder in repository.in_stage(connection, Stage.PRODUCTION, model):
+                _move(connection, holder, Stage.ARCHIVED, actor, f"replaced by {version}")
+        _move(connection, row, to, actor, reason)
+        return replace(row, stage=to)
+
+    def mirror(self, model: str) -> None:
+        """Bring MLflow's registry to what the database says of the model; idempotent.
+
+        Raises:
+            Unavailable: MLflow does not follow; calling again later catches up.
+        """
+        mirror.follow(self.engine, self.tracking_uri, model)
+
+    # -------------------------------------------------------------- inside
+
+    def _follow(self, model: str) -> None:
+        try:
+            self.mirror(model)
+        except Unavailable as error:
+            _log.warning("%s", error)
+
+    def _get(self, connection: Connection, model: str, version: str) -> ModelVersion:
+        found = repository.find(connection, model, version)
+        if found is not None:
+            return found
+        known = sorted(repository.names(connection, model), key=versions.parse, reverse=True)
+        if not known:
+            raise self._unknown_model(connection, model)
+        raise NotFound(
+            f"model {model!r} has no version {version!r}",
+            where="version",
+            remedy=f"Its versions are: {_listed(known)}.",
+        )
+
+    def _unknown_model(self, connection: Connection, model: str) -> NotFound:
+        page = repository.page_of_models(connection, _MOST_NAMED + 1, None)
+        known = [item.name for item in page]
+        remedy = f"The models are: {_listed(known)}." if known else "No model is registered yet."
+        return NotFound(f"there is no model {model!r}", where="model", remedy=remedy)
+
+    def _champion(self, connection: Connection, model: str) -> ModelVersion | None:
+        return next(iter(repository.in_stage(connection, Stage.PRODUCTION, model)), None)
+
+    def _newest(self, connection: Connection, model: str) -> ModelVersion | None:
+        number = versions.newest(repository.names(connection, model))
+        return repository.find(connection, model, number) if number else None
+
+    def _parent(self, connection: Connection, candidate: Candidate) -> str | None:
+        model = candidate.manifest.model
+        if candidate.parent is not None:
+            return self._get(connection, model, candidate.parent).version
+        parent = self._champion(connection, model) or self._newest(connection, model)
+        return parent.version if parent else None
+
+    def _next(self, connection: Connection, candidate: Candidate) -> str:
+        latest = self._newest(connection, candidate.manifest.model)
+        if latest is None:
+            return str(versions.FIRST)
+        change = change_since(latest, candidate)
+        return str(versions.following(versions.parse(latest.version), change))
+
+
+def change_since(latest: ModelVersion, candidate: Candidate) -> versions.Change:
+    """What sets the candidate apart from the newest version."""
+    if versions.breaks(latest.manifest, candidate.manifest):
+        return versions.Change.BREAKS_SIGNATURE
+    grown = {field.name for field in candidate.manifest.inputs} - {
+        field.name for field in latest.manifest.inputs
+    }
+    same_data = latest.dataset.get("digest") == candidate.dataset.get("digest")
+    same_algorithm = latest.params.get("algorithm") == candidate.params.get("algorithm")
+    if grown or not same_data or not same_algorithm:
+        return versions.Change.NEW_DATA_OR_ALGORITHM
+    return versions.Change.REFIT
+
+
+def _move(connection: Connection, row: ModelVersion, to: Stage, actor: str, reason: str) -> None:
+    if not repository.move(connection, row, to, actor=actor, reason=reason):
+        raise Conflict(
+            f"the stage of the version is not {row.stage} any more",
+            where=f"{row.model} {row.version}",
+            remedy="Look at its history and ask again.",
+        )
+
+
+def _listed(known: list[str]) -> str:
+    return ", ".join(known[:_MOST_NAMED]) + (", …" if len(known) > _MOST_NAMED else "")
