@@ -1,13 +1,17 @@
 """The only reader of the environment: settings with their origins, checked at start.
 
-Precedence, strongest first: environment, ``serinus.toml`` in the state folder, default.
+Precedence, strongest first: what the caller was told (an option of the command line), the
+environment, ``serinus.toml`` in the state folder, the default. An empty variable counts as none.
 """
 
 from __future__ import annotations
 
+import difflib
+import math
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -17,50 +21,76 @@ import msgspec
 from serinus.errors import InvalidInput
 
 FILE_NAME = "serinus.toml"
+_PREFIX = "SERINUS_"
 
 
-def _setting(default: Any, doc: str, *, env: str = "", **bounds: float) -> Any:
-    return field(default=default, metadata={"doc": doc, "env": env, "bounds": bounds})
+_LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # listening on all, reached on one
+_HIDDEN_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
+
+
+def _setting(default: Any, doc: str, *, env: str = "", unit: float = 1, **bounds: float) -> Any:
+    # ``unit`` is how many of the setting's units one unit of the variable ``env`` stands for.
+    return field(default=default, metadata={"doc": doc, "env": env, "unit": unit, "bounds": bounds})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Every knob of an installation. Each can be set as ``SERINUS_<NAME>`` or in the file."""
 
-    home: Path = _setting(Path(".serinus"), "folder of all state", env="MLOPS_BASE_PATH")
-    database_url: str = _setting("", "database; empty is SQLite in home")
+    home: Path = _setting(Path(".serinus"), "Folder of all state.", env="MLOPS_BASE_PATH")
+    database_url: str = _setting(
+        "", "Database of the control plane. Empty: SQLite in `home`; else a PostgreSQL address."
+    )
     mlflow_tracking_uri: str = _setting(
-        "", "MLflow tracking; empty is SQLite in home", env="MLFLOW_TRACKING_URI"
+        "", "MLflow tracking store. Empty: SQLite in `home`.", env="MLFLOW_TRACKING_URI"
     )
-    host: str = _setting("127.0.0.1", "address that servers listen on")
-    control_port: int = _setting(8090, "port of API and dashboard", ge=0, le=65535)
-    gateway_port: int = _setting(8080, "port of the gateway", ge=0, le=65535)
-    mlflow_port: int = _setting(5000, "port of the MLflow UI, if started", ge=0, le=65535)
-    gateway_workers: int = _setting(1, "gateway processes sharing the port", ge=1, le=64)
-    request_max_bytes: int = _setting(1_000_000, "largest body of a request", ge=1)
-    request_max_rows: int = _setting(1_000, "most rows in one batch request", ge=1)
-    request_timeout_seconds: float = _setting(10.0, "deadline of one request", gt=0)
+    host: str = _setting("127.0.0.1", "Address that the servers listen on.")
+    control_port: int = _setting(
+        8090, "Port of the API and the dashboard; 0 is any free one.", ge=0, le=65535
+    )
+    gateway_port: int = _setting(8080, "Port of the gateway; 0 is any free one.", ge=0, le=65535)
+    mlflow_port: int = _setting(5000, "Port of the MLflow UI, if it is started.", ge=0, le=65535)
+    gateway_workers: int = _setting(1, "Gateway processes that share the port.", ge=1, le=64)
+    request_max_bytes: int = _setting(1_000_000, "Largest body of a request.", ge=1)
+    request_max_rows: int = _setting(1_000, "Most rows in one batch request.", ge=1)
+    request_timeout_seconds: float = _setting(10.0, "Deadline of one request.", gt=0)
     ledger_sync: Literal["os", "disk"] = _setting(
-        "os", "answer once the ledger is with the kernel (os) or on the disk (disk)"
+        "os",
+        "When an answer may leave: once its event is with the kernel (`os`: survives the death of "
+        "any process) or on the disk (`disk`: survives a power cut, slower).",
     )
-    ledger_segment_bytes: int = _setting(64_000_000, "size at which a segment ends", ge=1_000)
-    controller_interval_seconds: float = _setting(0.1, "pause between controller passes", gt=0)
-    worker_status_seconds: float = _setting(2.0, "pause between gateway status events", gt=0)
-    job_lease_seconds: float = _setting(30.0, "a job whose worker is silent so long is freed", gt=0)
+    ledger_segment_bytes: int = _setting(
+        64_000_000, "Size at which a file of the ledger ends and the next begins.", ge=1_000
+    )
+    controller_interval_seconds: float = _setting(0.1, "Pause between controller passes.", gt=0)
+    worker_status_seconds: float = _setting(
+        2.0, "Pause between the status events of a gateway worker.", gt=0
+    )
+    job_lease_seconds: float = _setting(
+        30.0, "A job whose worker has been silent so long is free for another.", gt=0
+    )
     max_concurrent_training_jobs: int = _setting(
-        1, "training jobs at a time", env="MAX_CONCURRENT_TRAINING_JOBS", ge=1
+        1, "Training jobs at a time.", env="MAX_CONCURRENT_TRAINING_JOBS", ge=1
     )
     min_training_data_points: int = _setting(
-        300, "labelled rows that a retraining waits for", env="MIN_TRAINING_DATA_POINTS", ge=2
+        300, "Labelled rows that a retraining waits for.", env="MIN_TRAINING_DATA_POINTS", ge=2
     )
-    monitoring_window_seconds: float = _setting(3600.0, "shortest monitoring window", ge=0)
-    monitoring_window_rows: int = _setting(500, "fewest rows of a monitoring window", ge=20)
+    monitoring_window_seconds: float = _setting(
+        3600.0,
+        "Shortest monitoring window.",
+        env="MONITORING_WINDOW_HOURS",
+        unit=3600,
+        ge=0,
+    )
+    monitoring_window_rows: int = _setting(500, "Fewest rows of a monitoring window.", ge=20)
     drift_false_alarm_windows: float = _setting(
-        8760.0, "windows between false drift alarms, on average at least", gt=1
+        8760.0, "Windows between two false drift alarms, on average at least.", gt=1
     )
-    retrain_cooldown_seconds: float = _setting(86_400.0, "rest between retrainings", ge=0)
-    retrain_automatically: bool = _setting(True, "whether a drift alarm may retrain by itself")
-    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least log level")
+    retrain_cooldown_seconds: float = _setting(86_400.0, "Rest between two retrainings.", ge=0)
+    retrain_automatically: bool = _setting(
+        default=True, doc="Whether a drift alarm may start a retraining by itself."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least log level.")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", Path(self.home).expanduser().absolute())
@@ -93,17 +123,17 @@ class Settings:
     @property
     def control_url(self) -> str:
         """Where the control plane answers."""
-        return f"http://{self.host}:{self.control_port}"
+        return f"http://{_LOCAL.get(self.host, self.host)}:{self.control_port}"
 
     @property
     def gateway_url(self) -> str:
         """Where the gateway answers."""
-        return f"http://{self.host}:{self.gateway_port}"
+        return f"http://{_LOCAL.get(self.host, self.host)}:{self.gateway_port}"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where one setting's value came from, for ``serinus config show``."""
+    """Where one setting's value came from, for ``serinus config show``; passwords are hidden."""
 
     name: str
     value: Any
@@ -114,7 +144,7 @@ class Origin:
 def load(
     environment: Mapping[str, str] | None = None, **given: Any
 ) -> tuple[Settings, list[Origin]]:
-    """Settings from environment, file and defaults, with the origin of each.
+    """Settings from options, environment, file and defaults, with the origin of each.
 
     Args:
         environment: what to read instead of the process's environment.
@@ -123,55 +153,92 @@ def load(
     Raises:
         InvalidInput: listing every value that cannot be used, and every unknown name.
     """
-    environment = os.environ if environment is None else environment
+    read = os.environ if environment is None else environment
+    environment = {name: text for name, text in read.items() if text.strip()}
     given = {name: value for name, value in given.items() if value is not None}
-    home = Path(given.get("home") or _from_environment("home", environment)[0] or ".serinus")
-    from_file = _read_file(home / FILE_NAME)
-    known = {item.name: item for item in fields(Settings)}
-    faults = [f"{FILE_NAME}: unknown setting {name!r}" for name in from_file if name not in known]
-    faults += [
-        f"unknown variable {name}"
-        for name in environment
-        if name.startswith("SERINUS_") and name.removeprefix("SERINUS_").lower() not in known
-    ]
+    place = Path(given.get("home") or _from_environment("home", environment)[0] or ".serinus")
+    path = place.expanduser() / FILE_NAME
+    from_file = _read_file(path)
+    faults = [*_unknown(given, "option"), *_unknown(from_file, str(path))]
+    faults += _unknown_variables(environment)
+    if "home" in from_file:
+        faults.append(f"{path}: home cannot be set in the file that lies in it")
     values: dict[str, Any] = {}
     origins: list[Origin] = []
-    for name, item in known.items():
-        text, variable = _from_environment(name, environment)
-        if name in given:
-            raw, origin = given[name], "option"
-        elif text is not None:
-            raw, origin = text, f"environment {variable}"
-        elif name in from_file:
-            raw, origin = from_file[name], str(home / FILE_NAME)
-        else:
-            raw, origin = item.default, "default"
+    for item in fields(Settings):
+        raw, origin = _find(item, given, environment, from_file, str(path))
         try:
-            values[name] = _convert(item, raw)
+            values[item.name] = _convert(item, raw, origin)
         except msgspec.ValidationError as error:
-            faults.append(f"{name} = {raw!r} ({origin}): {error}")
-        origins.append(Origin(name, values.get(name, raw), origin, item.metadata["doc"]))
+            faults.append(f"{item.name} = {_shown(raw)!r} ({origin}): {error}")
+        shown = _shown(values.get(item.name, raw))
+        origins.append(Origin(item.name, shown, origin, item.metadata["doc"]))
+    if 0 < values.get("control_port", 0) == values.get("gateway_port", 0):
+        faults.append("control_port and gateway_port are the same")
     if faults:
         raise InvalidInput(
             "the configuration cannot be used",
             faults=faults,
-            remedy="Correct these; `serinus config show` lists every setting.",
+            remedy="Correct these; docs/reference/settings.md lists every setting.",
         )
     return Settings(**values), origins
 
 
+def _find(
+    item: Field[Any],
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    from_file: Mapping[str, Any],
+    path: str,
+) -> tuple[Any, str]:
+    """The raw value of a setting and where it came from."""
+    if item.name in given:
+        return given[item.name], "option"
+    text, variable = _from_environment(item.name, environment)
+    if text is not None:
+        return text, f"environment {variable}"
+    if item.name in from_file:
+        return from_file[item.name], path
+    return item.default, "default"
+
+
 def _from_environment(name: str, environment: Mapping[str, str]) -> tuple[str | None, str]:
     alias = Settings.__dataclass_fields__[name].metadata["env"]
-    for variable in (f"SERINUS_{name.upper()}", alias):
+    for variable in (_PREFIX + name.upper(), alias):
         if variable and variable in environment:
             return environment[variable], variable
     return None, ""
 
 
+def _unknown(names: Iterable[str], where: str) -> list[str]:
+    known = [item.name for item in fields(Settings)]
+    return [
+        f"{where}: unknown setting {name!r}{_suggestion(name, known)}"
+        for name in names
+        if name not in known
+    ]
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    known = [item.name for item in fields(Settings)]
+    return [
+        f"environment: unknown variable {name}{_suggestion(plain, known, _PREFIX)}"
+        for name in environment
+        if name.startswith(_PREFIX) and (plain := name.removeprefix(_PREFIX).lower()) not in known
+    ]
+
+
+def _suggestion(name: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if not near:
+        return ""
+    return f" (did you mean {prefix + near[0].upper() if prefix else near[0]}?)"
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InvalidInput(
@@ -179,10 +246,21 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _convert(item: Field[Any], raw: Any) -> Any:
+def _convert(item: Field[Any], raw: Any, origin: str) -> Any:
+    """The value of a setting, of its type, in its unit, within its bounds."""
     if item.name == "home":
-        return Path(raw)
+        return Path(msgspec.convert(str(raw) if isinstance(raw, Path) else raw, str))
     kind = get_type_hints(Settings)[item.name]
+    if origin == f"environment {item.metadata['env']}" and item.metadata["unit"] != 1:
+        raw = msgspec.convert(raw, float, strict=False) * item.metadata["unit"]
     bounds = item.metadata["bounds"]
-    checked = Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
-    return msgspec.convert(raw, checked, strict=False)
+    value = msgspec.convert(
+        raw, Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind, strict=False
+    )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise msgspec.ValidationError("Expected a finite number")
+    return value
+
+
+def _shown(value: Any) -> Any:
+    return _HIDDEN_PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
