@@ -1,0 +1,66 @@
+"""The control plane's HTTP application: every call, once as it is and once under ``/api``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from serinus.api import deployments, jobs, messages, models, monitoring, problems, system
+from serinus.api.system import Watched
+from serinus.app import App
+
+_ROUTERS = (
+    system.router,
+    models.router,
+    deployments.router,
+    monitoring.router,
+    jobs.router,
+)
+
+
+def create(
+    services: App,
+    *,
+    loops: Sequence[Watched] = (),
+    stopping: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """The application over one installation's services.
+
+    Args:
+        services: what the calls are carried out by.
+        loops: the loops of this process, whose health is the control plane's.
+        stopping: whether the process is about to end, so that endless answers end as well.
+    """
+    application = FastAPI(
+        title="Serinus",
+        version=version("serinus"),
+        description="Takes models to production traffic step by step, on evidence.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    application.state.services = services
+    application.state.loops = loops
+    application.state.stopping = stopping
+    problems.install(application)
+    for router in _ROUTERS:
+        application.include_router(router)
+        application.include_router(router, prefix="/api", include_in_schema=False)
+    _describe(application)
+    return application
+
+
+def _describe(application: FastAPI) -> None:
+    """Add the schemas of our own types to the OpenAPI document."""
+    generate = application.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for name, schema in messages.components().items():
+            schemas.setdefault(name, schema)
+        return document
+
+    application.openapi = openapi  # type: ignore[method-assign]

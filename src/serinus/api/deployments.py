@@ -1,0 +1,295 @@
+"""Deployments: begin, watch, intervene, take back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from serinus import clock
+from serinus.api import views
+from serinus.api.messages import After, Json, Limit, body, call, page
+from serinus.api.services import Actor, Services
+from serinus.app import App
+from serinus.client import types
+from serinus.delivery.types import Deployment, DeploymentSpec
+from serinus.errors import InvalidInput, NotFound
+
+router = APIRouter(tags=["deployments"])
+
+# How often a watched deployment is looked at, and how long a silent stream stays without a sign.
+TICK_SECONDS = 0.5
+KEEPALIVE_SECONDS = 15.0
+
+
+class CanaryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A canary in the words of REQUIREMENTS E1; ``traffic_percentage`` is the first step's."""
+
+    model_name: str
+    candidate_version: str
+    production_version: str | None = None
+    traffic_percentage: float = 10.0
+    min_samples: int = 200
+    max_duration_hours: float = 72.0
+    auto_promote_on_success: bool = True
+
+
+class BlueGreenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A switch of all traffic at once, after the new version was watched in shadow."""
+
+    model_name: str
+    candidate_version: str
+    production_version: str | None = None
+    min_samples: int = 200
+    max_duration_hours: float = 72.0
+    auto_promote_on_success: bool = True
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why somebody intervenes."""
+
+    reason: str = ""
+
+
+CANARY_SHARES = (0.10, 0.25, 0.50)
+
+
+def canary_spec(asked: CanaryRequest) -> DeploymentSpec:
+    """The specification that a canary request means: its share first, then the larger usual ones.
+
+    Raises:
+        InvalidInput: the percentage is no share of the traffic.
+    """
+    if not 0 < asked.traffic_percentage < 100:
+        raise InvalidInput(
+            f"{asked.traffic_percentage:g} is no percentage of traffic for a canary",
+            where="body.traffic_percentage",
+            remedy="Give a percentage above 0 and below 100, such as 10.",
+        )
+    first = asked.traffic_percentage / 100
+    return DeploymentSpec(
+        model=asked.model_name,
+        challenger=asked.candidate_version,
+        champion=asked.production_version,
+        shares=(first, *(share for share in CANARY_SHARES if share > first)),
+        min_requests=asked.min_samples,
+        max_hours=asked.max_duration_hours,
+        auto_promote=asked.auto_promote_on_success,
+    )
+
+
+def blue_green_spec(asked: BlueGreenRequest) -> DeploymentSpec:
+    """The specification that a blue-green request means."""
+    return DeploymentSpec(
+        model=asked.model_name,
+        challenger=asked.candidate_version,
+        champion=asked.production_version,
+        strategy="blue_green",
+        min_requests=asked.min_samples,
+        max_hours=asked.max_duration_hours,
+        auto_promote=asked.auto_promote_on_success,
+    )
+
+
+# ------------------------------------------------------------------ begin
+
+
+@router.post("/deployments", **call(takes=DeploymentSpec, gives=types.Deployment, status=201))
+def create(
+    spec: Annotated[DeploymentSpec, Depends(body(DeploymentSpec))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Begin bringing a challenger to traffic."""
+    return Json(_view(app.delivery.create(spec, actor=actor)), status_code=201)
+
+
+@router.post("/deployments/canary", **call(takes=CanaryRequest, gives=types.Deployment, status=201))
+def create_canary(
+    asked: Annotated[CanaryRequest, Depends(body(CanaryRequest))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Begin a canary."""
+    return Json(_view(app.delivery.create(canary_spec(asked), actor=actor)), status_code=201)
+
+
+@router.post(
+    "/deployments/blue-green", **call(takes=BlueGreenRequest, gives=types.Deployment, status=201)
+)
+def create_blue_green(
+    asked: Annotated[BlueGreenRequest, Depends(body(BlueGreenRequest))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Begin a blue-green switch."""
+    return Json(_view(app.delivery.create(blue_green_spec(asked), actor=actor)), status_code=201)
+
+
+# ------------------------------------------------------------------ look
+
+
+@router.get("/deployments", **call(gives=types.Page[types.Deployment]))
+def listing(
+    app: Services, model: str | None = None, limit: Limit = 50, after: After = None
+) -> Response:
+    """Deployments, newest first."""
+    found = app.delivery.list(model, limit=limit, after=after)
+    return page([_view(item) for item in found], limit, lambda item: item.id)
+
+
+@router.get("/deployments/status", **call(gives=types.Page[types.DeploymentStatus]))
+def statuses(app: Services, limit: Limit = 50, after: After = None) -> Response:
+    """Every model's newest deployment with its counts and verdict, as pages of models."""
+    names = [entry.name for entry in app.registry.models(limit, after)]
+    newest = [item for name in names for item in app.delivery.list(name, limit=1, after=None)]
+    return Json(
+        {
+            "items": [views.status(app, item) for item in newest],
+            "next": names[-1] if len(names) == limit else None,
+        }
+    )
+
+
+@router.get("/deployments/status/{model}", **call(gives=types.DeploymentStatus))
+def status_of_model(app: Services, model: str) -> Response:
+    """A model's newest deployment with its counts and latest verdict."""
+    found = app.delivery.list(model, limit=1, after=None)
+    if not found:
+        raise NotFound(
+            f"the model {model} has no deployment",
+            where=model,
+            remedy="Begin one: POST /deployments, or serinus deploy.",
+        )
+    return Json(views.status(app, found[0]))
+
+
+@router.get("/deployments/{deployment}", **call(gives=types.DeploymentStatus))
+def one(app: Services, deployment: str) -> Response:
+    """A deployment with its counts and latest verdict."""
+    return Json(views.status(app, app.delivery.get(deployment)))
+
+
+@router.get("/deployments/{deployment}/history", **call(gives=types.Page[types.Transition]))
+def history(app: Services, deployment: str) -> Response:
+    """Every transition, oldest first; their number is bounded by the plan's."""
+    return Json({"items": app.delivery.history(deployment), "next": None})
+
+
+@router.get("/deployments/{deployment}/verdicts", **call(gives=types.Page[types.Look]))
+def verdicts(app: Services, deployment: str, limit: Limit = 200) -> Response:
+    """The newest recorded looks at the evidence, oldest first."""
+    looks = app.delivery.verdicts(deployment, limit=limit)
+    items = [
+        types.Look(at, step, views.view(verdict, types.Verdict)) for at, step, verdict in looks
+    ]
+    return Json({"items": items, "next": None})
+
+
+@router.get("/deployments/{deployment}/events")
+def events(request: Request, app: Services, deployment: str) -> StreamingResponse:
+    """Server-sent events: the deployment's status, at once and whenever it changed.
+
+    The stream ends after the deployment did.
+    """
+    app.delivery.get(deployment)
+    stopping: Callable[[], bool] = request.app.state.stopping
+    return StreamingResponse(
+        _stream(app, deployment, stopping),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _stream(app: App, deployment: str, stopping: Callable[[], bool]) -> AsyncIterator[bytes]:
+    last = b""
+    quiet_since = clock.monotonic()
+    while not stopping():
+        status = await run_in_threadpool(lambda: views.status(app, app.delivery.get(deployment)))
+        data = msgspec.json.encode(status)
+        if data != last:
+            last, quiet_since = data, clock.monotonic()
+            yield b"event: status\ndata: " + data + b"\n\n"
+        elif clock.monotonic() - quiet_since > KEEPALIVE_SECONDS:
+            quiet_since = clock.monotonic()
+            yield b": still here\n\n"
+        if not status.deployment.live:
+            yield b"event: end\ndata: {}\n\n"
+            return
+        await asyncio.sleep(TICK_SECONDS)
+
+
+# ------------------------------------------------------------------ intervene
+
+
+def _intervention(verb: str, doc: str) -> None:
+    """Add ``POST /deployments/{id}/<verb>``; each is idempotent and keeps its reason."""
+
+    def intervene(
+        deployment: str,
+        why: Annotated[Reason, Depends(body(Reason))],
+        app: Services,
+        actor: Actor = "api",
+    ) -> Response:
+        act: Callable[..., Deployment] = getattr(app.delivery, verb)
+        return Json(_view(act(deployment, actor=actor, reason=why.reason)))
+
+    intervene.__doc__ = doc
+    described: dict[str, Any] = call(takes=Reason, gives=types.Deployment)
+    router.add_api_route(
+        f"/deployments/{{deployment}}/{verb}",
+        intervene,
+        methods=["POST"],
+        name=verb,
+        **described,
+    )
+
+
+_intervention("pause", "Hold a deployment where it is; evidence goes on, rollback stays live.")
+_intervention("resume", "Go on with a paused deployment; where its gate passed, this approves it.")
+_intervention("promote", "Give the challenger all traffic now, whatever the evidence says.")
+_intervention("abort", "Give all traffic back to the champion and end the deployment.")
+
+
+@router.post("/rollback/{model}/{version}", **call(takes=Reason, gives=types.Rollback))
+def rollback(
+    model: str,
+    version: str,
+    why: Annotated[Reason, Depends(body(Reason))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Give all traffic of a model to an earlier version, at once."""
+    return Json(app.delivery.rollback(model, version, actor=actor, reason=_given(why.reason)))
+
+
+class RollbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to (None: the live deployment's champion, else the former one) and why."""
+
+    version: str | None = None
+    reason: str = ""
+
+
+@router.post("/models/{model}/rollback", **call(takes=RollbackRequest, gives=types.Rollback))
+def rollback_model(
+    model: str,
+    asked: Annotated[RollbackRequest, Depends(body(RollbackRequest))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Take a model back: from a live deployment to its champion, else to an earlier version."""
+    reason = _given(asked.reason)
+    return Json(app.delivery.rollback(model, asked.version, actor=actor, reason=reason))
+
+
+def _given(reason: str) -> str:
+    return reason or "Asked for without a reason."
+
+
+def _view(deployment: Deployment) -> types.Deployment:
+    return views.view(deployment, types.Deployment)

@@ -1,0 +1,104 @@
+"""Bodies in, answers out: JSON by msgspec, and the same types as OpenAPI schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Query, Request, Response
+
+from serinus.errors import InvalidInput
+
+T = TypeVar("T")
+
+LARGEST_BODY = 1_000_000
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="most items to answer with")]
+After = Annotated[str | None, Query(description="the `next` of the page before")]
+
+_described: dict[str, type[Any]] = {}
+
+
+class Json(Response):
+    """Any value of ours as JSON; not-a-number becomes null."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Encode ``content``; paths and other plain values by their text."""
+        return msgspec.json.encode(content, enc_hook=str)
+
+
+def page(items: Sequence[Any], limit: int, key: Callable[[Any], str]) -> Json:
+    """One page of a list: ``{"items": [...], "next": the cursor of the page after or null}``."""
+    return Json({"items": items, "next": key(items[-1]) if len(items) == limit else None})
+
+
+def body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+    """A dependency that reads the request's body as ``kind``.
+
+    Raises:
+        InvalidInput: the body is too large, no JSON, or not of this form; names the field.
+    """
+
+    async def read(request: Request) -> T:
+        data = bytearray()
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > LARGEST_BODY:
+                raise InvalidInput(
+                    f"the body is larger than {LARGEST_BODY:,} bytes",
+                    where="body",
+                    remedy="Send less.",
+                )
+        return decode(bytes(data), kind)
+
+    return read
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The value in a JSON document.
+
+    Raises:
+        InvalidInput: it is no JSON or not of this form; the place is named.
+    """
+    try:
+        return msgspec.json.decode(data or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at ")
+        where = "body" + path.strip("`").removeprefix("$")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        what, where = f"this is not JSON ({error})", "body"
+    raise InvalidInput(
+        what[0].lower() + what[1:], where=where, remedy="See /docs for the fields of this call."
+    )
+
+
+def call(
+    *, takes: type[Any] | None = None, gives: type[Any] | None = None, status: int = 200
+) -> dict[str, Any]:
+    """Keyword arguments of a route that describe its body and answer in the OpenAPI document."""
+    described: dict[str, Any] = {"response_model": None, "status_code": status}
+    if takes is not None:
+        described["openapi_extra"] = {
+            "requestBody": {"required": True, "content": {"application/json": _schema(takes)}}
+        }
+    answer = {"content": {"application/json": _schema(gives)}} if gives is not None else {}
+    described["responses"] = {status: {"description": "Done", **answer}}
+    return described
+
+
+def _schema(kind: type[Any]) -> dict[str, Any]:
+    _described[str(kind)] = kind
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REFERENCE)
+    return {"schema": schema}
+
+
+_REFERENCE = "#/components/schemas/{name}"
+
+
+def components() -> dict[str, Any]:
+    """The schemas of every type that some call takes or gives."""
+    _, schemas = msgspec.json.schema_components(_described.values(), ref_template=_REFERENCE)
+    return schemas

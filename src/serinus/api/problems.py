@@ -1,0 +1,76 @@
+"""Every error leaves as ``application/problem+json``; the status is the error's own."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from serinus.errors import InvalidInput, SerinusError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def install(application: FastAPI) -> None:
+    """Make every way a request can fail answer with a problem document."""
+    application.add_exception_handler(SerinusError, _ours)
+    application.add_exception_handler(RequestValidationError, _parameters)
+    application.add_exception_handler(HTTPException, _routing)
+    application.add_exception_handler(Exception, _unexpected)
+
+
+def response(problem: dict[str, object], headers: dict[str, str] | None = None) -> Response:
+    """A problem document as an HTTP answer with its own status."""
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=int(str(problem["status"])),
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _ours(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, SerinusError)
+    headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return response(error.problem(), headers)
+
+
+def _parameters(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(item) for item in error.errors()]
+    refusal = InvalidInput(
+        "the request's parameters cannot be used",
+        faults=faults,
+        remedy="Correct these; /docs describes every call.",
+    )
+    return response(refusal.problem())
+
+
+def _fault(item: dict[str, Any]) -> str:
+    kind, *names = item["loc"]
+    return f"{kind} {'.'.join(str(name) for name in names)}: {item['msg']}"
+
+
+def _routing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    problem: dict[str, object] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": f"{request.method} {request.url.path}: {error.detail}",
+        "remedy": "See /docs for the calls that exist.",
+    }
+    return response(problem, dict(error.headers or {}))
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return response(SerinusError("the request could not be carried out; see the log").problem())

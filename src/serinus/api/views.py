@@ -1,0 +1,49 @@
+"""From the services' values to the API's public shapes."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from serinus.app import App
+from serinus.client import types
+from serinus.delivery.types import Deployment
+from serinus.registry.types import Model, ModelVersion
+
+T = TypeVar("T")
+
+
+def view(value: Any, kind: type[T]) -> T:
+    """``value`` as the public type of the same fields; fields that it does not show are left out."""
+    return msgspec.convert(value, kind, from_attributes=True)
+
+
+def model(app: App, entry: Model, champions: dict[str, ModelVersion]) -> types.Model:
+    """A model with its champion and its live deployment."""
+    champion = champions.get(entry.name)
+    live = app.delivery.find(entry.name)
+    return types.Model(
+        name=entry.name,
+        model_type=entry.model_type,
+        task=entry.task,
+        description=entry.description,
+        created_at=entry.created_at,
+        champion=champion.version if champion else None,
+        deployment=live.id if live else None,
+    )
+
+
+def version(entry: ModelVersion) -> types.Version:
+    """A version without its reference profile, which is as long as its columns are many."""
+    return view(entry, types.Version)
+
+
+def status(app: App, deployment: Deployment) -> types.DeploymentStatus:
+    """A deployment with its counts and its latest verdict."""
+    verdict = app.delivery.latest_verdict(deployment.id)
+    return types.DeploymentStatus(
+        deployment=view(deployment, types.Deployment),
+        counts=view(app.delivery.counts(deployment.id), types.Counts),
+        verdict=view(verdict, types.Verdict) if verdict else None,
+    )

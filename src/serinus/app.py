@@ -1,0 +1,156 @@
+"""The composition root: builds the services of one installation from its settings."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from serinus.delivery.consumer import Consumer
+from serinus.delivery.controller import Controller
+from serinus.delivery.routing import Publisher
+from serinus.delivery.service import Delivery
+from serinus.errors import Conflict, InvalidInput
+from serinus.ledger.reader import Reader
+from serinus.monitoring.monitor import Monitor
+from serinus.registry.service import Registry
+from serinus.registry.types import ModelVersion, Stage
+from serinus.scheduling.jobs import Jobs
+from serinus.scheduling.triggers import Triggers
+from serinus.settings import Settings
+from serinus.store import engine as store
+
+# A worker that missed this many of its regular reports is taken for dead.
+_MISSED_REPORTS = 5
+
+
+class App:
+    """The services of one installation, each made when it is first asked for.
+
+    Args:
+        settings: where everything is; nothing below this class reads settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    # -------------------------------------------------------------- services
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, at its newest migration.
+
+        Raises:
+            InvalidInput: the state folder cannot be written.
+            Unavailable: the database cannot be reached.
+        """
+        prepare_home(self.settings.home)
+        engine = store.open_engine(self.settings.database)
+        store.migrate(engine)
+        return engine
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Model versions and their stages."""
+        return Registry(self.engine, self.settings.tracking, self.settings.artifacts)
+
+    @cached_property
+    def ledger(self) -> Reader:
+        """Everything that the gateways told."""
+        return Reader(self.settings.ledger)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """Deployments and the routing table."""
+        return Delivery(
+            self.engine,
+            self.registry,
+            Publisher(self.settings.routing_table),
+            _MISSED_REPORTS * self.settings.worker_status_seconds,
+        )
+
+    @cached_property
+    def controller(self) -> Controller:
+        """The loop that moves deployments."""
+        consumer = Consumer(self.engine, self.ledger)
+        return Controller(self.delivery, consumer, self.settings.controller_interval_seconds)
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """Profiles, drift and performance, folded from the ledger."""
+        return Monitor(
+            self.engine,
+            self.ledger,
+            window_seconds=self.settings.monitoring_window_seconds,
+            window_rows=self.settings.monitoring_window_rows,
+            false_alarm_windows=self.settings.drift_false_alarm_windows,
+        )
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Background work."""
+        return Jobs(self.engine, self.settings.job_lease_seconds)
+
+    @cached_property
+    def triggers(self) -> Triggers:
+        """What turns an observed condition into exactly one job."""
+        return Triggers(
+            self.engine,
+            self.jobs,
+            cooldown_seconds=self.settings.retrain_cooldown_seconds,
+            rows_needed=self.settings.min_training_data_points,
+        )
+
+    # -------------------------------------------------------------- across capabilities
+
+    def promote(
+        self, model: str, version: str, stage: Stage, *, actor: str, reason: str
+    ) -> ModelVersion:
+        """Move a version to a stage by hand and let the gateways know.
+
+        A version that stands nowhere passes through Staging on its way to Production.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: a deployment of the model is live, or the version cannot move there.
+        """
+        found = self.registry.get(model, version)
+        live = self.delivery.find(model)
+        if live is not None and stage is Stage.PRODUCTION:
+            raise Conflict(
+                f"the deployment {live.id} decides on what serves {model}",
+                where=f"{model} {version}",
+                remedy=f"Wait, or end it: serinus deployments abort {live.id}.",
+            )
+        why = reason or f"By hand, by {actor}."
+        with self.engine.begin() as connection:
+            if found.stage is Stage.NONE and stage is Stage.PRODUCTION:
+                self.registry.transition(
+                    connection, model, version, Stage.STAGING, actor=actor, reason=why
+                )
+            moved = self.registry.transition(
+                connection, model, version, stage, actor=actor, reason=why
+            )
+        self.delivery.publish()
+        self.registry.mirror(model)
+        return moved
+
+
+def prepare_home(home: Path) -> None:
+    """Make the state folder and prove that it can be written.
+
+    Raises:
+        InvalidInput: it cannot be made or written.
+    """
+    probe = home / ".writable"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"the state folder cannot be written ({error.strerror})",
+            where=str(home),
+            remedy="Make it writable, or choose another with --home or SERINUS_HOME.",
+        ) from error

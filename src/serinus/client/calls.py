@@ -1,0 +1,333 @@
+"""Every call of the two HTTP faces as a value: method, path, parameters, and what comes back.
+
+Nothing here talks to anybody: the clients in :mod:`serinus.client.transport` carry these out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from serinus.client.types import (
+    Comparison,
+    Deployment,
+    DeploymentStatus,
+    Health,
+    Job,
+    Look,
+    Model,
+    Monitoring,
+    Page,
+    Prediction,
+    Recommendation,
+    Refused,
+    Rollback,
+    StageChange,
+    Transition,
+    Version,
+)
+from serinus.wire import Answer, Cell, RoutingTable
+
+T = TypeVar("T")
+
+PAGE = 100
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True):
+    """One request and the type of its answer; ``plane`` says which server it is for."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    gives: Any
+    query: dict[str, Any] = {}
+    body: Any = None
+    plane: Literal["control", "gateway"] = "control"
+
+
+def _path(*parts: str) -> str:
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _list(path: str, item: Any, after: str | None, **query: Any) -> Call[Page[Any]]:
+    asked = {"after": after, "limit": PAGE, **query}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Call("GET", path, Page[item], given)
+
+
+# ------------------------------------------------------------------ system
+
+
+def health() -> Call[Health]:
+    """Whether the control plane answers and its loops run."""
+    return Call("GET", "/health", Health)
+
+
+def system_health() -> Call[Health]:
+    """The health of every part."""
+    return Call("GET", "/system/health", Health)
+
+
+def routing() -> Call[RoutingTable]:
+    """The routing table that the gateways should have."""
+    return Call("GET", "/routing", RoutingTable)
+
+
+# ------------------------------------------------------------------ models
+
+
+def models(*, after: str | None = None) -> Call[Page[Model]]:
+    """Models by name."""
+    return _list("/models", Model, after)
+
+
+def model(name: str) -> Call[Model]:
+    """A model with its champion and live deployment."""
+    return Call("GET", _path("models", name), Model)
+
+
+def versions(model: str, *, after: str | None = None) -> Call[Page[Version]]:
+    """A model's versions, newest first."""
+    return _list(_path("models", model, "versions"), Version, after)
+
+
+def version(model: str, version: str) -> Call[Version]:
+    """One version."""
+    return Call("GET", _path("models", model, "versions", version), Version)
+
+
+def stages(model: str, *, after: str | None = None) -> Call[Page[StageChange]]:
+    """The model's latest moves between stages, newest first."""
+    return _list(_path("models", model, "stages"), StageChange, after)
+
+
+def compare(model: str, first: str, second: str) -> Call[Comparison]:
+    """Two versions side by side."""
+    query = {"model": model, "a": first, "b": second}
+    return Call("GET", "/models/compare", Comparison, query)
+
+
+def register(
+    model: str,
+    artifact: str,
+    *,
+    target: str = "target",
+    version: str | None = None,
+    description: str = "",
+    metrics: Mapping[str, float] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Call[Version]:
+    """Register an MLflow model: a folder on the control plane's machine, ``runs:/…``, ``models:/…``."""
+    body = {
+        "model_name": model,
+        "model_artifact_path": artifact,
+        "target": target,
+        "version": version,
+        "description": description,
+        "metrics": dict(metrics or {}),
+        "params": dict(params or {}),
+    }
+    return Call("POST", "/models/register", Version, body=body)
+
+
+def promote_version(
+    model: str, version: str, *, stage: str = "Production", reason: str = ""
+) -> Call[Version]:
+    """Move a version to a stage by hand, past every canary."""
+    body = {"model_name": model, "version": version, "stage": stage, "reason": reason}
+    return Call("POST", "/models/promote", Version, body=body)
+
+
+def train(
+    data: str,
+    model: str,
+    *,
+    target: str | None = None,
+    algorithm: str | None = None,
+    deploy: bool = False,
+    key: str | None = None,
+) -> Call[Job]:
+    """Ask for a training; a worker carries it out."""
+    body = {
+        "data": data,
+        "model": model,
+        "target": target,
+        "algorithm": algorithm,
+        "deploy": deploy,
+        "key": key,
+    }
+    return Call("POST", "/models/train", Job, body=body)
+
+
+# ------------------------------------------------------------------ deployments
+
+
+def deploy(model: str, challenger: str, **options: Any) -> Call[Deployment]:
+    """Begin bringing a version to traffic.
+
+    Args:
+        model: the model.
+        challenger: the version.
+        **options: any other field of a deployment's specification: ``strategy``, ``shares``,
+            ``shadow``, ``labels``, ``unit``, ``error_odds``, ``error_points``, ``quality_points``,
+            ``min_requests``, ``max_hours``, ``soak_seconds``, ``auto_promote``, ``approvals``, ….
+            None is left out, and so is the default.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    body = {"model": model, "challenger": challenger, **given}
+    return Call("POST", "/deployments", Deployment, body=body)
+
+
+def deployments(model: str | None = None, *, after: str | None = None) -> Call[Page[Deployment]]:
+    """Deployments, newest first."""
+    return _list("/deployments", Deployment, after, model=model)
+
+
+def deployment(id: str) -> Call[DeploymentStatus]:
+    """A deployment with its counts and latest verdict."""
+    return Call("GET", _path("deployments", id), DeploymentStatus)
+
+
+def deployment_of(model: str) -> Call[DeploymentStatus]:
+    """A model's newest deployment with its counts and latest verdict."""
+    return Call("GET", _path("deployments", "status", model), DeploymentStatus)
+
+
+def history(id: str, *, after: str | None = None) -> Call[Page[Transition]]:
+    """A deployment's transitions, oldest first."""
+    return _list(_path("deployments", id, "history"), Transition, after)
+
+
+def verdicts(id: str, *, after: str | None = None) -> Call[Page[Look]]:
+    """A deployment's newest recorded looks at its evidence, oldest first."""
+    return _list(_path("deployments", id, "verdicts"), Look, after)
+
+
+def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
+    return Call("POST", _path("deployments", id, verb), Deployment, body={"reason": reason})
+
+
+def pause(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Hold a deployment where it is."""
+    return _intervene(id, "pause", reason)
+
+
+def resume(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Go on with a paused deployment; where its gate passed, this approves it."""
+    return _intervene(id, "resume", reason)
+
+
+def promote(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Give the challenger all traffic now, whatever the evidence says."""
+    return _intervene(id, "promote", reason)
+
+
+def abort(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Give all traffic back to the champion and end the deployment."""
+    return _intervene(id, "abort", reason)
+
+
+def rollback(model: str, version: str | None = None, *, reason: str = "") -> Call[Rollback]:
+    """Take a model back: to ``version``, else to the live deployment's or the former champion."""
+    body = {"version": version, "reason": reason}
+    return Call("POST", _path("models", model, "rollback"), Rollback, body=body)
+
+
+# ------------------------------------------------------------------ monitoring and jobs
+
+
+def performance_history(model: str, *, after: str | None = None) -> Call[Page[dict[str, Any]]]:
+    """Performance by window, newest first."""
+    return _list(_path("models", model, "performance-history"), dict[str, Any], after)
+
+
+def drift_history(model: str, *, after: str | None = None) -> Call[Page[dict[str, Any]]]:
+    """Drift by window, newest first."""
+    return _list(_path("models", model, "drift-history"), dict[str, Any], after)
+
+
+def recommendation(model: str) -> Call[Recommendation]:
+    """What to do about a model, with the reasons."""
+    return Call("GET", _path("models", model, "recommendation"), Recommendation)
+
+
+def monitoring() -> Call[Monitoring]:
+    """Whether monitoring runs, and what it recommends for each model."""
+    return Call("GET", "/monitoring/status", Monitoring)
+
+
+def jobs(
+    kind: str | None = None, state: str | None = None, *, after: str | None = None
+) -> Call[Page[Job]]:
+    """Jobs, newest first."""
+    return _list("/jobs", Job, after, kind=kind, state=state)
+
+
+def job(id: str) -> Call[Job]:
+    """One job."""
+    return Call("GET", _path("jobs", id), Job)
+
+
+def cancel_job(id: str) -> Call[Job]:
+    """Cancel a job; one that runs is ended."""
+    return Call("POST", _path("jobs", id, "cancel"), Job)
+
+
+# ------------------------------------------------------------------ gateway
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    """A batch's answers; each is a prediction or says why there is none."""
+
+    predictions: list[dict[str, Any]]
+
+
+def _of_model(model: str | None, *rest: str) -> str:
+    return _path(*(("models", model) if model else ()), *rest)
+
+
+def predict(
+    features: Mapping[str, Cell], *, model: str | None = None, entity: str | None = None
+) -> Call[Prediction]:
+    """One prediction; ``entity`` is the key that keeps somebody with one arm."""
+    body: dict[str, Any] = {"features": dict(features)}
+    if entity is not None:
+        body["entity"] = entity
+    return Call("POST", _of_model(model, "predict"), Prediction, body=body, plane="gateway")
+
+
+def predict_batch(rows: Sequence[Mapping[str, Cell]], *, model: str | None = None) -> Call[_Batch]:
+    """Predictions for many rows, in their order."""
+    body = {"requests": [{"features": dict(row)} for row in rows]}
+    return Call("POST", _of_model(model, "predict", "batch"), _Batch, body=body, plane="gateway")
+
+
+def answers(batch: _Batch) -> list[Prediction | Refused]:
+    """The batch's answers as values."""
+    return [
+        msgspec.convert(item, Refused) if "error" in item else msgspec.convert(item, Prediction)
+        for item in batch.predictions
+    ]
+
+
+def feedback(labels: Mapping[str, Answer]) -> Call[dict[str, Any]]:
+    """What turned out to be true, by prediction id."""
+    body = {"labels": [{"prediction_id": id, "label": label} for id, label in labels.items()]}
+    return Call("POST", "/feedback", dict[str, Any], body=body, plane="gateway")
+
+
+def gateway_health() -> Call[dict[str, Any]]:
+    """Whether the gateway answers."""
+    return Call("GET", "/health", dict[str, Any], plane="gateway")
+
+
+def model_info() -> Call[dict[str, Any]]:
+    """What the gateway serves."""
+    return Call("GET", "/model-info", dict[str, Any], plane="gateway")
+
+
+def stats() -> Call[dict[str, Any]]:
+    """What the gateway counted since it started."""
+    return Call("GET", "/stats", dict[str, Any], plane="gateway")

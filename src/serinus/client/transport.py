@@ -1,0 +1,376 @@
+"""The two clients: the same calls, carried out at once or awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+import httpx
+import msgspec
+
+from serinus import clock
+from serinus.client import calls
+from serinus.client.calls import Call
+from serinus.client.types import DeploymentStatus, Page, Prediction, Refused
+from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
+from serinus.wire import Cell
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CONTROL_URL = "http://127.0.0.1:8090"
+GATEWAY_URL = "http://127.0.0.1:8080"
+DEADLINE_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
+
+
+class Method(Generic[P, T]):
+    """A call as a method: :class:`Serinus` answers, :class:`AsyncSerinus` is awaited."""
+
+    def __init__(self, describe: Callable[P, Call[T]]) -> None:
+        self._describe = describe
+        self.__doc__ = describe.__doc__
+
+    @overload
+    def __get__(self, client: Serinus, owner: type[Any]) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncSerinus, owner: type[Any]) -> Callable[P, Awaitable[T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Method[P, T]: ...
+    def __get__(self, client: Any, owner: type[Any]) -> Any:
+        """Bind the call to a client."""
+        if client is None:
+            return self
+
+        @wraps(self._describe)
+        def bound(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.run(self._describe(*args, **kwargs))
+
+        return bound
+
+
+class Listing(Generic[P, T]):
+    """A paged call as a method that goes through all pages, each fetched when it is reached."""
+
+    def __init__(self, describe: Callable[P, Call[Page[T]]]) -> None:
+        self._describe = describe
+        self.__doc__ = describe.__doc__
+
+    @overload
+    def __get__(self, client: Serinus, owner: type[Any]) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(self, client: AsyncSerinus, owner: type[Any]) -> Callable[P, AsyncIterator[T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Listing[P, T]: ...
+    def __get__(self, client: Any, owner: type[Any]) -> Any:
+        """Bind the call to a client."""
+        if client is None:
+            return self
+
+        @wraps(self._describe)
+        def bound(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.pages(self._describe(*args, **kwargs))
+
+        return bound
+
+
+class _Calls:
+    """What both clients can do; each name is described in :mod:`serinus.client.calls`."""
+
+    health = Method(calls.health)
+    system_health = Method(calls.system_health)
+    routing = Method(calls.routing)
+
+    models = Listing(calls.models)
+    model = Method(calls.model)
+    versions = Listing(calls.versions)
+    version = Method(calls.version)
+    stages = Listing(calls.stages)
+    compare = Method(calls.compare)
+    register = Method(calls.register)
+    promote_version = Method(calls.promote_version)
+    train = Method(calls.train)
+
+    deploy = Method(calls.deploy)
+    deployments = Listing(calls.deployments)
+    deployment = Method(calls.deployment)
+    deployment_of = Method(calls.deployment_of)
+    history = Listing(calls.history)
+    verdicts = Listing(calls.verdicts)
+    pause = Method(calls.pause)
+    resume = Method(calls.resume)
+    promote = Method(calls.promote)
+    abort = Method(calls.abort)
+    rollback = Method(calls.rollback)
+
+    performance_history = Listing(calls.performance_history)
+    drift_history = Listing(calls.drift_history)
+    recommendation = Method(calls.recommendation)
+    monitoring = Method(calls.monitoring)
+    jobs = Listing(calls.jobs)
+    job = Method(calls.job)
+    cancel_job = Method(calls.cancel_job)
+
+    predict = Method(calls.predict)
+    feedback = Method(calls.feedback)
+    gateway_health = Method(calls.gateway_health)
+    model_info = Method(calls.model_info)
+    stats = Method(calls.stats)
+
+    def __init__(self, control_url: str, gateway_url: str, actor: str) -> None:
+        self.control_url = control_url.rstrip("/")
+        self.gateway_url = gateway_url.rstrip("/")
+        self._headers = {"x-serinus-actor": actor} if actor else {}
+
+    def _request(self, call: Call[Any]) -> dict[str, Any]:
+        """The keyword arguments of httpx's ``request`` for a call."""
+        root = self.control_url if call.plane == "control" else self.gateway_url
+        headers = dict(self._headers)
+        content = None
+        if call.body is not None:
+            content = msgspec.json.encode(call.body)
+            headers["content-type"] = "application/json"
+        return {
+            "method": call.method,
+            "url": root + call.path,
+            "params": call.query,
+            "content": content,
+            "headers": headers,
+        }
+
+    def _unreachable(self, call: Call[Any], error: httpx.TransportError) -> Unavailable:
+        name, root = (
+            ("control plane", self.control_url)
+            if call.plane == "control"
+            else ("gateway", self.gateway_url)
+        )
+        if isinstance(error, httpx.ConnectError):
+            what = f"no {name} answers at {root}"
+        else:
+            what = f"the {name} at {root} did not answer in time ({type(error).__name__})"
+        return Unavailable(what, remedy="Start one with `serinus up`, or name the right address.")
+
+
+class Serinus(_Calls):
+    """A running installation, for programs and notebooks.
+
+    Args:
+        control_url: where the control plane answers.
+        gateway_url: where the gateway answers.
+        timeout: seconds that one call may take.
+        actor: who asks, kept in every history.
+    """
+
+    def __init__(
+        self,
+        control_url: str = CONTROL_URL,
+        gateway_url: str = GATEWAY_URL,
+        *,
+        timeout: float = DEADLINE_SECONDS,
+        actor: str = "",
+    ) -> None:
+        super().__init__(control_url, gateway_url, actor)
+        self._http = httpx.Client(timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Serinus:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def run(self, call: Call[T]) -> T:
+        """Carry out a call.
+
+        Raises:
+            SerinusError: the very class that the server raised.
+            Unavailable: nobody answers there.
+        """
+        try:
+            answer = self._http.request(**self._request(call))
+        except httpx.TransportError as error:
+            raise self._unreachable(call, error) from error
+        return _decoded(answer, call)
+
+    def pages(self, call: Call[Page[T]]) -> Iterator[T]:
+        """Every item of a paged call."""
+        following: Call[Page[T]] | None = call
+        while following is not None:
+            page = self.run(following)
+            yield from page.items
+            following = _next(call, page)
+
+    def predict_batch(
+        self, rows: Sequence[Mapping[str, Cell]], *, model: str | None = None
+    ) -> list[Prediction | Refused]:
+        """Predictions for many rows, in their order; a row that cannot be answered says why."""
+        return calls.answers(self.run(calls.predict_batch(rows, model=model)))
+
+    def wait_for(
+        self,
+        id: str,
+        *,
+        until: Callable[[DeploymentStatus], bool] | None = None,
+        timeout: float = 3600.0,
+        progress: Callable[[DeploymentStatus], None] | None = None,
+    ) -> DeploymentStatus:
+        """Look at a deployment until it has ended (or ``until`` says so), and return it.
+
+        Args:
+            id: the deployment.
+            until: what to wait for instead of the end.
+            timeout: seconds after which waiting is given up; the deployment goes on.
+            progress: called with each look.
+
+        Raises:
+            Unavailable: the time is over.
+        """
+        deadline = clock.monotonic() + timeout
+        while True:
+            status = self.deployment(id)
+            if _reached(status, until, deadline, progress):
+                return status
+            clock.sleep(_LOOK_SECONDS)
+
+
+class AsyncSerinus(_Calls):
+    """The same as :class:`Serinus`, awaited."""
+
+    def __init__(
+        self,
+        control_url: str = CONTROL_URL,
+        gateway_url: str = GATEWAY_URL,
+        *,
+        timeout: float = DEADLINE_SECONDS,
+        actor: str = "",
+    ) -> None:
+        super().__init__(control_url, gateway_url, actor)
+        self._http = httpx.AsyncClient(timeout=timeout, trust_env=False)
+
+    async def __aenter__(self) -> AsyncSerinus:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def run(self, call: Call[T]) -> T:
+        """Carry out a call; see :meth:`Serinus.run`."""
+        try:
+            answer = await self._http.request(**self._request(call))
+        except httpx.TransportError as error:
+            raise self._unreachable(call, error) from error
+        return _decoded(answer, call)
+
+    async def pages(self, call: Call[Page[T]]) -> AsyncIterator[T]:
+        """Every item of a paged call."""
+        following: Call[Page[T]] | None = call
+        while following is not None:
+            page = await self.run(following)
+            for item in page.items:
+                yield item
+            following = _next(call, page)
+
+    async def predict_batch(
+        self, rows: Sequence[Mapping[str, Cell]], *, model: str | None = None
+    ) -> list[Prediction | Refused]:
+        """Predictions for many rows; see :meth:`Serinus.predict_batch`."""
+        return calls.answers(await self.run(calls.predict_batch(rows, model=model)))
+
+    async def wait_for(
+        self,
+        id: str,
+        *,
+        until: Callable[[DeploymentStatus], bool] | None = None,
+        timeout: float = 3600.0,
+        progress: Callable[[DeploymentStatus], None] | None = None,
+    ) -> DeploymentStatus:
+        """Look at a deployment until it has ended; see :meth:`Serinus.wait_for`."""
+        deadline = clock.monotonic() + timeout
+        while True:
+            status = await self.deployment(id)
+            if _reached(status, until, deadline, progress):
+                return status
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _reached(
+    status: DeploymentStatus,
+    until: Callable[[DeploymentStatus], bool] | None,
+    deadline: float,
+    progress: Callable[[DeploymentStatus], None] | None,
+) -> bool:
+    if progress is not None:
+        progress(status)
+    if not status.deployment.live or (until is not None and until(status)):
+        return True
+    if clock.monotonic() >= deadline:
+        raise Unavailable(
+            f"the deployment is still {status.deployment.phase} at {status.deployment.position}",
+            where=status.deployment.id,
+            remedy="It goes on without anybody waiting; look again later.",
+        )
+    return False
+
+
+def _next(call: Call[Page[T]], page: Page[T]) -> Call[Page[T]] | None:
+    if page.next is None:
+        return None
+    return msgspec.structs.replace(call, query={**call.query, "after": page.next})
+
+
+def _decoded(answer: httpx.Response, call: Call[T]) -> T:
+    # A health check answers 503 with the very document that says what is wrong.
+    degraded = answer.status_code == Unavailable.status and call.path.endswith("/health")
+    if answer.is_success or degraded:
+        try:
+            value: T = msgspec.json.decode(answer.content, type=call.gives)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise Unavailable(
+                f"the answer to {call.method} {call.path} is none of ours ({error})",
+                where=str(answer.url),
+                remedy="Check the address, and that client and server have the same version.",
+            ) from error
+        return value
+    raise error_from(answer.status_code, answer.content)
+
+
+_CLASSES: dict[int, type[SerinusError]] = {
+    kind.status: kind for kind in (InvalidInput, NotFound, Conflict, Unavailable)
+}
+
+
+def error_from(status: int, document: bytes) -> SerinusError:
+    """The error that a problem document tells, as the class that was raised on the other side."""
+    kind = _CLASSES.get(status)
+    if kind is None:
+        kind = InvalidInput if 400 <= status < 500 else SerinusError
+    try:
+        problem = msgspec.json.decode(document, type=dict[str, Any])
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        problem = {}
+    return kind(
+        str(problem.get("detail") or problem.get("title") or f"the server answered {status}"),
+        where=str(problem.get("where", "")),
+        remedy=str(problem.get("remedy", "")),
+        faults=[str(item) for item in problem.get("faults", ())],
+    )

@@ -1,0 +1,358 @@
+"""What the control plane and the gateway answer, as frozen values: the API's public shapes.
+
+The HTTP API builds its answers from these very types (its OpenAPI document is made of them), so
+that client and server cannot disagree. Times are UTC; shares and rates lie in [0, 1].
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from serinus.wire import Answer, Manifest
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; ``next`` is the cursor of the part after it, None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+# ------------------------------------------------------------------ registry
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A name under which versions are kept, and what is in force for it."""
+
+    name: str
+    model_type: str
+    task: str
+    description: str
+    created_at: datetime
+    champion: str | None = None
+    deployment: str | None = None
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """What one gate said before a version was registered."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One immutable version of a model; only its stage ever changes."""
+
+    model: str
+    version: str
+    stage: str
+    uri: str
+    run_id: str
+    mlflow_version: str
+    model_type: str
+    task: str
+    description: str
+    parent: str | None
+    manifest: Manifest
+    metrics: dict[str, float | None]
+    params: dict[str, Any]
+    tags: dict[str, str]
+    dataset: dict[str, Any]
+    gates: tuple[GateResult, ...]
+    created_at: datetime
+
+
+class StageChange(msgspec.Struct, frozen=True):
+    """One move of one version between stages, with who asked for it and why."""
+
+    model: str
+    version: str
+    from_stage: str
+    to_stage: str
+    at: datetime
+    actor: str
+    reason: str
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Two versions side by side: each metric's two values, and the parameters that differ."""
+
+    first: Version
+    second: Version
+    metrics: dict[str, tuple[float | None, float | None]]
+    params: dict[str, tuple[Any, Any]]
+    same_data: bool
+    breaks: tuple[str, ...]
+
+
+# ------------------------------------------------------------------ delivery
+
+
+class Guardrail(msgspec.Struct, frozen=True):
+    """A metric that may not get worse, and its share of the error budget."""
+
+    kind: str
+    alpha: float
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """The margins that a step's evidence must exclude; None asks nothing."""
+
+    error_odds: float | None = None
+    error_points: float | None = None
+    quality_points: float | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A traffic share (or a mirror) and its exit criteria; times in seconds."""
+
+    share: float
+    mirror: float
+    gate: Gate
+    min_requests: int
+    min_seconds: float
+    max_seconds: float
+    approval: bool = False
+
+
+class QualityScale(msgspec.Struct, frozen=True):
+    """How a label turns an answer into a loss in [0, 1]."""
+
+    task: str
+    cap: float
+    baseline: float
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything that decides a deployment, frozen before its first request."""
+
+    steps: tuple[Step, ...]
+    guardrails: tuple[Guardrail, ...]
+    quality: QualityScale
+    promote_alpha: float
+    unit: str
+    salt: str
+    label_window_seconds: float
+    label_coverage: float
+    load_seconds: float
+    soak_seconds: float
+    auto_promote: bool
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """One attempt to bring a challenger to traffic, as it stands."""
+
+    id: str
+    model: str
+    champion: str | None
+    challenger: str
+    strategy: str
+    plan: Plan
+    plan_hash: str
+    phase: str
+    step: int
+    step_entered_at: datetime
+    verdict: str
+    reason: str
+    requested_by: str
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """Whether it still moves or holds traffic."""
+        return self.ended_at is None
+
+    @property
+    def position(self) -> str:
+        """Where it is, in words: ``shadow``, ``25 %`` or ``all traffic``."""
+        return step_name(self.plan, self.step)
+
+
+def step_name(plan: Plan, step: int) -> str:
+    """A step in words: ``shadow``, ``25 %``, or ``all traffic`` past the last one."""
+    if step >= len(plan.steps):
+        return "all traffic"
+    current = plan.steps[step]
+    return "shadow" if current.mirror > 0 else f"{100 * current.share:g} %"
+
+
+class Assessment(msgspec.Struct, frozen=True):
+    """One guardrail's evidence; logarithms are natural, bounds are log(1/alpha)."""
+
+    kind: str
+    state: str
+    requests: int
+    challenger_requests: int
+    champion: float | None
+    challenger: float | None
+    log_harm: float
+    harm_bound: float
+    log_safe: float | None
+    safe_bound: float
+    margin: str
+    sentence: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the evidence says at one look, with its numbers and one readable sentence."""
+
+    outcome: str
+    reason: str
+    requests: int
+    alpha_spent: float
+    guardrails: tuple[Assessment, ...]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A verdict with the moment and the step it was given at."""
+
+    at: datetime
+    step: int
+    verdict: Verdict
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """One row of a deployment's history."""
+
+    from_phase: str
+    to_phase: str
+    step: int
+    at: datetime
+    actor: str
+    verdict: str
+    reason: str
+
+
+class WorkerView(msgspec.Struct, frozen=True):
+    """A gateway worker and the versions (``model@version``) that it has ready."""
+
+    worker: str
+    revision: int
+    ready: tuple[str, ...]
+    failed: dict[str, str]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Requests, failures and labels by arm, and what is in force at the gateways."""
+
+    requests: dict[str, int]
+    failures: dict[str, int]
+    labelled: dict[str, int]
+    share: float
+    mirror: float
+    revision: int
+    workers: list[WorkerView]
+
+
+class DeploymentStatus(msgspec.Struct, frozen=True):
+    """A deployment with its counts and its latest verdict."""
+
+    deployment: Deployment
+    counts: Counts
+    verdict: Verdict | None
+
+
+class Rollback(msgspec.Struct, frozen=True, rename={"taken_back": "from"}):
+    """What a rollback did: ``taken_back`` (JSON: from) lost the traffic that ``to`` has now."""
+
+    model: str
+    taken_back: str
+    to: str
+    deployment: str | None
+    revision: int
+
+
+# ------------------------------------------------------------------ jobs and monitoring
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A unit of background work."""
+
+    id: str
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    state: str
+    attempt: int
+    max_attempts: int
+    progress: str
+    result: dict[str, Any] | None
+    error: str
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """NO_ACTION_NEEDED, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with the reasons."""
+
+    action: str
+    reasons: tuple[str, ...]
+    since: datetime | None = None
+
+
+class Monitoring(msgspec.Struct, frozen=True):
+    """Whether monitoring runs, by which settings, and what it recommends for each model."""
+
+    running: bool
+    window_seconds: float
+    window_rows: int
+    false_alarm_windows: float
+    retrain_automatically: bool
+    models: dict[str, str]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The health of one part of the installation."""
+
+    name: str
+    status: str
+    detail: str = ""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """``ok``, or ``degraded`` with the parts that are not."""
+
+    status: str
+    version: str
+    parts: tuple[Part, ...] = ()
+
+
+# ------------------------------------------------------------------ gateway
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One answer of the gateway; ``prediction_id`` is what a later label names."""
+
+    prediction: Answer
+    prediction_id: str
+    model: str
+    version: str
+    arm: str
+    revision: int
+    probabilities: dict[str, float] | None = None
+    fallback: bool = False
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why one request of a batch could not be answered."""
+
+    title: str
+    status: int
+    detail: str
+    where: str = ""
+    remedy: str = ""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A request of a batch that got no answer."""
+
+    error: Problem
