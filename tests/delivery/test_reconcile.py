@@ -85,9 +85,7 @@ def test_reconcile_waits_until_every_worker_has_the_challenger() -> None:
 
 def test_reconcile_rolls_back_a_challenger_that_cannot_be_loaded() -> None:
     broken = WorkerView("w1", 3, ("fraud@1.0.0",), {"fraud@1.1.0": "no module named x"})
-    decision = reconcile(
-        snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(broken,))
-    )
+    decision = reconcile(snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(broken,)))
     assert decision is not None
     assert decision.phase is Phase.ROLLED_BACK
     assert "no module named x" in decision.reason

@@ -47,9 +47,9 @@ def test_score_betting_safety_is_fair_at_the_margin(
 ) -> None:
     question = score_betting.safety(margin, centre)
     champion = law_with_mean(mean)
-    assert expected_gain(
-        share, champion, law_with_mean(mean + margin), question
-    ) == pytest.approx(1.0)
+    assert expected_gain(share, champion, law_with_mean(mean + margin), question) == pytest.approx(
+        1.0
+    )
     worse = law_with_mean(min(1.0, mean + margin + 0.1))
     assert expected_gain(share, champion, worse, question) <= 1.0 + 1e-12
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
@@ -24,12 +25,14 @@ from serinus.delivery.types import (
     Transition,
     Verdict,
 )
-from serinus.errors import Conflict, InvalidInput, NotFound
+from serinus.errors import Conflict, InvalidInput, NotFound, Unavailable
+from serinus.registry import repository as versions
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
 from serinus.store.engine import reading
 from serinus.wire import Arm, Route, RoutingTable, Target
 
+_log = structlog.get_logger(__name__)
 
 # Named here because a method below is called list.
 Looks: TypeAlias = list[tuple[datetime, int, Verdict]]
@@ -90,6 +93,14 @@ class Delivery:
         )
         with self.engine.begin() as connection:
             repository.add(connection, deployment)
+            self._stage(
+                connection,
+                spec.model,
+                challenger.version,
+                Stage.STAGING,
+                actor,
+                f"{identity} begins",
+            )
             self._revise(connection, f"deployment {identity} begins")
         self.publish()
         return deployment
@@ -221,12 +232,10 @@ class Delivery:
             if live is not None:
                 decision = Decision(Phase.ROLLED_BACK, live.step, Outcome.ROLLBACK, reason)
                 self.apply(connection, live, decision, actor=actor, at=now)
-            self.registry.transition(
-                connection, model, target, Stage.PRODUCTION, actor=actor, reason=reason
-            )
+            self._stage(connection, model, target, Stage.PRODUCTION, actor, reason)
             table = self._revise(connection, f"rollback of {model} to {target}: {reason}")
         self.publish()
-        self.registry.mirror(model)
+        self.mirror(model)
         taken_back = live.challenger if live else champion.version
         return {
             "model": model,
@@ -257,20 +266,8 @@ class Delivery:
         The verdict is latched with the phase before anything outside the store can happen.
         """
         moved = repository.move(connection, deployment, decision, actor=actor, at=at)
-        holder = None
-        if decision.phase is Phase.SOAKING:
-            holder = deployment.challenger
-        elif deployment.phase is Phase.SOAKING and decision.phase is not Phase.SUCCEEDED:
-            holder = deployment.champion
-        if holder is not None:
-            self.registry.transition(
-                connection,
-                deployment.model,
-                holder,
-                Stage.PRODUCTION,
-                actor=actor,
-                reason=decision.reason,
-            )
+        for version, stage in _stages_after(deployment, decision.phase):
+            self._stage(connection, deployment.model, version, stage, actor, decision.reason)
         self._revise(connection, f"deployment {deployment.id} is {decision.phase}")
         return moved
 
@@ -285,21 +282,46 @@ class Delivery:
         self.publisher.publish(table)
         return table
 
+    def mirror(self, model: str) -> None:
+        """Show MLflow what changed; if it cannot follow now, the next change catches up."""
+        try:
+            self.registry.mirror(model)
+        except Unavailable as error:
+            _log.warning("MLflow does not follow", model=model, why=str(error))
+
+    def _stage(
+        self,
+        connection: Connection,
+        model: str,
+        version: str,
+        to: Stage,
+        actor: str,
+        reason: str,
+    ) -> None:
+        """Move a version's stage; one that was never staged passes through Staging."""
+        present = versions.find(connection, model, version)
+        way = [to]
+        if present is not None and present.stage is Stage.NONE and to is Stage.PRODUCTION:
+            way = [Stage.STAGING, to]
+        for stage in way:
+            self.registry.transition(connection, model, version, stage, actor=actor, reason=reason)
+
     def _revise(self, connection: Connection, reason: str) -> RoutingTable:
         return routing.revise(connection, self._routes(connection), reason)
 
     def _routes(self, connection: Connection) -> dict[str, Route]:
         champions = {
-            model: Target(version.version, version.uri)
-            for model, version in self.registry.champions(connection).items()
+            version.model: _target(version)
+            for version in versions.in_stage(connection, Stage.PRODUCTION)
         }
         live = []
         for deployment in repository.live(connection):
             other = deployment.challenger
             if deployment.phase is Phase.SOAKING:
                 other = deployment.champion or deployment.challenger
-            version = self.registry.get(deployment.model, other, connection)
-            live.append((deployment, Target(version.version, version.uri)))
+            version = versions.find(connection, deployment.model, other)
+            if version is not None:
+                live.append((deployment, _target(version)))
         return routing.compose(champions, live)
 
     def _intervene(
@@ -315,7 +337,7 @@ class Delivery:
         with self.engine.begin() as connection:
             moved = self.apply(connection, deployment, decision, actor=actor, at=clock.now())
         self.publish()
-        self.registry.mirror(deployment.model)
+        self.mirror(deployment.model)
         return moved
 
     def _check(
@@ -362,3 +384,20 @@ class Delivery:
             where=model,
             remedy="Name a version: serinus rollback MODEL --to VERSION.",
         )
+
+
+def _target(version: ModelVersion) -> Target:
+    return Target(version.version, version.uri)
+
+
+def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage]]:
+    """Which versions change their stage when a deployment enters a phase, in this order."""
+    if phase is Phase.SOAKING:
+        return [(deployment.challenger, Stage.PRODUCTION)]
+    ended_badly = phase in (Phase.ROLLED_BACK, Phase.ABORTED, Phase.INCONCLUSIVE)
+    if deployment.phase is Phase.SOAKING and ended_badly:
+        # To enter Production archives the challenger, which held it.
+        return [(deployment.champion, Stage.PRODUCTION)] if deployment.champion else []
+    if phase is Phase.ROLLED_BACK:
+        return [(deployment.challenger, Stage.ARCHIVED)]
+    return []

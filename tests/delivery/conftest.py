@@ -1,0 +1,105 @@
+"""A real store, registry and MLflow for delivery, with a ledger that tests write themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from serinus import clock
+from serinus.delivery.consumer import Consumer
+from serinus.delivery.controller import Controller
+from serinus.delivery.routing import Publisher
+from serinus.delivery.service import Delivery
+from serinus.ledger.reader import Reader
+from serinus.ledger.writer import Writer
+from serinus.registry import tracking
+from serinus.registry.service import Registry
+from serinus.registry.types import Candidate, GateResult, Stage
+from serinus.wire import Event, Field, Manifest, WorkerStatus
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store, made once: its own migrations take seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "template.db"
+    tracking.client(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@dataclass
+class World:
+    """Everything a deployment lives in."""
+
+    engine: Engine
+    registry: Registry
+    delivery: Delivery
+    controller: Controller
+    writer: Writer
+    ledger: Path
+    table: Path
+
+    def register(self, version: str, *, stage: Stage = Stage.NONE, **changes: object) -> None:
+        """A version of ``fraud`` with two inputs, brought to a stage."""
+        manifest = Manifest(
+            "fraud",
+            "classification",
+            (Field("amount", "double"), Field("age", "double")),
+            "is_fraud",
+            (0, 1),
+        )
+        fields: dict[str, object] = {
+            "uri": f"/models/fraud/{version}",
+            "manifest": manifest,
+            "model_type": "classification",
+            "version": version,
+            "metrics": {"accuracy": 0.95},
+            "gates": (GateResult("threshold accuracy", True, "0.95 against 0.7"),),
+        }
+        self.registry.register(Candidate(**{**fields, **changes}))  # type: ignore[arg-type]
+        way = {
+            Stage.NONE: [],
+            Stage.STAGING: [Stage.STAGING],
+            Stage.PRODUCTION: [Stage.STAGING, Stage.PRODUCTION],
+        }[stage]
+        for to in way:
+            self.registry.transition(None, "fraud", version, to, actor="test", reason="test")
+
+    def write(self, events: Sequence[Event]) -> list[bytes]:
+        """Put events into the ledger."""
+        return self.writer.append(events)
+
+    def report(self, *versions: str, **failed: str) -> None:
+        """One gateway worker says what it has ready."""
+        revision = self.delivery.routing().revision
+        ready = tuple(f"fraud@{version}" for version in versions)
+        self.write([WorkerStatus(clock.epoch_us(), "w1", revision, ready, failed)])
+
+    def restart(self) -> None:
+        """A new controller in the place of the old one, as after a kill."""
+        consumer = Consumer(self.engine, Reader(self.ledger))
+        self.controller = Controller(self.delivery, consumer, 0.05)
+
+
+@pytest.fixture
+def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> World:
+    """An installation without processes: passes are made by hand."""
+    shutil.copy(mlflow_template, tmp_path / "mlflow.db")
+    registry = Registry(engine, f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    table = tmp_path / "routing.json"
+    delivery = Delivery(engine, registry, Publisher(table), worker_seconds=60.0)
+    ledger = tmp_path / "ledger"
+    writer = Writer(ledger, segment_bytes=1_000_000, sync="os")
+    consumer = Consumer(engine, Reader(ledger))
+    controller = Controller(delivery, consumer, 0.05)
+    return World(engine, registry, delivery, controller, writer, ledger, table)
+
+
+@pytest.fixture
+def restarts(world: World) -> Callable[[], None]:
+    """Replace the controller by a new one."""
+    return world.restart

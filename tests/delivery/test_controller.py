@@ -1,0 +1,223 @@
+"""Whole deployments, pass by pass, on both databases: promoted, rolled back, restarted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.delivery.conftest import World
+
+from serinus import clock
+from serinus.delivery.evidence import Measure
+from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
+from serinus.registry.types import Stage
+from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Shadow
+
+
+class Traffic:
+    """Requests as a gateway under the present routing table would write them."""
+
+    def __init__(self, world: World, seed: int = 5) -> None:
+        self.world = world
+        self.rng = np.random.default_rng(seed)
+
+    def send(
+        self, requests: int, *, failing: float = 0.0, wrong: float = 0.05, labelled: bool = True
+    ) -> None:
+        """Let requests flow; the challenger fails and errs at these rates, the champion at 5 %."""
+        route = self.world.delivery.routing().routes["fraud"]
+        revision = self.world.delivery.routing().revision
+        predictions: list[Prediction] = []
+        outputs: list[tuple[int, int]] = []
+        for draw, fails, errs, champion_errs in self.rng.random((requests, 4)):
+            arm = Arm.CHALLENGER if draw < route.share else Arm.CHAMPION
+            assignment = Assignment(
+                "fraud", arm, route.share, revision, route.deployment, route.step
+            )
+            champion = int(champion_errs < 0.05)
+            challenger = int(errs < wrong)
+            fallback = "ValueError" if arm is Arm.CHALLENGER and fails < failing else ""
+            answer = challenger if arm is Arm.CHALLENGER and not fallback else champion
+            now = clock.epoch_us()
+            predictions.append(
+                Prediction(now, assignment, "x", (1.0, 2.0), Output(answer), 900, fallback)
+            )
+            outputs.append((champion, challenger))
+        ids = self.world.write(predictions)
+        follow: list[Event] = []
+        for identity, prediction, (champion, challenger) in zip(
+            ids, predictions, outputs, strict=True
+        ):
+            now = clock.epoch_us()
+            if route.mirror:
+                follow.append(
+                    Shadow(
+                        now,
+                        identity,
+                        prediction.assignment,
+                        "1.1.0",
+                        Output(champion),
+                        Output(challenger),
+                        900,
+                    )  # fmt: skip
+                )
+            if labelled:
+                follow.append(
+                    Label(
+                        now,
+                        identity,
+                        0,
+                        prediction.at,
+                        prediction.assignment,
+                        prediction.version,
+                        prediction.output,
+                    )  # fmt: skip
+                )
+        self.world.write(follow)
+
+
+@pytest.fixture
+def deployed(world: World) -> World:
+    world.register("1.0.0", stage=Stage.PRODUCTION)
+    world.register("1.1.0")
+    return world
+
+
+def start(world: World, **fields: object) -> Deployment:
+    asked = DeploymentSpec(
+        model="fraud",
+        challenger="1.1.0",
+        soak_seconds=0.0,
+        **fields,  # type: ignore[arg-type]
+    )
+    deployment = world.delivery.create(asked, actor="test")
+    world.report("1.0.0", "1.1.0")
+    world.controller.run_once()
+    return world.delivery.get(deployment.id)
+
+
+def drive(world: World, deployment: Deployment, traffic: Traffic, **rates: float) -> Deployment:
+    """Let traffic flow until the deployment has ended."""
+    for _ in range(200):
+        traffic.send(200, **rates)  # type: ignore[arg-type]
+        world.controller.run_once()
+        deployment = world.delivery.get(deployment.id)
+        if not deployment.live:
+            break
+    return deployment
+
+
+def test_controller_brings_an_equal_challenger_through_the_canary(deployed: World) -> None:
+    deployment = start(deployed)
+    assert (deployment.phase, deployment.step) == (Phase.RUNNING, 0)
+    ended = drive(deployed, deployment, Traffic(deployed), wrong=0.02)
+    assert ended.phase is Phase.SUCCEEDED
+    steps = [
+        item.step
+        for item in deployed.delivery.history(deployment.id)
+        if item.to_phase is Phase.RUNNING
+    ]
+    assert steps == [0, 1, 2, 3]
+    champion = deployed.registry.champion("fraud")
+    assert champion is not None
+    assert champion.version == "1.1.0"
+    counts = deployed.delivery.counts(deployment.id)
+    assert counts["requests"]["challenger"] >= 200
+
+
+def test_controller_rolls_back_in_shadow_before_anybody_is_served(deployed: World) -> None:
+    deployment = start(deployed)
+    ended = drive(deployed, deployment, Traffic(deployed), wrong=0.5)
+    assert ended.phase is Phase.ROLLED_BACK
+    assert ended.verdict is Outcome.ROLLBACK
+    assert deployed.delivery.counts(deployment.id)["requests"]["challenger"] == 0
+    assert deployed.delivery.routing().routes["fraud"].challenger is None
+
+
+def test_controller_rolls_back_a_challenger_that_raises_live(deployed: World) -> None:
+    deployment = start(deployed, shadow=False)
+    ended = drive(deployed, deployment, Traffic(deployed), failing=0.5)
+    assert ended.phase is Phase.ROLLED_BACK
+    assert ended.reason.startswith("Errors:")
+    assert deployed.registry.get("fraud", "1.1.0").stage is Stage.ARCHIVED
+
+
+def test_controller_never_moves_without_data(deployed: World) -> None:
+    deployment = start(deployed)
+    for _ in range(5):
+        deployed.controller.run_once()
+    stays = deployed.delivery.get(deployment.id)
+    assert (stays.phase, stays.step) == (Phase.RUNNING, 0)
+
+
+def test_controller_does_not_promote_while_labels_are_missing(deployed: World) -> None:
+    deployment = start(deployed)
+    traffic = Traffic(deployed)
+    for _ in range(10):
+        traffic.send(300, labelled=False)
+        deployed.controller.run_once()
+    stays = deployed.delivery.get(deployment.id)
+    assert (stays.phase, stays.step) == (Phase.RUNNING, 0)
+
+
+def test_controller_folds_labels_in_request_order(deployed: World) -> None:
+    deployment = start(deployed)
+    traffic = Traffic(deployed)
+    traffic.send(1, labelled=False)
+    traffic.send(500)
+    deployed.controller.run_once()
+    # The first request has no label yet and may still get one, so none behind it counts.
+    assert deployed.delivery.counts(deployment.id)["labelled"]["shadow"] == 0
+
+
+def test_controller_gives_up_labels_that_are_overdue(deployed: World) -> None:
+    deployment = start(deployed, label_window_seconds=0.001)
+    traffic = Traffic(deployed)
+    traffic.send(50, labelled=False)
+    traffic.send(50)
+    clock.sleep(0.01)
+    deployed.controller.run_once()
+    verdict = deployed.delivery.latest_verdict(deployment.id)
+    assert verdict is not None
+    assert "50.0% of the shadow's matured requests have a label" in verdict.reason
+
+
+def test_controller_ends_with_the_same_evidence_after_any_restart(deployed: World) -> None:
+    """The same ledger, folded by one controller or by a new one at each pass."""
+    deployment = start(deployed)
+    traffic = Traffic(deployed)
+    for _ in range(3):
+        traffic.send(150)
+        deployed.restart()
+        deployed.controller.run_once()
+        deployed.controller.run_once()
+    evidence = deployed.delivery.evidence(deployment.id)
+    assert evidence.total(Measure.PAIR_ERROR) == 450
+    assert deployed.delivery.counts(deployment.id)["labelled"]["shadow"] == 450
+
+
+def test_controller_counts_entities_once_across_batches(deployed: World) -> None:
+    deployment = start(deployed, shadow=False, unit="entity")
+    route = deployed.delivery.routing().routes["fraud"]
+    for _ in range(3):
+        deployed.write(
+            [
+                Prediction(
+                    clock.epoch_us(),
+                    Assignment("fraud", Arm.CHAMPION, route.share, 1, deployment.id, 0, unit),
+                    "1.0.0",
+                    (1.0, 2.0),
+                    Output(0),
+                    900,
+                )
+                for unit in (11, 12, 13)
+            ]
+        )
+        deployed.controller.run_once()
+    assert deployed.delivery.counts(deployment.id)["requests"]["champion"] == 3
+
+
+def test_blue_green_switches_in_one_revision_after_the_shadow(deployed: World) -> None:
+    deployment = start(deployed, strategy="blue_green")
+    ended = drive(deployed, deployment, Traffic(deployed), wrong=0.02)
+    assert ended.phase is Phase.SUCCEEDED
+    assert deployed.delivery.counts(deployment.id)["requests"]["challenger"] == 0

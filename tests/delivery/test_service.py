@@ -1,0 +1,203 @@
+"""What a person can ask of delivery, on both databases."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.delivery.conftest import World
+
+from serinus.delivery.types import DeploymentSpec, Outcome, Phase
+from serinus.errors import Conflict, InvalidInput, NotFound
+from serinus.registry.types import GateResult, Stage
+from serinus.wire import Field, Manifest, RoutingTable
+
+
+def spec(version: str = "1.1.0", **fields: object) -> DeploymentSpec:
+    return DeploymentSpec(model="fraud", challenger=version, **fields)  # type: ignore[arg-type]
+
+
+def published(world: World) -> RoutingTable:
+    return msgspec.json.decode(Path(world.table).read_bytes(), type=RoutingTable)
+
+
+@pytest.fixture
+def champion(world: World) -> World:
+    """An installation with 1.0.0 in production and 1.1.0 registered."""
+    world.register("1.0.0", stage=Stage.PRODUCTION)
+    world.register("1.1.0")
+    return world
+
+
+def test_create_first_version_is_routed_at_once(world: World) -> None:
+    world.register("1.0.0")
+    deployment = world.delivery.create(spec("1.0.0"), actor="ann")
+    assert deployment.champion is None
+    route = published(world).routes["fraud"]
+    assert (route.champion.version, route.challenger) == ("1.0.0", None)
+
+
+def test_create_loads_the_challenger_without_a_share(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    route = published(champion).routes["fraud"]
+    assert route.challenger is not None
+    assert (route.champion.version, route.challenger.version) == ("1.0.0", "1.1.0")
+    assert (route.share, route.mirror, route.deployment) == (0.0, 0.0, deployment.id)
+    assert champion.registry.get("fraud", "1.1.0").stage is Stage.STAGING
+
+
+def test_create_is_refused_while_another_is_live(champion: World) -> None:
+    champion.register("1.2.0")
+    champion.delivery.create(spec(), actor="ann")
+    before = published(champion)
+    with pytest.raises(Conflict, match="another deployment of fraud is live"):
+        champion.delivery.create(spec("1.2.0"), actor="bob")
+    assert published(champion) == before
+    assert champion.registry.get("fraud", "1.2.0").stage is Stage.NONE
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (spec("9.9.9"), NotFound),
+        (spec("1.0.0"), Conflict),
+        (spec(champion="1.1.0"), Conflict),
+        (spec(shares=(0.5, 0.1)), InvalidInput),
+        (DeploymentSpec(model="nobody", challenger="1.0.0"), NotFound),
+    ],
+)
+def test_create_refuses_what_cannot_be_carried_out(
+    champion: World, request_: DeploymentSpec, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        champion.delivery.create(request_, actor="ann")
+    assert champion.delivery.list(None, limit=10, after=None) == []
+
+
+def test_create_refuses_a_version_that_failed_its_gates(champion: World) -> None:
+    champion.register("1.2.0", gates=(GateResult("threshold accuracy", False, "0.4 < 0.7"),))
+    with pytest.raises(InvalidInput) as caught:
+        champion.delivery.create(spec("1.2.0"), actor="ann")
+    assert caught.value.faults == ("threshold accuracy: 0.4 < 0.7",)
+
+
+def test_create_refuses_other_inputs_than_the_champions(champion: World) -> None:
+    manifest = Manifest("fraud", "classification", (Field("x", "double"),), "is_fraud", (0, 1))
+    champion.register("2.0.0", manifest=manifest)
+    with pytest.raises(InvalidInput, match="other inputs"):
+        champion.delivery.create(spec("2.0.0"), actor="ann")
+
+
+def test_promote_by_hand_gives_all_traffic_and_keeps_the_champion_warm(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.report("1.0.0", "1.1.0")
+    champion.controller.run_once()
+    moved = champion.delivery.promote(deployment.id, actor="ann", reason="it is urgent")
+    assert moved.phase is Phase.SOAKING
+    route = published(champion).routes["fraud"]
+    assert route.challenger is not None
+    assert (route.champion.version, route.challenger.version) == ("1.1.0", "1.0.0")
+    assert champion.registry.get("fraud", "1.0.0").stage is Stage.ARCHIVED
+
+
+def test_abort_gives_everything_back_in_every_live_phase(champion: World) -> None:
+    for pass_on in range(4):
+        deployment = champion.delivery.create(spec(), actor="ann")
+        if pass_on > 0:
+            champion.report("1.0.0", "1.1.0")
+            champion.controller.run_once()
+        if pass_on > 1:
+            champion.delivery.pause(deployment.id, actor="ann", reason="")
+        if pass_on > 2:
+            champion.delivery.promote(deployment.id, actor="ann", reason="")
+        ended = champion.delivery.abort(deployment.id, actor="ann", reason="no")
+        assert ended.phase is Phase.ABORTED
+        again = champion.delivery.abort(deployment.id, actor="ann", reason="no")
+        assert again == champion.delivery.get(deployment.id)
+        route = published(champion).routes["fraud"]
+        assert (route.champion.version, route.share) == ("1.0.0", 0.0)
+        champion_now = champion.registry.champion("fraud")
+        assert champion_now is not None
+        assert champion_now.version == "1.0.0"
+
+
+def test_pause_and_resume_keep_the_share_and_are_idempotent(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.report("1.0.0", "1.1.0")
+    champion.controller.run_once()
+    for _ in range(2):
+        paused = champion.delivery.pause(deployment.id, actor="ann", reason="lunch")
+        assert paused.phase is Phase.PAUSED
+    assert published(champion).routes["fraud"].mirror == 1.0
+    for _ in range(2):
+        resumed = champion.delivery.resume(deployment.id, actor="ann", reason="")
+        assert (resumed.phase, resumed.step) == (Phase.RUNNING, 0)
+
+
+def test_commands_on_an_ended_deployment_are_refused_with_the_reason(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.delivery.abort(deployment.id, actor="ann", reason="no")
+    for command in (champion.delivery.pause, champion.delivery.promote):
+        with pytest.raises(Conflict, match="aborted cannot become"):
+            command(deployment.id, actor="bob", reason="")
+
+
+def test_rollback_of_a_live_deployment_returns_to_its_champion(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    done = champion.delivery.rollback("fraud", None, actor="ann", reason="smells")
+    assert (done["from"], done["to"]) == ("1.1.0", "1.0.0")
+    assert champion.delivery.get(deployment.id).phase is Phase.ROLLED_BACK
+    assert champion.registry.get("fraud", "1.1.0").stage is Stage.ARCHIVED
+    assert published(champion).revision == done["revision"]
+
+
+def test_rollback_without_a_deployment_returns_to_the_former_champion(champion: World) -> None:
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        champion.registry.transition(None, "fraud", "1.1.0", stage, actor="ann", reason="")
+    done = champion.delivery.rollback("fraud", None, actor="ann", reason="smells")
+    assert (done["from"], done["to"]) == ("1.1.0", "1.0.0")
+    assert published(champion).routes["fraud"].champion.version == "1.0.0"
+
+
+def test_rollback_to_a_named_version_works_even_if_it_was_never_staged(champion: World) -> None:
+    champion.register("0.9.0")
+    done = champion.delivery.rollback("fraud", "0.9.0", actor="ann", reason="smells")
+    assert done["to"] == "0.9.0"
+    assert published(champion).routes["fraud"].champion.version == "0.9.0"
+
+
+def test_rollback_with_nothing_to_go_back_to_is_refused(world: World) -> None:
+    world.register("1.0.0")
+    with pytest.raises(Conflict, match="no version of fraud is in production"):
+        world.delivery.rollback("fraud", None, actor="ann", reason="")
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        world.registry.transition(None, "fraud", "1.0.0", stage, actor="ann", reason="")
+    with pytest.raises(NotFound, match="no earlier version"):
+        world.delivery.rollback("fraud", None, actor="ann", reason="")
+
+
+def test_history_tells_who_did_what_and_why(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.delivery.abort(deployment.id, actor="bob", reason="changed my mind")
+    first, last = champion.delivery.history(deployment.id)
+    assert (first.actor, first.to_phase) == ("ann", Phase.PENDING)
+    assert (last.actor, last.reason) == ("bob", "changed my mind")
+    assert last.verdict is Outcome.NO_DATA
+
+
+def test_list_pages_through_all_deployments(champion: World) -> None:
+    made = []
+    for _ in range(5):
+        deployment = champion.delivery.create(spec(), actor="ann")
+        champion.delivery.abort(deployment.id, actor="ann", reason="")
+        made.append(deployment.id)
+    first = champion.delivery.list("fraud", limit=3, after=None)
+    rest = champion.delivery.list("fraud", limit=3, after=first[-1].id)
+    assert [item.id for item in first + rest] == made[::-1]
+
+
+def test_publish_restores_a_table_that_was_lost(champion: World) -> None:
+    champion.delivery.publish()
+    before = published(champion)
+    champion.table.unlink()
+    champion.delivery.publish()
+    assert published(champion) == before
