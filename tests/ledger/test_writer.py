@@ -1,0 +1,136 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from serinus.errors import InvalidInput, Unavailable
+from serinus.ledger import frames, ids, segments
+from serinus.ledger.reader import Reader
+from serinus.ledger.repair import repair
+from serinus.ledger.writer import Writer
+
+from .conftest import prediction  # noqa: TID252
+
+
+@pytest.mark.parametrize("sync", ["os", "disk"])
+def test_writer_ids_are_addresses(tmp_path, events, sync):
+    writer = Writer(tmp_path, segment_bytes=1_000, sync=sync)
+    made = [id for start in range(0, 100, 7) for id in writer.append(events[start : start + 7])]
+    writer.close()
+    reader = Reader(tmp_path)
+    assert made == sorted(made)
+    assert [reader.lookup(id) for id in made] == events
+    assert {ids.unpack(id).writer for id in made} == {writer.name}
+
+
+def test_writer_begins_a_new_segment(tmp_path, events):
+    writer = Writer(tmp_path, segment_bytes=1_000)
+    for event in events:
+        writer.append([event])
+    numbers = segments.numbers(tmp_path, writer.name)
+    writer.close()
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) > 3
+    assert all(segments.size(tmp_path, writer.name, number) < 1_100 for number in numbers)
+
+
+def test_writer_in_a_read_only_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable) as caught:
+        Writer(tmp_path / "file" / "ledger", segment_bytes=1_000)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_writer_refuses_an_event_beyond_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "MAX_PAYLOAD", 1_000)
+    writer = Writer(tmp_path, segment_bytes=10_000)
+    with pytest.raises(InvalidInput):
+        writer.append([prediction(1), prediction(2, features=("x" * 2_000,))])
+    assert Reader(tmp_path).read({}, 10).records == []
+    writer.close()
+
+
+def test_writer_on_a_full_disk_leaves_nothing_half_written(tmp_path):
+    """A real ENOSPC-like refusal: the kernel's file size limit stops the write in its middle."""
+    script = """
+import resource, signal, sys
+from pathlib import Path
+from serinus import wire
+from serinus.errors import Unavailable
+from serinus.ledger.writer import Writer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = Writer(Path(sys.argv[1]), segment_bytes=1_000_000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
+made = wire.Assignment("m", wire.Arm.CHAMPION, 0.0, 1)
+def event(n): return wire.Prediction(n, made, "1", ("x" * 100,), wire.Output(1), 1)
+good = 0
+for n in range(100):
+    try:
+        writer.append([event(n), event(n)])
+        good += 2
+    except Unavailable:
+        break
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+writer.append([event(1000)])
+print(good + 1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    batch = Reader(tmp_path).read({}, 1_000)
+    assert len(batch.records) == int(done.stdout)
+    assert batch.records[-1].event.at == 1000
+    assert batch.damaged_bytes == 0
+
+
+def test_writer_goes_on_after_a_write_that_failed_beyond_repair(tmp_path, monkeypatch):
+    writer = Writer(tmp_path, segment_bytes=10_000)
+    first = writer.append([prediction(1)])
+
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        patch.setattr(os, "ftruncate", refuse)
+        with pytest.raises(Unavailable):
+            writer.append([prediction(2)])
+    second = writer.append([prediction(3)])
+    writer.close()
+    records = Reader(tmp_path).read({}, 10).records
+    assert [record.id for record in records] == first + second
+    assert ids.unpack(second[0]).segment == 1
+
+
+def test_writer_killed_loses_nothing_acknowledged(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from serinus import wire
+from serinus.ledger.writer import Writer
+writer = Writer(Path(sys.argv[1]), segment_bytes=50_000)
+made = wire.Assignment("m", wire.Arm.CHAMPION, 0.0, 1)
+n = 0
+while True:
+    batch = [wire.Prediction(n + i, made, "1", (0.5,) * 30, wire.Output(1), 1) for i in range(20)]
+    n += 20
+    for id in writer.append(batch):
+        sys.stdout.write(id.hex() + "\\n")
+    sys.stdout.flush()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        acknowledged = [process.stdout.readline().strip() for _ in range(3_000)]
+        process.send_signal(signal.SIGKILL)
+        acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
+    repair(tmp_path)
+    reader = Reader(tmp_path)
+    seen = {record.id.hex() for record in reader.scan()}
+    whole = [text for text in acknowledged if len(text) == 32]
+    assert len(whole) >= 3_000
+    assert set(whole) <= seen
+    assert all(reader.lookup(ids.decode(text)) is not None for text in whole[:50])
