@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn import datasets as bundled
 
-from serinus.data.types import Dataset, Finding, Kind
+from serinus.data.dataset import Dataset
+from serinus.data.types import Finding, Kind
 from serinus.errors import InvalidInput, NotFound
 
 BUNDLED: dict[str, Callable[..., Any]] = {
@@ -71,7 +72,7 @@ def from_frame(frame: pd.DataFrame, *, name: str, source: str) -> Dataset:
 
 
 def without_duplicates(dataset: Dataset) -> Dataset:
-    """The dataset with each exact duplicate row once, so that no row is on both sides of a split."""
+    """The dataset with each exact duplicate row once: none can be on both sides of a split."""
     frame = dataset.frame.drop_duplicates(ignore_index=True)
     return Dataset(
         name=dataset.name,

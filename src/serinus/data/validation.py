@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from serinus.data import columns
-from serinus.data.types import Dataset, Finding, Kind, Prepared, Task, ValidationReport
+from serinus.data.dataset import Dataset, Prepared
+from serinus.data.types import Finding, Kind, Task, ValidationReport
 
 FEWEST_ROWS = 10
 FEWEST_PER_CLASS = 2

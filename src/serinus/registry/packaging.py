@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import uuid
@@ -150,7 +149,7 @@ def bring_in(model_uri: str, manifest: wire.Manifest, *, artifacts: Path) -> str
         # Somebody else's file may be read-only or a link into their store; ours is a copy.
         shutil.copytree(found, f"{part}/copy")
         write_manifest(Path(part) / "copy", manifest)
-        os.rename(f"{part}/copy", target)
+        (Path(part) / "copy").rename(target)
     return str(target)
 
 

@@ -102,7 +102,7 @@ def move(
     actor: str,
     reason: str,
 ) -> bool:
-    """Set the stage and write the history row; False if the stage is not ``version.stage`` any more."""
+    """Set the stage and write the history row; False if the version has left ``version.stage``."""
     rows = schema.model_versions
     moved = connection.execute(
         update(rows)

@@ -142,6 +142,11 @@ class Registry:
         with self.engine.connect() as connection:
             return self._get(connection, model, version)
 
+    def exists(self, model: str, version: str) -> bool:
+        """Whether the model has that version."""
+        with self.engine.connect() as connection:
+            return repository.find(connection, model, version) is not None
+
     def models(self, limit: int = 100, after: str | None = None) -> list[Model]:
         """Models by name; the page after the name ``after``."""
         with self.engine.connect() as connection:

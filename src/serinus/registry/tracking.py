@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -12,6 +13,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from serinus.errors import Conflict, InvalidInput
+
+with warnings.catch_warnings():
+    # MLflow warns of its own type hints while it loads; better here than in the middle of a run.
+    warnings.simplefilter("ignore")
+    import mlflow.pyfunc
 
 _NOISY = ("mlflow", "alembic")
 _READ_DIRECTLY = ("s3", "gs", "abfss", "wasbs")
