@@ -108,7 +108,8 @@ def newest_rank(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Deterministic and conservative: never below the smoothed conformal p-value.
     """
-    return np.mean(scores >= scores[..., -1:], axis=-1)
+    share: NDArray[np.float64] = np.mean(scores >= scores[..., -1:], axis=-1)
+    return share
 
 
 def e_value(p_value: ArrayLike) -> NDArray[np.float64]:

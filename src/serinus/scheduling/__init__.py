@@ -1,0 +1,1 @@
+"""Background work: jobs that run once and survive kill -9, and triggers that ask for them."""
