@@ -129,7 +129,7 @@ def train(
     watch.enter("evaluate")
     evaluation = _evaluate(fit.model, fit, spec.seed)
     watch.enter("gate")
-    theirs, verdict = _benchmark(registry.champion(spec.model), fit, profile, evaluation, spec.seed)
+    theirs, verdict = _benchmark(registry.champion(spec.model), fit, evaluation, spec.seed)
     results = (*gates.thresholds(fit.profile, evaluation), *verdict, *_budgets(fit))
     watch.enter("profile")
     candidate = replace(
