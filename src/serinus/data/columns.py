@@ -57,7 +57,7 @@ def useless(frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> dict[str, Finding
     """The columns that cannot inform a model, each with the warning that says why it is dropped."""
     found: dict[str, Finding] = {}
     for name, kind in kinds.items():
-        fact = _why_useless(frame[name], kind)
+        fact = "" if kind == "unusable" else _why_useless(frame[name], kind)
         if fact:
             found[name] = Finding(
                 "warning", f"column {name!r}", fact, "It is not used for training."
@@ -142,7 +142,7 @@ def _why_useless(series: pd.Series[Any], kind: Kind) -> str:
     if kind == "time":
         return "times are no inputs of a model yet"
     if present.nunique() == 1 and len(present) == len(series):
-        return f"every value is {present.iloc[0]!r}"
+        return f"every value is {str(present.iloc[0])[:40]!r}"
     different = present.nunique() / len(present)
     if kind == "text" and present.nunique() > MANY_CATEGORIES and different >= MOSTLY_UNIQUE:
         return f"it looks like an identifier ({present.nunique()} different texts)"

@@ -73,7 +73,8 @@ def from_frame(frame: pd.DataFrame, *, name: str, source: str) -> Dataset:
 
 def without_duplicates(dataset: Dataset) -> Dataset:
     """The dataset with each exact duplicate row once: none can be on both sides of a split."""
-    frame = dataset.frame.drop_duplicates(ignore_index=True)
+    plain = [name for name, kind in dataset.kinds.items() if kind != "unusable"]
+    frame = dataset.frame.drop_duplicates(plain or None, ignore_index=True)
     return Dataset(
         name=dataset.name,
         source=dataset.source,
@@ -89,10 +90,11 @@ def content_digest(frame: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     for name in frame.columns:
         series = frame[name]
-        digest.update(f"{name}\0{kind_of(series)}\0".encode())
-        if pd.api.types.is_numeric_dtype(series.dtype):
+        kind = kind_of(series)
+        digest.update(f"{name}\0{kind}\0".encode())
+        if kind in ("number", "boolean"):
             series = series.astype("float64")
-        elif not pd.api.types.is_datetime64_any_dtype(series.dtype):
+        elif kind != "time":
             series = series.map(str, na_action="ignore").astype(object)
         digest.update(pd.util.hash_pandas_object(series, index=False).to_numpy().tobytes())
     return digest.hexdigest()

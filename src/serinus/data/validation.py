@@ -67,7 +67,7 @@ def validate(dataset: Dataset, purpose: Purpose) -> tuple[ValidationReport, Prep
     frame, found = _ordered(frame, purpose)
     findings += found
     kinds, found = _features(frame, dataset.kinds, purpose)
-    findings += [*found, *_rows(frame)]
+    findings += [*found, *_rows(frame, dataset.kinds)]
     report = _report(dataset, findings)
     if not report.passed or task is None:
         return report, None
@@ -263,22 +263,30 @@ def _features(
             remedy = f"Give columns beside the target {purpose.target!r} whose values differ."
             findings.append(Finding("error", place, fact, remedy))
     else:
-        remedy = "It is used all the same, because the model's signature names it."
-        findings += [replace(found, remedy=remedy) for found in dull.values()]
+        findings += [_pinned(found, frame[name]) for name, found in dull.items()]
         kept = chosen
     if purpose.target in frame.columns:
-        findings += columns.leaks(frame, kept, purpose.target)
+        sound = {name: kind for name, kind in kept.items() if kind != "unusable"}
+        findings += columns.leaks(frame, sound, purpose.target)
     return kept, [*findings, *columns.remarks(frame, kept)]
 
 
-def _rows(frame: pd.DataFrame) -> list[Finding]:
+def _pinned(found: Finding, series: pd.Series[Any]) -> Finding:
+    if series.isna().all():
+        remedy = "The model's signature names it: give rows in which it is known."
+        return replace(found, level="error", remedy=remedy)
+    return replace(found, remedy="It is used all the same: the model's signature names it.")
+
+
+def _rows(frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> list[Finding]:
     findings: list[Finding] = []
     if len(frame) < FEWEST_ROWS:
         fact = f"there are only {len(frame)}"
         findings.append(
             Finding("error", "the rows", fact, f"Give at least {FEWEST_ROWS} usable rows.")
         )
-    repeated = int(frame.duplicated().sum())
+    plain = [name for name, kind in kinds.items() if kind != "unusable"]
+    repeated = int(frame.duplicated(plain).sum()) if plain else 0
     if repeated:
         fact = f"{repeated} of {len(frame)} repeat an earlier row exactly"
         remedy = "They count as they are; drop them if they are the same case twice."

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from serinus.errors import Unavailable
 from serinus.registry import repository, tracking
 from serinus.registry.types import ModelVersion, Stage
+from serinus.store.engine import reading
 
 ALIASES: Mapping[str, Stage] = {"production": Stage.PRODUCTION, "staging": Stage.STAGING}
 """MLflow aliases and the stages whose latest version they point to."""
@@ -63,7 +64,7 @@ def follow(engine: Engine, uri: str, model: str) -> None:
 
 
 def _wanted(engine: Engine, model: str) -> _Wanted:
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         states = repository.states(connection, model)
         stages = {version: stage for version, stage, _ in states}
         aliases: dict[str, str] = {}
@@ -118,7 +119,7 @@ def _all_versions(store: mlflow.MlflowClient, model: str) -> list[Any]:
 
 
 def _create(engine: Engine, store: mlflow.MlflowClient, model: str, version: str) -> str:
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         row = repository.find(connection, model, version)
     assert row is not None  # versions are never deleted
     made = store.create_model_version(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine
 
 from serinus.errors import Conflict, NotFound, Unavailable
@@ -28,8 +28,9 @@ from serinus.registry.types import (
     Stage,
     StageChange,
 )
+from serinus.store.engine import reading
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 _MOST_NAMED = 10
 
@@ -139,17 +140,17 @@ class Registry:
         Raises:
             NotFound: naming the versions that there are, or the models.
         """
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return self._get(connection, model, version)
 
     def exists(self, model: str, version: str) -> bool:
         """Whether the model has that version."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return repository.find(connection, model, version) is not None
 
     def models(self, limit: int = 100, after: str | None = None) -> list[Model]:
         """Models by name; the page after the name ``after``."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return repository.page_of_models(connection, limit, after)
 
     def versions(
@@ -160,7 +161,7 @@ class Registry:
         Raises:
             NotFound: there is no such model, or no version ``after``.
         """
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             if after is not None:
                 self._get(connection, model, after)
             found = repository.page_of_versions(connection, model, limit, after)
@@ -170,23 +171,23 @@ class Registry:
 
     def newest(self, model: str) -> ModelVersion | None:
         """The version with the highest number, None of an unknown model."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return self._newest(connection, model)
 
     def champion(self, model: str) -> ModelVersion | None:
         """The version that holds Production, None if none does."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return self._champion(connection, model)
 
     def champions(self) -> dict[str, ModelVersion]:
         """By model, the version that holds Production."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             held = repository.in_stage(connection, Stage.PRODUCTION)
         return {version.model: version for version in held}
 
     def history(self, model: str, limit: int = 100) -> list[StageChange]:
         """The model's stage changes, newest first."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return repository.history(connection, model, limit)
 
     def lineage(self, model: str, version: str) -> dict[str, Any]:
@@ -273,7 +274,7 @@ class Registry:
         try:
             self.mirror(model)
         except Unavailable as error:
-            _log.warning("%s", error)
+            _log.warning("MLflow does not follow", model=model, why=str(error))
 
     def _get(self, connection: Connection, model: str, version: str) -> ModelVersion:
         found = repository.find(connection, model, version)
