@@ -87,7 +87,8 @@ def test_functions_take_few_arguments() -> None:
 
 def is_face(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     face = path.relative_to(SOURCE).parts[0] in {"cli", "api", "dashboard"}
-    return face and bool(node.decorator_list)
+    command = any(item.arg == "context" for item in node.args.args)
+    return face and (command or bool(node.decorator_list))
 
 
 def test_protocols_are_small() -> None:
