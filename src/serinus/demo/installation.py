@@ -1,0 +1,106 @@
+"""A whole Serinus of the demo's own: a folder, free ports, and `serinus up` in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from serinus import clock
+from serinus.client import Serinus
+from serinus.errors import Unavailable
+from serinus.processes import ports
+from serinus.settings import FILE_NAME
+
+HOST = "127.0.0.1"
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+# What is hours in production is seconds here: windows of monitoring are short, and so is all rest.
+SETTINGS = """\
+# Written by `serinus demo`: the same system with short windows.
+control_port = {control}
+gateway_port = {gateway}
+monitoring_window_seconds = 0
+monitoring_window_rows = {window_rows}
+drift_false_alarm_windows = 20000
+retrain_cooldown_seconds = 3600
+min_training_data_points = 300
+worker_status_seconds = 0.5
+controller_interval_seconds = 0.05
+"""
+WINDOW_ROWS = 60
+
+
+@dataclass
+class Installation:
+    """A running installation in a folder."""
+
+    home: Path
+    control_url: str
+    gateway_url: str
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+
+    @property
+    def client(self) -> Serinus:
+        """A new SDK client of it."""
+        return Serinus(self.control_url, self.gateway_url, actor="demo")
+
+    def stop(self) -> None:
+        """Stop everything; killed if it does not stop in time."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def start(home: Path) -> Installation:
+    """Start `serinus up` in ``home`` on free ports and wait until it answers.
+
+    Raises:
+        Unavailable: it did not come up; names the log.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    control, gateway = ports.free(HOST), ports.free(HOST)
+    text = SETTINGS.format(control=control, gateway=gateway, window_rows=WINDOW_ROWS)
+    (home / FILE_NAME).write_text(text, encoding="utf-8")
+    log = (home / "up.log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serinus", "up", "--home", str(home)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    installation = Installation(
+        home, f"http://{HOST}:{control}", f"http://{HOST}:{gateway}", process, log
+    )
+    try:
+        _await(installation)
+    except BaseException:
+        installation.stop()
+        raise
+    return installation
+
+
+def _await(installation: Installation) -> None:
+    deadline = clock.monotonic() + READY_SECONDS
+    with installation.client as client:
+        while clock.monotonic() < deadline and installation.process.poll() is None:
+            try:
+                if client.health().status == "ok":
+                    return
+            except Unavailable:
+                pass
+            clock.sleep(0.1)
+    raise Unavailable(
+        "the system did not come up",
+        where=str(installation.home / "up.log"),
+        remedy="Its log says why.",
+    )
