@@ -188,3 +188,12 @@ def test_settings_make_home_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_settings_give_addresses_that_can_be_reached(host: str) -> None:
     found = Settings(host=host, control_port=1, gateway_port=2)
     assert (found.control_url, found.gateway_url) == ("http://127.0.0.1:1", "http://127.0.0.1:2")
+
+
+def test_prepare_environment_keeps_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("GIT_PYTHON_REFRESH", "")
+    settings.prepare_environment()
+    assert os.environ["DO_NOT_TRACK"] == "0"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"

@@ -25,6 +25,7 @@ _PREFIX = "SERINUS_"
 
 
 _LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # listening on all, reached on one
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
 _HIDDEN_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
 
 
@@ -182,6 +183,12 @@ def load(
             remedy="Correct these; docs/reference/settings.md lists every setting.",
         )
     return Settings(**values), origins
+
+
+def prepare_environment() -> None:
+    """Keep libraries from calling home or looking for programs; before they are imported."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
 
 
 def _find(
