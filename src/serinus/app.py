@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -11,7 +10,7 @@ from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
-from serinus.errors import Conflict, InvalidInput
+from serinus.errors import Conflict
 from serinus.ledger.reader import Reader
 from serinus.monitoring.monitor import Monitor
 from serinus.registry.service import Registry
@@ -42,10 +41,8 @@ class App:
         """The database, at its newest migration.
 
         Raises:
-            InvalidInput: the state folder cannot be written.
-            Unavailable: the database cannot be reached.
+            Unavailable: the database cannot be reached or written.
         """
-        prepare_home(self.settings.home)
         engine = store.open_engine(self.settings.database)
         store.migrate(engine)
         return engine
@@ -135,22 +132,3 @@ class App:
         self.delivery.publish()
         self.registry.mirror(model)
         return moved
-
-
-def prepare_home(home: Path) -> None:
-    """Make the state folder and prove that it can be written.
-
-    Raises:
-        InvalidInput: it cannot be made or written.
-    """
-    probe = home / ".writable"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise InvalidInput(
-            f"the state folder cannot be written ({error.strerror})",
-            where=str(home),
-            remedy="Make it writable, or choose another with --home or SERINUS_HOME.",
-        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Response
@@ -25,8 +25,15 @@ class TrainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data: str
     model: str
-    target: str | None = None
-    algorithm: str | None = None
+    target: str = "target"
+    algorithm: str = "auto"
+    params: dict[str, Any] = {}
+    test_size: float = 0.2
+    seed: int = 0
+    time_column: str = ""
+    version: str | None = None
+    description: str = ""
+    reason: str = ""
     deploy: bool = False
     key: str | None = None
 

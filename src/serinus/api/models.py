@@ -36,7 +36,7 @@ class VersionPromoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=T
 
 
 class RegisterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A finished model: a folder on the control plane's machine, or MLflow's ``runs:/…``, ``models:/…``."""
+    """A finished MLflow model: ``runs:/…``, ``models:/…``, or a folder beside the control plane."""
 
     model_name: str
     model_artifact_path: str
@@ -92,7 +92,7 @@ def promote_version(
     app: Services,
     actor: Actor = "api",
 ) -> Response:
-    """The same with the model in the path: ``NAME`` with a version in the body, or ``NAME@VERSION``."""
+    """The same for a model in the path: NAME, the version in the body, or NAME@VERSION."""
     name, version = name_and_version(model, asked.version)
     return Json(
         views.version(app.promote(name, version, asked.stage, actor=actor, reason=asked.reason))

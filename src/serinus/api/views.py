@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def view(value: Any, kind: type[T]) -> T:
-    """``value`` as the public type of the same fields; fields that it does not show are left out."""
+    """``value`` as the public type; fields that this one does not show are left out."""
     return msgspec.convert(value, kind, from_attributes=True)
 
 

@@ -45,6 +45,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     query: dict[str, Any] = {}
     body: Any = None
     plane: Literal["control", "gateway"] = "control"
+    headers: dict[str, str] = {}
 
 
 def _path(*parts: str) -> str:
@@ -119,7 +120,7 @@ def register(
     metrics: Mapping[str, float] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> Call[Version]:
-    """Register an MLflow model: a folder on the control plane's machine, ``runs:/…``, ``models:/…``."""
+    """Register an MLflow model: ``runs:/…``, ``models:/…``, or a folder it can read."""
     body = {
         "model_name": model,
         "model_artifact_path": artifact,
@@ -144,20 +145,21 @@ def train(
     data: str,
     model: str,
     *,
-    target: str | None = None,
-    algorithm: str | None = None,
     deploy: bool = False,
     key: str | None = None,
+    **options: Any,
 ) -> Call[Job]:
-    """Ask for a training; a worker carries it out."""
-    body = {
-        "data": data,
-        "model": model,
-        "target": target,
-        "algorithm": algorithm,
-        "deploy": deploy,
-        "key": key,
-    }
+    """Ask for a training; a worker carries it out.
+
+    Args:
+        data: a file on the worker's machine, or the name of a bundled set.
+        model: the name to register under.
+        deploy: whether to begin a deployment of what passes its gates.
+        key: asking twice with one key is one job.
+        **options: ``target``, ``algorithm``, ``params``, ``test_size``, ``seed``,
+            ``time_column``, ``version``, ``description``, ``reason``.
+    """
+    body = {"data": data, "model": model, "deploy": deploy, "key": key, **options}
     return Call("POST", "/models/train", Job, body=body)
 
 
@@ -289,13 +291,31 @@ def _of_model(model: str | None, *rest: str) -> str:
 
 
 def predict(
-    features: Mapping[str, Cell], *, model: str | None = None, entity: str | None = None
+    features: Mapping[str, Cell],
+    *,
+    model: str | None = None,
+    entity: str | None = None,
+    arm: Literal["champion", "challenger"] | None = None,
 ) -> Call[Prediction]:
-    """One prediction; ``entity`` is the key that keeps somebody with one arm."""
+    """One prediction.
+
+    Args:
+        features: the inputs by name.
+        model: which; may be left out where there is one.
+        entity: the key that keeps somebody with one arm.
+        arm: who must answer, for testers: such a request is no evidence.
+    """
     body: dict[str, Any] = {"features": dict(features)}
     if entity is not None:
         body["entity"] = entity
-    return Call("POST", _of_model(model, "predict"), Prediction, body=body, plane="gateway")
+    return Call(
+        "POST",
+        _of_model(model, "predict"),
+        Prediction,
+        body=body,
+        plane="gateway",
+        headers={"x-serinus-arm": arm} if arm else {},
+    )
 
 
 def predict_batch(rows: Sequence[Mapping[str, Cell]], *, model: str | None = None) -> Call[_Batch]:

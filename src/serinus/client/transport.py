@@ -128,7 +128,7 @@ class _Calls:
     def _request(self, call: Call[Any]) -> dict[str, Any]:
         """The keyword arguments of httpx's ``request`` for a call."""
         root = self.control_url if call.plane == "control" else self.gateway_url
-        headers = dict(self._headers)
+        headers = {**self._headers, **call.headers}
         content = None
         if call.body is not None:
             content = msgspec.json.encode(call.body)

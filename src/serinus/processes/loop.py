@@ -1,4 +1,4 @@
-"""A thread that does one thing again and again, rests when there is nothing, and can say how it is."""
+"""A thread that does one thing again and again, rests when idle, and can say how it is."""
 
 from __future__ import annotations
 

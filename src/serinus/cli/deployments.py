@@ -1,0 +1,263 @@
+"""``serinus deploy | deployments | rollback``: bring a version to traffic, watch, take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serinus.cli.options import ControlUrl, Json, Limit, Reason
+from serinus.cli.session import finish, first, progress_console
+from serinus.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from serinus.client import Serinus
+    from serinus.client.types import Deployment, DeploymentStatus
+
+commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(deploy)
+    app.add_typer(commands, name="deployments")
+    app.command()(rollback)
+
+
+def deploy(
+    context: typer.Context,
+    model: str,
+    version: str,
+    *,
+    strategy: Annotated[str, typer.Option(help="canary or blue_green.")] = "canary",
+    shares: Annotated[
+        str | None, typer.Option(help="Percentages of traffic, such as 5,25,50.")
+    ] = None,
+    shadow: Annotated[
+        bool | None, typer.Option("--shadow/--no-shadow", help="Watch unseen first.")
+    ] = None,
+    labels: Annotated[
+        bool | None, typer.Option("--labels/--no-labels", help="Whether labels will come.")
+    ] = None,
+    min_requests: Annotated[int | None, typer.Option(help="Least requests of a step.")] = None,
+    max_hours: Annotated[float | None, typer.Option(help="Longest time of a step.")] = None,
+    soak_seconds: Annotated[
+        float | None, typer.Option(help="How long the former champion stays warm.")
+    ] = None,
+    approvals: Annotated[
+        bool | None, typer.Option("--approvals", help="Wait for a person after each step.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and watch it.")] = False,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Begin bringing a version to traffic, step by step on evidence."""
+    from serinus.cli import show
+
+    with context.obj.client(url) as client:
+        begun = client.deploy(
+            model,
+            version,
+            strategy=strategy.replace("-", "_"),
+            shares=_shares(shares),
+            shadow=shadow,
+            labels=labels,
+            min_requests=min_requests,
+            max_hours=max_hours,
+            soak_seconds=soak_seconds,
+            approvals=approvals,
+        )
+        if watch:
+            _watch(client, begun.id, as_json=as_json)
+            return
+    finish(
+        begun,
+        as_json=as_json,
+        show=lambda out: out.print(
+            show.deployments([begun]), f"\nWatch it: serinus deployments watch {begun.id}"
+        ),
+    )
+
+
+def _shares(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(part) / 100 for part in text.replace("%", "").split(",")]
+    except ValueError as error:
+        raise InvalidInput(
+            f"{text!r} is no list of percentages",
+            where="--shares",
+            remedy="Write percentages with commas, such as 5,25,50.",
+        ) from error
+
+
+@commands.command("list")
+def listing(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Option(help="Of this model only.")] = None,
+    limit: Limit = 20,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Deployments, newest first."""
+    from serinus.cli import show
+
+    with context.obj.client(url) as client:
+        found = first(client.deployments(model), limit)
+    finish(
+        {"deployments": found}, as_json=as_json, show=lambda out: out.print(show.deployments(found))
+    )
+
+
+@commands.command()
+def status(
+    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """One deployment: where it is, and what the evidence says."""
+    from serinus.cli import show
+
+    with context.obj.client(url) as client:
+        found = client.deployment(deployment)
+    finish(found, as_json=as_json, show=lambda out: out.print(show.status(found)))
+
+
+@commands.command()
+def watch(
+    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """Watch a deployment until it has ended; Ctrl-C leaves it running."""
+    with context.obj.client(url) as client:
+        _watch(client, deployment, as_json=as_json)
+
+
+def _watch(client: Serinus, deployment: str, *, as_json: bool) -> None:
+    from rich.live import Live
+
+    from serinus.cli import show
+
+    screen = progress_console()
+    try:
+        with Live(console=screen, auto_refresh=False) as live:
+
+            def look(status: DeploymentStatus) -> None:
+                live.update(show.status(status), refresh=True)
+
+            ended = client.wait_for(deployment, timeout=float("inf"), progress=look)
+    except KeyboardInterrupt:
+        screen.print(f"The deployment goes on. Look again: serinus deployments watch {deployment}")
+        raise
+    finish(
+        ended,
+        as_json=as_json,
+        show=lambda out: out.print(f"{ended.deployment.phase}: {ended.deployment.reason}"),
+    )
+
+
+@commands.command()
+def history(
+    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """Every move of a deployment, with who and why."""
+    from serinus.cli import show
+
+    with context.obj.client(url) as client:
+        found = list(client.history(deployment))
+    rows = [
+        (show.when(item.at), item.step, item.from_phase, show.phase(item.to_phase), item.actor,
+         item.reason)
+        for item in found
+    ]  # fmt: skip
+    columns = ("at", "step", "from", "to", "by", "why")
+    finish(
+        {"history": found},
+        as_json=as_json,
+        show=lambda out: out.print(show.table("", columns, rows)),
+    )
+
+
+@commands.command()
+def pause(
+    context: typer.Context,
+    deployment: Id,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a deployment where it is; rollback stays live."""
+    with context.obj.client(url) as client:
+        _tell(client.pause(deployment, reason=reason), as_json=as_json)
+
+
+@commands.command()
+def resume(
+    context: typer.Context,
+    deployment: Id,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a paused deployment; where its gate has passed, this approves it."""
+    with context.obj.client(url) as client:
+        _tell(client.resume(deployment, reason=reason), as_json=as_json)
+
+
+@commands.command()
+def promote(
+    context: typer.Context,
+    deployment: Id,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Give the challenger all traffic now, whatever the evidence says."""
+    with context.obj.client(url) as client:
+        _tell(client.promote(deployment, reason=reason), as_json=as_json)
+
+
+@commands.command()
+def abort(
+    context: typer.Context,
+    deployment: Id,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Give all traffic back to the champion and end the deployment."""
+    with context.obj.client(url) as client:
+        _tell(client.abort(deployment, reason=reason), as_json=as_json)
+
+
+def _tell(deployment: Deployment, *, as_json: bool) -> None:
+    finish(
+        deployment,
+        as_json=as_json,
+        show=lambda out: out.print(
+            f"{deployment.id} is {deployment.phase} at {deployment.position}. {deployment.reason}"
+        ),
+    )
+
+
+def rollback(
+    context: typer.Context,
+    model: str,
+    to: Annotated[
+        str | None, typer.Option(help="Version to go back to; the former champion if left out.")
+    ] = None,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Take a model back at once: from a live deployment, or to an earlier version."""
+    with context.obj.client(url) as client:
+        done = client.rollback(model, to, reason=reason)
+    finish(
+        done,
+        as_json=as_json,
+        show=lambda out: out.print(
+            f"{done.model}: {done.to} has all traffic, {done.taken_back} has none "
+            f"(routing revision {done.revision})."
+        ),
+    )

@@ -1,0 +1,86 @@
+"""``serinus monitor``: how models do, how far their inputs moved, what is recommended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from serinus.cli.options import ControlUrl, Json, Limit
+from serinus.cli.session import finish, first
+
+commands = typer.Typer(help="Performance, drift and recommendations.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(commands, name="monitor")
+
+
+@commands.command()
+def status(context: typer.Context, url: ControlUrl = None, as_json: Json = False) -> None:
+    """Whether monitoring runs, and what it recommends for each model, with the reasons."""
+    from serinus.cli import show
+
+    with context.obj.client(url) as client:
+        found = client.monitoring()
+        advice = {name: client.recommendation(name) for name in found.models}
+    rows = [(name, item.action, " ".join(item.reasons)) for name, item in advice.items()]
+    finish(
+        {"monitoring": found, "recommendations": advice},
+        as_json=as_json,
+        show=lambda out: out.print(
+            f"Monitoring {'runs' if found.running else 'does not run'}.",
+            show.table("", ("model", "recommendation", "why"), rows),
+        ),
+    )
+
+
+@commands.command()
+def drift(
+    context: typer.Context,
+    model: str,
+    limit: Limit = 20,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Drift by window, newest first."""
+    with context.obj.client(url) as client:
+        found = first(client.drift_history(model), limit)
+    _finish("drift", found, as_json=as_json)
+
+
+@commands.command()
+def performance(
+    context: typer.Context,
+    model: str,
+    limit: Limit = 20,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Performance by window from the labels that came, newest first."""
+    with context.obj.client(url) as client:
+        found = first(client.performance_history(model), limit)
+    _finish("performance", found, as_json=as_json)
+
+
+def _finish(name: str, items: list[dict[str, Any]], *, as_json: bool) -> None:
+    from serinus.cli import show
+
+    columns = [key for key, value in (items[0] if items else {}).items() if _short(value)]
+    rows = [[_text(item.get(key)) for key in columns] for item in items]
+    finish(
+        {name: items},
+        as_json=as_json,
+        show=lambda out: out.print(
+            show.table("", columns, rows) if items else "No window has closed yet."
+        ),
+    )
+
+
+def _short(value: object) -> bool:
+    return not isinstance(value, dict | list)
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

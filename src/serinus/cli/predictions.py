@@ -1,0 +1,73 @@
+"""``serinus predict | feedback``: ask the gateway, and tell it what turned out to be true."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from serinus.cli.options import GatewayUrl, Json
+from serinus.cli.session import finish
+from serinus.errors import InvalidInput
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(predict)
+    app.command()(feedback)
+
+
+def predict(
+    context: typer.Context,
+    features: Annotated[
+        str, typer.Argument(help="A JSON object, or a list of them; - reads standard input.")
+    ] = "-",
+    model: Annotated[str | None, typer.Option(help="Which; may be left out of one.")] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="Key that keeps one user with one arm.")
+    ] = None,
+    url: GatewayUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for a prediction (or several)."""
+    from serinus.cli import show
+    from serinus.cli.values import document
+    from serinus.client.types import Refused
+
+    asked = document(sys.stdin.read() if features == "-" else features, option="features")
+    rows = asked if isinstance(asked, list) else [asked]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise InvalidInput(
+            "features must be an object of names and values, or a list of such objects",
+            where="features",
+            remedy='Write an object such as {"age": 41}.',
+        )
+    with context.obj.client(gateway_url=url) as client:
+        if not isinstance(asked, list):
+            one = client.predict(asked, model=model, entity=entity)
+            finish(one, as_json=as_json, show=lambda out: out.print(show.prediction(one)))
+            return
+        answers = client.predict_batch(rows, model=model)
+
+    def present(out: Any) -> None:
+        for item in answers:
+            text = item.error.detail if isinstance(item, Refused) else show.prediction(item)
+            out.print(text)
+
+    finish({"predictions": answers}, as_json=as_json, show=present)
+
+
+def feedback(
+    context: typer.Context,
+    prediction_id: str,
+    label: Annotated[str, typer.Argument(help="What was true: a number or a class.")],
+    url: GatewayUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what turned out to be true of a prediction."""
+    from serinus.cli.values import value
+
+    with context.obj.client(gateway_url=url) as client:
+        done = client.feedback({prediction_id: value(label)})
+    finish(done, as_json=as_json, show=lambda out: out.print("Taken down."))

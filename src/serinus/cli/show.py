@@ -1,0 +1,202 @@
+"""How things look to a person in a terminal: tables and lines, made of the client's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from math import exp
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from serinus.client import types
+
+PHASE_STYLES = {
+    "pending": "cyan",
+    "running": "blue",
+    "paused": "yellow",
+    "soaking": "cyan",
+    "succeeded": "green",
+    "rolled_back": "red",
+    "aborted": "red",
+    "inconclusive": "yellow",
+}
+STATE_STYLES = {"harm": "red", "safe": "green", "open": "blue", "no_data": "dim"}
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; numbers to the right are up to the caller's formatting."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, header_style="dim", overflow="fold")
+    for row in rows:
+        made.add_row(*(escape(str(cell)) if not isinstance(cell, Text) else cell for cell in row))
+    return made
+
+
+def when(moment: datetime | None) -> str:
+    """A time in the reader's own zone, to the second."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment else "-"
+
+
+def phase(name: str) -> Text:
+    """A phase in its colour."""
+    return Text(name, style=PHASE_STYLES.get(name, ""))
+
+
+def share(value: float) -> str:
+    """A share as a percentage."""
+    return f"{100 * value:g} %"
+
+
+def models(items: Sequence[types.Model]) -> Table:
+    """A list of models."""
+    rows = [
+        (item.name, item.champion or "-", item.deployment or "-", item.model_type, item.description)
+        for item in items
+    ]
+    return table("", ("model", "champion", "live deployment", "type", "description"), rows)
+
+
+def versions(items: Sequence[types.Version]) -> Table:
+    """A model's versions with the metrics that most of them have."""
+    names = _leading_metrics(items)
+    rows = [
+        (
+            item.version,
+            item.stage,
+            *(_number(item.metrics.get(name)) for name in names),
+            _gates(item),
+            when(item.created_at),
+        )
+        for item in items
+    ]
+    return table("", ("version", "stage", *names, "gates", "registered"), rows)
+
+
+def comparison(item: types.Comparison) -> RenderableType:
+    """Two versions side by side."""
+    heads = (item.first.version, item.second.version)
+    metrics = [(name, _number(a), _number(b)) for name, (a, b) in item.metrics.items()]
+    params = [(name, a, b) for name, (a, b) in item.params.items()]
+    parts: list[RenderableType] = [table("Metrics", ("", *heads), metrics)]
+    if params:
+        parts.append(table("\nParameters that differ", ("", *heads), params))
+    parts.append(
+        Text("\nTrained on the same data." if item.same_data else "\nTrained on other data.")
+    )
+    parts += [Text(f"Breaks callers: {text}", style="yellow") for text in item.breaks]
+    return Group(*parts)
+
+
+def deployments(items: Sequence[types.Deployment]) -> Table:
+    """A list of deployments."""
+    rows = [
+        (
+            item.id,
+            item.model,
+            f"{item.champion or 'none'} → {item.challenger}",
+            phase(item.phase),
+            item.position,
+            item.reason,
+        )
+        for item in items
+    ]
+    return table("", ("deployment", "model", "versions", "phase", "at", "why"), rows)
+
+
+def status(item: types.DeploymentStatus) -> RenderableType:
+    """One deployment: where it is, what it counted, what each guardrail says."""
+    deployment, counts = item.deployment, item.counts
+    head = Text.assemble(
+        (f"{deployment.model} ", "bold"),
+        f"{deployment.champion or 'none'} → {deployment.challenger}   ",
+        phase(deployment.phase),
+        f" at {deployment.position}\n",
+        (deployment.reason, "dim"),
+        "\n\n",
+        _steps(deployment),
+    )
+    arms = [
+        (arm, counts.requests[arm], counts.failures.get(arm, 0), counts.labelled.get(arm, 0))
+        for arm in counts.requests
+    ]
+    parts: list[RenderableType] = [
+        head,
+        table("\nRequests", ("arm", "requests", "failures", "labelled"), arms),
+    ]
+    if item.verdict is not None:
+        parts.append(_guardrails(item.verdict))
+    return Group(*parts)
+
+
+def _steps(deployment: types.Deployment) -> Text:
+    text = Text()
+    for number in range(len(deployment.plan.steps) + 1):
+        name = types.step_name(deployment.plan, number)
+        here = number == deployment.step
+        style = "bold reverse" if here else "green" if number < deployment.step else "dim"
+        text.append(f" {name} ", style)
+        if number < len(deployment.plan.steps):
+            text.append(" → ", "dim")
+    return text
+
+
+def _guardrails(verdict: types.Verdict) -> RenderableType:
+    rows = [
+        (
+            rail.kind.replace("_", " "),
+            Text(rail.state.replace("_", " "), style=STATE_STYLES.get(rail.state, "")),
+            f"{_odds(rail.log_harm)} of {_odds(rail.harm_bound)}",
+            "-" if rail.log_safe is None else f"{_odds(rail.log_safe)} of {_odds(rail.safe_bound)}",
+            rail.sentence,
+        )
+        for rail in verdict.guardrails
+    ]
+    columns = ("guardrail", "state", "odds of harm", "odds of safety", "in words")
+    return table("\nEvidence", columns, rows)
+
+
+def jobs(items: Sequence[types.Job]) -> Table:
+    """A list of jobs."""
+    rows = [
+        (item.id, item.kind, item.state, item.progress or item.error.split("\n")[0], item.attempt)
+        for item in items
+    ]
+    return table("", ("job", "kind", "state", "progress", "attempt"), rows)
+
+
+def prediction(item: types.Prediction) -> str:
+    """One answer of the gateway."""
+    chances = item.probabilities or {}
+    likely = ", ".join(f"{name}: {chance:.3f}" for name, chance in chances.items())
+    fallback = " (the champion stood in)" if item.fallback else ""
+    return (
+        f"{item.prediction}  {likely}\n"
+        f"{item.model} {item.version}, {item.arm}{fallback}, revision {item.revision}, "
+        f"id {item.prediction_id}"
+    )
+
+
+def _odds(log_e: float) -> str:
+    return "over a million" if log_e > 13.8 else f"{exp(log_e):,.3g}"
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _gates(item: types.Version) -> Text:
+    failed = [gate.name for gate in item.gates if not gate.passed]
+    return Text("failed: " + ", ".join(failed), "red") if failed else Text("passed", "green")
+
+
+def _leading_metrics(items: Sequence[types.Version]) -> list[str]:
+    shown = [
+        name
+        for name in ("roc_auc", "accuracy", "log_loss", "r2", "mae", "rmse")
+        if any(name in item.metrics for item in items)
+    ]
+    return shown or sorted({name for item in items for name in item.metrics})[:4]

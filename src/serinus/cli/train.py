@@ -1,0 +1,128 @@
+"""``serinus train``: from a file to a registered version, in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serinus.cli.options import Home, Json
+from serinus.cli.session import finish, progress_console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serinus.app import App
+    from serinus.training.pipeline import TrainingResult
+    from serinus.training.spec import TrainingSpec
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(train)
+
+
+def train(
+    context: typer.Context,
+    *,
+    data: Annotated[str, typer.Option(help="A CSV or Parquet file, or a bundled set's name.")],
+    model: Annotated[str, typer.Option(help="The name to register under.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")] = "target",
+    algorithm: Annotated[str, typer.Option(help="auto, or an algorithm's name.")] = "auto",
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="The algorithm's own parameter.")
+    ] = None,
+    test_size: Annotated[float, typer.Option(help="Share of rows that judge the model.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Decides split and fit.")] = 0,
+    time_column: Annotated[str, typer.Option(help="Split by this column of times.")] = "",
+    version: Annotated[str | None, typer.Option(help="Instead of the next version.")] = None,
+    description: str = "",
+    deploy: Annotated[bool, typer.Option("--deploy", help="Begin a deployment at once.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model, judge it against its gates and its champion, and register it."""
+    from serinus.app import App
+    from serinus.processes import home as folder
+    from serinus.training.spec import TrainingSpec, check
+
+    settings = context.obj.settings(home=home)
+    spec = TrainingSpec(
+        model=model,
+        data=data,
+        target=target,
+        algorithm=algorithm,
+        params=_params(param or []),
+        test_size=test_size,
+        seed=seed,
+        time_column=time_column,
+        version=version,
+        description=description,
+    )
+    check(spec)
+    folder.prepare(settings.home)
+    app = App(settings)
+    result = _run(app, spec)
+    deployment = None
+    if deploy:
+        from serinus.delivery.types import DeploymentSpec
+
+        asked = DeploymentSpec(model=model, challenger=result.version.version)
+        deployment = app.delivery.create(asked, actor="cli").id
+    finish(
+        {**result.to_dict(), "deployment": deployment},
+        as_json=as_json,
+        show=_showing(result, deployment),
+    )
+
+
+def _params(given: list[str]) -> dict[str, Any]:
+    from serinus.cli.values import pairs
+
+    return pairs(given, option="--param")
+
+
+def _run(app: App, spec: TrainingSpec) -> TrainingResult:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from serinus.training import pipeline
+
+    screen = progress_console()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=screen, transient=True) as bar:
+            task = bar.add_task("starting", total=1.0)
+
+            def progress(stage: str, done: float) -> None:
+                bar.update(task, description=stage, completed=done)
+
+            return pipeline.train(spec, registry=app.registry, progress=progress)
+    except KeyboardInterrupt:
+        screen.print("Interrupted. Nothing was registered, nothing is left running.")
+        raise
+
+
+def _showing(result: TrainingResult, deployment: str | None) -> Callable[[Any], None]:
+    from serinus.cli import show
+
+    version = result.version
+    name = f"{version.model} {version.version}"
+    gates = [
+        (gate.name, "passed" if gate.passed else "FAILED", gate.detail) for gate in version.gates
+    ]
+    if version.failed_gates:
+        ahead = f"Registered {name}, but it did not pass its gates and cannot meet traffic."
+    elif deployment:
+        ahead = f"Registered {name}. Watch it: serinus deployments watch {deployment}"
+    else:
+        ahead = (
+            f"Registered {name}. Bring it to traffic: "
+            f"serinus deploy {version.model} {version.version}"
+        )
+    metrics = [(metric, f"{value:.4g}") for metric, value in sorted(version.metrics.items())]
+
+    def present(out: Any) -> None:
+        out.print(show.table("Metrics on rows not learned from", ("", ""), metrics), "")
+        out.print(show.table("Gates", ("gate", "", "why"), gates), "", ahead)
+
+    return present

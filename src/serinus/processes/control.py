@@ -1,0 +1,110 @@
+"""The control plane's process: API and pages, the controller's loop, the monitor's loop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from serinus import logs
+from serinus.api import application
+from serinus.app import App
+from serinus.dashboard import pages
+from serinus.processes import home, ports
+from serinus.processes.loop import Loop
+from serinus.processes.watch import Watch
+from serinus.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# An idle controller rests this many times longer: only new deployments wait for it.
+_IDLE_FACTOR = 5
+# Monitoring closes windows of minutes or hours: a look a second is plenty, fewer when idle.
+_MONITOR_SECONDS = 1.0
+_MONITOR_IDLE_SECONDS = 5.0
+_LOOP_END_SECONDS = 5.0
+# How long open answers (event streams above all) may take to end.
+_DRAIN_SECONDS = 3
+
+
+def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve the control plane until SIGTERM or SIGINT.
+
+    Args:
+        settings: the installation.
+        ready: called once requests are answered.
+
+    Raises:
+        InvalidInput: the port is taken, or the state folder cannot be written.
+        Unavailable: the database cannot be reached.
+    """
+    logs.configure(settings.log_level, process="control")
+    listener = ports.listen(settings.host, settings.control_port, setting="control_port")
+    home.prepare(settings.home)
+    app = App(settings)
+    _ = app.engine
+    stop = threading.Event()
+    loops = _loops(app, stop)
+    faces = application.create(app, loops=loops, stopping=lambda: server.should_exit)
+    pages.install(faces)
+    server = _Server(faces, ready)
+    for loop in loops:
+        loop.start()
+    log.info("control plane answers", url=_url(listener))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        stop.set()
+        for loop in loops:
+            loop.join(_LOOP_END_SECONDS)
+        app.engine.dispose()
+
+
+def _loops(app: App, stop: threading.Event) -> list[Loop]:
+    interval = app.settings.controller_interval_seconds
+    return [
+        Loop(
+            "controller",
+            app.controller.run_once,
+            stop,
+            shortest=interval,
+            longest=_IDLE_FACTOR * interval,
+        ),
+        Loop(
+            "monitoring",
+            Watch(app).look,
+            stop,
+            shortest=_MONITOR_SECONDS,
+            longest=_MONITOR_IDLE_SECONDS,
+        ),
+    ]
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it answers."""
+
+    def __init__(self, faces: FastAPI, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                faces,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
