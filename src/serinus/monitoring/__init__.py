@@ -1,0 +1,1 @@
+"""How live traffic differs from training, how well it is answered, and what is recommended."""

@@ -1,0 +1,228 @@
+"""The monitor: a consumer of the ledger that keeps profiles, drift and performance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from serinus.ledger import consumer
+from serinus.ledger.reader import Batch, Offset, Reader
+from serinus.monitoring import advice, drift, performance, profile, repository
+from serinus.monitoring.drift import Calibration
+from serinus.monitoring.performance import Sums
+from serinus.monitoring.profile import Baseline, Extent, Window
+from serinus.monitoring.types import DriftWindow, PerformanceWindow, Recommendation, Reference
+from serinus.store.engine import reading
+from serinus.wire import Label, Prediction
+
+NAME = "monitoring"
+
+Key = tuple[str, str]
+"""Model and version."""
+
+
+@dataclass
+class _State:
+    """What one commit left behind: never ahead of the database, and dropped when in doubt."""
+
+    offsets: dict[str, Offset]
+    newest: dict[Key, Window | None] = field(default_factory=dict)
+    usual: dict[Key, Calibration] = field(default_factory=dict)
+
+
+@dataclass
+class _Changes:
+    """What one batch leads to."""
+
+    windows: list[Window] = field(default_factory=list)
+    judged: list[DriftWindow] = field(default_factory=list)
+    newest: dict[Key, Window | None] = field(default_factory=dict)
+    usual: dict[Key, Calibration] = field(default_factory=dict)
+
+
+class Monitor:
+    """Watches every model of an installation.
+
+    Folding is not for several threads at once, but several monitors on one database do no harm:
+    each event counts once.
+
+    Args:
+        engine: the database.
+        reader: the ledger.
+        window_seconds: a window is open at least so long, by the events' times.
+        window_rows: and has at least so many rows.
+        false_alarm_windows: windows between false drift alarms, on average at least.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        reader: Reader,
+        *,
+        window_seconds: float,
+        window_rows: int,
+        false_alarm_windows: float,
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._extent = Extent(window_rows, window_seconds)
+        self._run_length = false_alarm_windows
+        self._state: _State | None = None
+        self._baselines: dict[str, Baseline] = {}
+
+    # -------------------------------------------------------------- folding
+
+    def step(self, references: Mapping[str, Reference], limit: int = 5_000) -> int:
+        """Fold up to ``limit`` new events; the number that was read.
+
+        Everything an event leads to is saved in one transaction with the offset behind it.
+
+        Args:
+            references: by model that of the version in production; a model without one is not
+                profiled, but its labels are kept.
+            limit: most events of one transaction.
+        """
+        state = self._state or self._load()
+        batch = self._reader.read(state.offsets, limit)
+        if not batch.records and batch.offsets == state.offsets:
+            self._state = state
+            return 0
+        self._state = None  # whatever happens before the commit, the database is right
+        changes = self._fold(batch, references, state)
+        with self._engine.begin() as connection:
+            repository.exclusive(connection)
+            if consumer.load_offsets(connection, NAME) != state.offsets:
+                return 0  # another monitor was faster: these events are counted
+            repository.save_windows(connection, changes.windows)
+            repository.save_drift(connection, changes.judged)
+            labels = (item.event for item in batch.records if isinstance(item.event, Label))
+            _save_labels(connection, labels, references)
+            consumer.save_offsets(connection, NAME, batch.offsets)
+        self._state = _State(
+            batch.offsets, state.newest | changes.newest, state.usual | changes.usual
+        )
+        return len(batch.records)
+
+    def _load(self) -> _State:
+        with reading(self._engine) as connection:
+            return _State(consumer.load_offsets(connection, NAME))
+
+    def _fold(self, batch: Batch, references: Mapping[str, Reference], state: _State) -> _Changes:
+        predictions: dict[Key, list[Prediction]] = defaultdict(list)
+        for _, event in batch.records:
+            if isinstance(event, Prediction) and event.assignment.model in references:
+                predictions[event.assignment.model, event.version].append(event)
+        changes = _Changes()
+        for key, found in predictions.items():
+            baseline = self._baseline(references[key[0]])
+            self._fold_version(key, sorted(found, key=_time), baseline, state, changes)
+        return changes
+
+    def _fold_version(
+        self,
+        key: Key,
+        predictions: list[Prediction],
+        baseline: Baseline,
+        state: _State,
+        changes: _Changes,
+    ) -> None:
+        newest = self._newest(key, state)
+        number = 0 if newest is None else newest.number + 1
+        window = newest if newest is not None and newest.closed_at is None else None
+        if window is not None and window.reference != baseline.reference.version:
+            # Another version went into production: what it is counted by has changed.
+            changes.windows.append(_cut_short(window, predictions[0].at))
+            window = None
+        windows = profile.fold(window, number, predictions, baseline, self._extent)
+        changes.windows += windows
+        changes.newest[key] = windows[-1]
+        if key[1] == baseline.reference.version and baseline.bins:
+            closed = [item for item in windows if item.closed_at is not None]
+            for item in closed:
+                usual = changes.usual.get(key) or self._usual(key, baseline, state)
+                judged, changes.usual[key] = drift.judge(item, baseline, usual, self._run_length)
+                changes.judged.append(judged)
+
+    def _newest(self, key: Key, state: _State) -> Window | None:
+        if key not in state.newest:
+            with reading(self._engine) as connection:
+                state.newest[key] = repository.newest_window(connection, *key)
+        return state.newest[key]
+
+    def _usual(self, key: Key, baseline: Baseline, state: _State) -> Calibration:
+        if key not in state.usual:
+            with reading(self._engine) as connection:
+                windows = repository.calibrating_windows(connection, *key)
+            state.usual[key] = drift.calibration(baseline, windows)
+        return state.usual[key]
+
+    def _baseline(self, reference: Reference) -> Baseline:
+        held = self._baselines.get(reference.model)
+        if held is None or held.reference.version != reference.version:
+            held = self._baselines[reference.model] = Baseline(reference)
+        return held
+
+    # -------------------------------------------------------------- looking
+
+    def drift_history(self, model: str, limit: int = 100) -> list[DriftWindow]:
+        """Judged windows of a model's production versions, newest first."""
+        with reading(self._engine) as connection:
+            return repository.drift_windows(connection, model, limit=limit)
+
+    def performance_history(self, model: str, limit: int = 100) -> list[PerformanceWindow]:
+        """How well predictions turned out by window and version, newest first."""
+        with reading(self._engine) as connection:
+            rows = repository.performance_rows(connection, model, limit=limit)
+            versions = {row.version for row, _ in rows}
+            facts = repository.version_facts(connection, model, *versions) if versions else {}
+        return [
+            PerformanceWindow(
+                model=row.model,
+                version=row.version,
+                window=row.window,
+                opened_at=row.opened_at,
+                closed_at=row.closed_at,
+                rows=row.rows,
+                measures=performance.measures(
+                    sums, facts[row.version].manifest.task, facts[row.version].expected.metrics
+                ),
+            )
+            for row, sums in rows
+            if row.version in facts
+        ]
+
+    def recommendation(self, model: str) -> Recommendation:
+        """What to do about the version in production, and why."""
+        with reading(self._engine) as connection:
+            return advice.recommend(advice.gather(connection, model), self._run_length)
+
+
+def _time(prediction: Prediction) -> int:
+    return prediction.at
+
+
+def _cut_short(window: Window, at: int) -> Window:
+    return replace(window, closed_at=max(window.opened_at, at))
+
+
+def _save_labels(
+    connection: Connection, labels: Iterable[Label], references: Mapping[str, Reference]
+) -> None:
+    """Keep new labels, and add them to the windows that their predictions were made in."""
+    by_version: dict[Key, list[Label]] = defaultdict(list)
+    for label in repository.save_labels(connection, labels):
+        by_version[label.assignment.model, label.version].append(label)
+    for (model, version), new in by_version.items():
+        starts = repository.window_starts(connection, model, version)
+        if model not in references or not starts:
+            continue
+        numbers, openings = zip(*starts, strict=True)
+        made = np.searchsorted(openings, [label.predicted_at for label in new], side="right")
+        added: dict[int, Sums] = defaultdict(Sums)
+        for place, label in zip(np.maximum(made - 1, 0).tolist(), new, strict=True):
+            added[numbers[place]] += performance.sums(label, references[model].task)
+        repository.add_performance(connection, model, version, added)
