@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
@@ -65,6 +66,49 @@ def test_page_has_only_blocks_that_are_run_or_shown(page: Path) -> None:
 def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(page, lambda code: code)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if needs_installation(page)], ids=by_name)
+def test_page_runs_beside_an_installation(
+    page: Path,
+    tmp_path: Path,
+    free_port: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    control, gateway = free_port(), free_port()
+    monkeypatch.setenv("SERINUS_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("SERINUS_CONTROL_PORT", str(control))
+    monkeypatch.setenv("SERINUS_GATEWAY_PORT", str(gateway))
+    client = f'Serinus("http://127.0.0.1:{control}", "http://127.0.0.1:{gateway}")'
+    commands = [block.code for block in blocks(page) if block.language == "console"]
+    assert commands == ["$ serinus up\n"]
+    with installation(tmp_path):
+        run(
+            page,
+            lambda code: (
+                code.replace("Serinus()", client)
+                .replace(":8090", f":{control}")
+                .replace(":8080", f":{gateway}")
+            ),
+        )
+
+
+@contextmanager
+def installation(folder: Path) -> Iterator[None]:
+    """A running `serinus up`, with the settings of the environment."""
+    command = [sys.executable, "-m", "serinus", "up", "--json"]
+    log = (folder / "up.log").open("w+")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        ready = process.stdout.readline()  # it says so once everything answers
+        assert '"control_url"' in ready, ready + Path(log.name).read_text(encoding="utf-8")
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+        log.close()
 
 
 def run(page: Path, adapt: Callable[[str], str]) -> None:
