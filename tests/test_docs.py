@@ -15,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+from serinus import settings
 from serinus.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -189,6 +190,13 @@ def test_settings_page_has_a_row_and_a_heading_for_each() -> None:
     for item in fields(Settings):
         assert f"\n### {item.name}\n" in text
         assert f"| [`{item.name}`](#{item.name}) |" in text
+
+
+def test_settings_page_example_can_be_used(tmp_path: Path) -> None:
+    (example,) = blocks(ROOT / "docs" / "reference" / "settings.md")
+    (tmp_path / "serinus.toml").write_text(example.code, encoding="utf-8")
+    found, _ = settings.load({}, home=tmp_path)
+    assert found.gateway_workers == 4
 
 
 def test_settings_have_a_sentence_each() -> None:

@@ -151,7 +151,7 @@ def test_load_refuses_a_deadline_that_is_none(tmp_path: Path, text: str) -> None
 
 def test_load_refuses_one_port_for_two_servers(tmp_path: Path) -> None:
     both = {"control_port": 9000, "gateway_port": 9000}
-    assert faults(tmp_path, **both) == ("control_port and gateway_port are the same",)
+    assert faults(tmp_path, None, **both) == ("control_port and gateway_port are the same",)
     assert load(tmp_path, control_port=0, gateway_port=0).gateway_port == 0
 
 

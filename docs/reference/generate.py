@@ -22,6 +22,13 @@ Every setting can be given as an option where a command has one, as a variable
 are checked at the start, and everything that is wrong is told at once. `serinus config show` prints
 the values in force and where each came from.
 
+```toml
+database_url = "postgresql://serinus@db.example/serinus"
+gateway_workers = 4
+ledger_sync = "disk"
+monitoring_window_seconds = 86_400
+```
+
 | setting | type | default | range | other variable |
 |---|---|---|---|---|
 {{rows}}
