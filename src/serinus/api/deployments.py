@@ -12,10 +12,9 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from serinus import clock
-from serinus.api import views
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
-from serinus.app import App
+from serinus.app import App, views
 from serinus.client import types
 from serinus.delivery.types import Deployment, DeploymentSpec
 from serinus.errors import InvalidInput, NotFound

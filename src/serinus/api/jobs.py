@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Response
 
-from serinus.api import views
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Services
+from serinus.app import views
 from serinus.client import types
 from serinus.scheduling.types import Job, JobState
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
-from serinus.api import views
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
+from serinus.app import views
 from serinus.client import types
 from serinus.errors import InvalidInput
 from serinus.registry import packaging, tracking
@@ -138,7 +138,7 @@ def compare(
 @router.get("/models/{model}", **call(gives=types.Model))
 def one(app: Services, model: str) -> Response:
     """A model with its champion and its live deployment."""
-    return Json(views.model(app, app.registry.model(model), app.registry.champions()))
+    return Json(views.model(app, app.model(model), app.registry.champions()))
 
 
 @router.get("/models/{model}/versions", **call(gives=types.Page[types.Version]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,7 +54,7 @@ def _checks(client: Serinus) -> Iterator[dict[str, Any]]:
     yield models
     if models["passed"]:
         for name in sorted(client.routing().routes):
-            yield _check(f"prediction by {name}", lambda name=name: _predicted(client, name))
+            yield _check(f"prediction by {name}", partial(_predicted, client, name))
 
 
 def _check(name: str, attempt: Callable[[], str]) -> dict[str, Any]:

@@ -296,7 +296,10 @@ class Recommendation(msgspec.Struct, frozen=True):
 
     action: str
     reasons: tuple[str, ...]
-    since: datetime | None = None
+    since: datetime | None
+    state: str
+    windows: int
+    alarm: str | None
 
 
 class Monitoring(msgspec.Struct, frozen=True):

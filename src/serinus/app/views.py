@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from serinus.app import App
+from serinus.app.services import App
 from serinus.client import types
 from serinus.delivery.types import Deployment
 from serinus.registry.types import Model, ModelVersion

@@ -1,24 +1,26 @@
-"""The composition root: builds the services of one installation from its settings."""
+"""Builds the services of one installation from its settings."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
-from serinus.errors import Conflict
+from serinus.errors import Conflict, NotFound
 from serinus.ledger.reader import Reader
 from serinus.monitoring.monitor import Monitor
 from serinus.registry.service import Registry
-from serinus.registry.types import ModelVersion, Stage
+from serinus.registry.types import Model, ModelVersion, Stage
 from serinus.scheduling.jobs import Jobs
 from serinus.scheduling.triggers import Triggers
 from serinus.settings import Settings
 from serinus.store import engine as store
+from serinus.store import schema
+from serinus.store.engine import reading
 
 # A worker that missed this many of its regular reports is taken for dead.
 _MISSED_REPORTS = 5
@@ -100,6 +102,20 @@ class App:
         )
 
     # -------------------------------------------------------------- across capabilities
+
+    def model(self, name: str) -> Model:
+        """A model by its name.
+
+        Raises:
+            NotFound: naming the models that there are.
+        """
+        with reading(self.engine) as connection:
+            row = connection.execute(select(schema.models).where(schema.models.c.name == name))
+            found = row.mappings().first()
+        if found is None:
+            self.registry.versions(name, 1)
+            raise NotFound(f"there is no model {name!r}", where="model")
+        return Model(**found)
 
     def promote(
         self, model: str, version: str, stage: Stage, *, actor: str, reason: str
