@@ -8,7 +8,7 @@ from serinus.ledger import ids, segments
 from serinus.ledger.reader import Offset, Reader
 from serinus.ledger.writer import Writer
 
-from .conftest import prediction, predictions  # noqa: TID252
+from tests.ledger.conftest import prediction, predictions
 
 
 def read_all(reader, limit=7):

@@ -8,7 +8,7 @@ from serinus.ledger.reader import Reader
 from serinus.ledger.repair import repair
 from serinus.ledger.writer import Writer
 
-from .conftest import prediction, predictions  # noqa: TID252
+from tests.ledger.conftest import prediction, predictions
 
 
 def as_if_killed(writer, folder, copy):

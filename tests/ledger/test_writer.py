@@ -12,7 +12,7 @@ from serinus.ledger.reader import Reader
 from serinus.ledger.repair import repair
 from serinus.ledger.writer import Writer
 
-from .conftest import prediction  # noqa: TID252
+from tests.ledger.conftest import prediction
 
 
 @pytest.mark.parametrize("sync", ["os", "disk"])

@@ -1,0 +1,275 @@
+"""From the bytes of a body to typed rows, by a decoder made from a model's manifest. Pure.
+
+The usual body is decoded in one go by msgspec. Only a body that is refused is looked at again,
+slowly, to name the field that is wrong, and, in a batch, to save the rows that are right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from serinus.errors import InvalidInput
+from serinus.serving.types import Features
+from serinus.wire import Answer, Field
+
+_Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_TYPES: dict[str, Any] = {"double": float, "long": _Long, "boolean": bool, "string": str}
+_WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "text",
+    "bool": "a boolean",
+    "null": "null",
+    "object": "an object",
+    "array": "an array",
+}
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+_TYPE_FAULT = re.compile(r"^Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`$")
+_FIELD_FAULT = re.compile(
+    r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>.*)`$"
+)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One row to be answered: its values in manifest order, its entity, the model it names."""
+
+    features: Features
+    entity: str | None = None
+    model: str | None = None
+
+
+class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What turned out to be true of one prediction."""
+
+    prediction_id: str
+    label: Answer
+
+
+class _Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    labels: list[Label]
+
+
+class _Named(msgspec.Struct):
+    model: str | None = None
+
+
+_Entity = Annotated[str, msgspec.Meta(min_length=1)] | int | None
+
+
+class RequestDecoder:
+    """Decodes the requests of one model.
+
+    Args:
+        model: its name, for messages.
+        inputs: what a request may hold.
+
+    Raises:
+        InvalidInput: an input's name cannot be the name of a field.
+    """
+
+    def __init__(self, model: str, inputs: Sequence[Field]) -> None:
+        self._names = [field.name for field in inputs]
+        self._row: type[Any] = _row_type(model, inputs)
+        self._single = msgspec.json.Decoder(self._row)
+        rows: Any = list[self._row]  # type: ignore[name-defined]
+        batch = msgspec.defstruct("Batch", [("requests", rows)], forbid_unknown_fields=True)
+        self._batch: msgspec.json.Decoder[Any] = msgspec.json.Decoder(batch)
+
+    def single(self, body: bytes) -> Request:
+        """The one row of a body ``{"features": {...}, "entity"?, "model"?}``.
+
+        Raises:
+            InvalidInput: naming the field that is wrong.
+        """
+        try:
+            return _request(self._single.decode(body))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._fault(body, error) from error
+
+    def batch(self, body: bytes, max_rows: int) -> list[Request | InvalidInput]:
+        """The rows of a body ``{"requests": [...]}``, and for each that is wrong its fault.
+
+        Raises:
+            InvalidInput: the body as a whole is wrong, empty or too long.
+        """
+        rows: list[Request | InvalidInput]
+        try:
+            rows = [_request(row) for row in self._batch.decode(body).requests]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            rows = self._rows_one_by_one(body, max_rows)
+        check_length(rows, max_rows, "requests")
+        return rows
+
+    def _rows_one_by_one(self, body: bytes, max_rows: int) -> list[Request | InvalidInput]:
+        document = _parse(body)
+        if not isinstance(document, dict) or not isinstance(document.get("requests"), list):
+            raise InvalidInput(
+                "the rows are missing",
+                where="requests",
+                remedy='Send {"requests": [{"features": {...}}, ...]}.',
+            )
+        if unknown := document.keys() - {"requests"}:
+            raise InvalidInput("the field is unknown", where=sorted(unknown)[0])
+        check_length(document["requests"], max_rows, "requests")
+        return [self._convert(row, index) for index, row in enumerate(document["requests"])]
+
+    def _convert(self, row: Any, index: int) -> Request | InvalidInput:
+        place = f"requests[{index}]."
+        if (path := next(_non_finite(row), None)) is not None:
+            return InvalidInput("the value is not finite", where=place + path)
+        try:
+            return _request(msgspec.convert(row, self._row))
+        except msgspec.ValidationError as error:
+            return _explain(error, place, self._names)
+
+    def _fault(self, body: bytes, error: Exception) -> InvalidInput:
+        if isinstance(error, msgspec.ValidationError):
+            return _explain(error, "", self._names)
+        path = next(_non_finite(_parse(body)), None)
+        if path is None:
+            return _malformed(error)
+        return InvalidInput(
+            "the value is not finite",
+            where=path,
+            remedy="Send null, or leave the field out, where a value is missing.",
+        )
+
+
+def named_model(body: bytes) -> str | None:
+    """The model that a body names at its top, if it can be read at all."""
+    try:
+        return msgspec.json.decode(body, type=_Named).model
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def labels(body: bytes, max_rows: int) -> list[Label]:
+    """The labels of a body ``{"prediction_id", "label"}`` or ``{"labels": [...]}``.
+
+    Raises:
+        InvalidInput: naming the field that is wrong.
+    """
+    try:
+        try:
+            many = msgspec.json.decode(body, type=_Labels).labels
+        except msgspec.ValidationError:
+            if b'"labels"' in body:
+                raise
+            many = [msgspec.json.decode(body, type=Label)]
+    except msgspec.ValidationError as error:
+        raise _explain(error, "", ["prediction_id", "label", "labels"]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        path = next(_non_finite(_parse(body)), None)
+        if path is None:
+            raise _malformed(error) from error
+        raise InvalidInput("the value is not finite", where=path) from error
+    check_length(many, max_rows, "labels")
+    return many
+
+
+def check_length(rows: list[Any], max_rows: int, where: str) -> None:
+    """Refuse a list that is empty or too long.
+
+    Raises:
+        InvalidInput: saying which, and the limit.
+    """
+    if not rows:
+        raise InvalidInput("the list is empty", where=where, remedy="Send at least one.")
+    if len(rows) > max_rows:
+        raise InvalidInput(
+            f"{len(rows)} rows are more than the {max_rows} that one request may have",
+            where=where,
+            remedy="Send them in several requests.",
+        )
+
+
+def _row_type(model: str, inputs: Sequence[Field]) -> type[msgspec.Struct]:
+    fields: list[Any] = [_member(index, item) for index, item in enumerate(inputs)]
+    rename = {f"f{index}": item.name for index, item in enumerate(inputs)}
+    try:
+        features = msgspec.defstruct(
+            "Features", fields, rename=rename, forbid_unknown_fields=True, kw_only=True
+        )
+    except ValueError as error:
+        raise InvalidInput(
+            f"an input's name cannot be a field of a request ({error})",
+            where=model,
+            remedy="Rename columns that hold quotes, backslashes or control characters.",
+        ) from error
+    members: list[Any] = [
+        ("features", features),
+        ("entity", _Entity, None),
+        ("model", str | None, None),
+    ]
+    return msgspec.defstruct("Row", members, forbid_unknown_fields=True)
+
+
+def _member(index: int, item: Field) -> tuple[Any, ...]:
+    kind = _TYPES[item.type]
+    return (f"f{index}", kind) if item.required else (f"f{index}", kind | None, None)
+
+
+def _request(row: Any) -> Request:
+    entity = row.entity
+    if entity is not None and not isinstance(entity, str):
+        entity = str(entity)
+    return Request(astuple(row.features), entity, row.model)
+
+
+def _parse(body: bytes) -> Any:
+    """The document as Python reads it: NaN and Infinity included, so that they can be named.
+
+    Raises:
+        InvalidInput: it is no JSON in UTF-8, or it is nested too deeply.
+    """
+    try:
+        return json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _malformed(error) from error
+
+
+def _non_finite(document: Any, path: str = "") -> Iterator[str]:
+    """Where a document holds NaN or an infinity; looks no deeper than a request is deep."""
+    if isinstance(document, float) and not math.isfinite(document):
+        yield path
+    elif path.count(".") > 3:
+        return
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            yield from _non_finite(value, f"{path}.{name}" if path else name)
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            yield from _non_finite(value, f"{path}[{index}]")
+
+
+def _malformed(error: Exception) -> InvalidInput:
+    detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return InvalidInput(
+        f"the body is not valid JSON in UTF-8 ({detail[:200]})", remedy="Send a JSON object."
+    )
+
+
+def _explain(error: msgspec.ValidationError, place: str, names: list[str]) -> InvalidInput:
+    """Msgspec's message in a person's words, with the field's place apart."""
+    found = _AT.match(str(error))
+    what, path = (found["what"], found["path"]) if found else (str(error), None)
+    where = (place + (path or "").removeprefix("$").removeprefix(".")).rstrip(".")
+    if field := _FIELD_FAULT.match(what):
+        where = f"{where}.{field['name']}" if where else field["name"]
+        if field["kind"] == "missing required":
+            return InvalidInput("the field is missing", where=where)
+        close = difflib.get_close_matches(field["name"], names, n=1)
+        remedy = f"Did you mean {close[0]!r}?" if close else "GET /model-info lists the fields."
+        return InvalidInput("the field is unknown", where=where, remedy=remedy)
+    if kind := _TYPE_FAULT.match(what):
+        wanted = " or ".join(_WORDS.get(word, word) for word in kind["wanted"].split(" | "))
+        what = f"expected {wanted}, got {_WORDS.get(kind['got'], kind['got'])}"
+    return InvalidInput(what, where=where)

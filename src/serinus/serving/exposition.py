@@ -1,0 +1,129 @@
+"""Counts as people (``/stats``) and Prometheus (``/metrics``) read them.
+
+Labels of metrics are bounded: model, arm and status; versions appear in ``/stats`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from serinus.serving.counters import BOUNDS, Counts, Tally, quantile
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_LEVELS = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def stats(counts: Counts) -> dict[str, object]:
+    """Counts and latencies by model, version and arm."""
+    models: dict[str, dict[str, dict[str, object]]] = {}
+    for tally in counts.tallies:
+        arms = models.setdefault(tally.model, {}).setdefault(tally.version, {})
+        arms[tally.arm] = {
+            "requests": tally.rows,
+            "success": tally.success,
+            "fallback": tally.fallback,
+            "failed": tally.failed,
+            "latency_ms": {name: _ms(tally.latency, level) for name, level in _LEVELS.items()},
+        }
+    return {
+        "requests": sum(tally.rows for tally in counts.tallies),
+        "errors": sum(tally.failed for tally in counts.tallies),
+        "fallbacks": sum(tally.fallback for tally in counts.tallies),
+        "refused": counts.refused,
+        "labels": counts.labels,
+        "ledger_errors": counts.ledger_errors,
+        "mirrored": counts.mirrored,
+        "shed": counts.shed,
+        "models": models,
+    }
+
+
+def metrics(counts: Counts, *, revision: int, ready: int, waiting: int) -> bytes:
+    """The same in Prometheus' text format, with what is in force in this worker now."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(counts, revision, ready, waiting))
+    return generate_latest(registry)
+
+
+class _Collector(Collector):
+    def __init__(self, counts: Counts, revision: int, ready: int, waiting: int) -> None:
+        self._counts = counts
+        self._gauges = {
+            "serinus_gateway_revision": ("Revision of the routing table in force", revision),
+            "serinus_gateway_ready": ("1 if predictions are being answered", ready),
+            "serinus_gateway_waiting_rows": ("Rows that wait for a model", waiting),
+        }
+
+    def collect(self) -> Iterable[Metric]:
+        yield _predictions(self._counts)
+        yield _latency(self._counts)
+        yield from _totals(self._counts)
+        for name, (text, value) in self._gauges.items():
+            yield GaugeMetricFamily(name, text, value=value)
+
+
+def _predictions(counts: Counts) -> Metric:
+    family = CounterMetricFamily(
+        "ml_predictions",
+        "Predictions by what became of them",
+        labels=("model", "arm", "status"),
+    )
+    for (model, arm), tally in _by_arm(counts).items():
+        for status in ("success", "fallback", "failed"):
+            family.add_metric([model, arm, status], getattr(tally, status))
+    return family
+
+
+def _latency(counts: Counts) -> Metric:
+    family = HistogramMetricFamily(
+        "ml_prediction_latency_seconds",
+        "From a decoded request to its recorded answer",
+        labels=("model", "arm"),
+    )
+    for (model, arm), tally in _by_arm(counts).items():
+        family.add_metric([model, arm], list(_buckets(tally)), sum_value=tally.seconds)
+    return family
+
+
+def _totals(counts: Counts) -> Iterator[Metric]:
+    refused = CounterMetricFamily(
+        "serinus_gateway_refused", "Requests answered with a problem", labels=("code",)
+    )
+    for code, count in counts.refused.items():
+        refused.add_metric([code], count)
+    yield refused
+    for name, text, count in (
+        ("serinus_gateway_labels", "Labels taken", counts.labels),
+        ("serinus_gateway_ledger_errors", "Writes that the ledger refused", counts.ledger_errors),
+        ("serinus_gateway_mirrored", "Rows that a shadow answered", counts.mirrored),
+        ("serinus_gateway_shed", "Rows that no shadow had room for", counts.shed),
+    ):
+        yield CounterMetricFamily(name, text, value=count)
+
+
+def _by_arm(counts: Counts) -> dict[tuple[str, str], Tally]:
+    out: dict[tuple[str, str], Tally] = {}
+    for tally in counts.tallies:
+        out.setdefault((tally.model, tally.arm), Tally(tally.model, "", tally.arm)).add(tally)
+    return out
+
+
+def _buckets(tally: Tally) -> Iterator[tuple[str, float]]:
+    below = 0
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), tally.latency, strict=True):
+        below += count
+        yield bound, below
+
+
+def _ms(latency: list[int], level: float) -> float | None:
+    found = quantile(latency, level)
+    return None if found is None else round(found * 1e3, 3)

@@ -1,0 +1,178 @@
+"""One worker process: socket -> uvicorn -> application, from its start to its drained end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import warnings
+from collections.abc import Callable, Generator
+
+import uvicorn
+import uvloop
+
+from serinus import clock
+from serinus.errors import Unavailable
+from serinus.ledger.repair import repair
+from serinus.ledger.writer import Writer
+from serinus.serving.asgi import Application
+from serinus.serving.board import Board
+from serinus.serving.service import Service
+from serinus.serving.types import GatewayOptions
+
+FIRST_LOAD_SECONDS = 20.0
+NOTICE_SECONDS = 0.25
+SHADOW_SECONDS = 1.0
+BACKLOG = 2_048
+
+_log = logging.getLogger("serinus.serving")
+
+
+def run(
+    options: GatewayOptions,
+    *,
+    listener: socket.socket | None = None,
+    board: Board | None = None,
+    slot: int = 0,
+    parent: int | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was begun and return.
+
+    Args:
+        options: of the gateway.
+        listener: the socket that several workers share; made here if there is only this one.
+        board: where the workers show their counts.
+        slot: this worker's place there.
+        parent: a pipe's reading end; when its other end closes, the worker ends.
+
+    Raises:
+        Unavailable: the port is taken, or the ledger cannot be written.
+    """
+    # Rows reach a model as plain arrays only where that was found to change nothing.
+    warnings.filterwarnings("ignore", message="X does not have valid feature names")
+    listener = listener or listen(options.host, options.port)
+    repair(options.ledger)
+    writer = Writer(
+        options.ledger, segment_bytes=options.ledger_segment_bytes, sync=options.ledger_sync
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(
+                _serve(options, listener, writer, board=board or Board(), slot=slot, parent=parent)
+            )
+    finally:
+        writer.close()
+
+
+def listen(host: str, port: int, *, patience_seconds: float = 3.0) -> socket.socket:
+    """A socket that listens on an address.
+
+    A predecessor that is ending may hold the port a moment longer, so it is tried for a while.
+
+    Raises:
+        Unavailable: somebody else listens there, or the address is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    deadline = clock.monotonic() + patience_seconds
+    while True:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            if clock.monotonic() >= deadline:
+                raise Unavailable(
+                    f"the gateway cannot listen on {host}:{port} ({error.strerror})",
+                    where="gateway_port",
+                    remedy="End the other program, or choose another port.",
+                ) from error
+            clock.sleep(0.05)
+        else:
+            return listener
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers, which would end the process before it has tidied up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def _serve(
+    options: GatewayOptions,
+    listener: socket.socket,
+    writer: Writer,
+    *,
+    board: Board,
+    slot: int,
+    parent: int | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    service = Service(options, writer, loop, board=board, slot=slot)
+    application = Application(service, options)
+    server = _Server(_configure(application, options))
+    stop = asyncio.Event()
+    _on_end(loop, stop.set, parent)
+    # Connections wait in the listener's queue meanwhile, so nobody meets a gateway half loaded.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_LOAD_SECONDS):
+            await service.reload()
+    _log.info("worker %s listens on %s:%d", writer.name, options.host, options.port)
+    beside = [loop.create_task(service.follow()), loop.create_task(_expire(application))]
+    serving = loop.create_task(server.serve(sockets=[listener]))
+    stopping = loop.create_task(stop.wait())
+    # Whatever ends first: nothing here ends by itself unless something is wrong.
+    done, _ = await asyncio.wait([*beside, serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    # First the notice: answers ask clients to close, so that few meet a closed connection.
+    application.is_draining = True
+    await asyncio.sleep(NOTICE_SECONDS)
+    server.should_exit = True
+    await serving
+    await service.drain(SHADOW_SECONDS)
+    for task in [*beside, stopping]:
+        task.cancel()
+    for task in done - {stopping}:
+        task.result()
+
+
+def _configure(application: Application, options: GatewayOptions) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(options.request_timeout_seconds) + 1,
+    )
+
+
+def _on_end(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], parent: int | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    if parent is not None:
+
+        def orphaned() -> None:
+            loop.remove_reader(parent)
+            stop()
+
+        # Readable means closed: nobody ever writes there.
+        loop.add_reader(parent, orphaned)
+
+
+async def _expire(application: Application) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        application.expire()

@@ -1,0 +1,154 @@
+"""One loaded version and the rows that wait for it: when they are answered, and in which thread.
+
+A version is called by one thread at a time. Cheap calls run in the event loop itself, because a
+change of threads costs as much as a small model; the others run in the lane's own thread, where
+rows that arrive meanwhile wait and share the next call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from serinus.serving import answers, runtimes
+from serinus.serving.runtimes import Runtime
+from serinus.serving.threads import Hand
+from serinus.serving.types import Features, Outcome
+
+MAX_CALL_ROWS = 1_024
+INLINE_SECONDS = 0.004
+SLOW_SECONDS = 0.050
+PROVING_CALLS = 100
+TIMEOUT = "timeout"
+_TRIALS = 3
+
+Answered = Callable[[list[Outcome], float], None]
+
+
+class Lane:
+    """A loaded version, ready to be called.
+
+    Args:
+        version: its version.
+        runtime: the loaded version itself.
+        loop: the event loop that all calls come from.
+        timeout_seconds: how long one call may take.
+        freed: called in the loop whenever the lane's thread has become free.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        runtime: Runtime,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        timeout_seconds: float,
+        freed: Callable[[], None],
+    ) -> None:
+        self.version = version
+        self.runtime = runtime
+        self.class_names = answers.class_names(runtime.manifest)
+        self.busy = False
+        self.stuck = False
+        self._loop = loop
+        self._timeout = timeout_seconds
+        self._freed = freed
+        self._hand = Hand(loop, f"model {runtime.manifest.model} {version}")
+        self._unproven = PROVING_CALLS
+        self._call_seconds = 0.0
+        self._row_seconds = 0.0
+
+    def measure(self) -> None:
+        """Learn what a call costs, from the fastest of a few; to be called before any traffic."""
+        one, many = (self._fastest(rows) for rows in (1, 64))
+        self._row_seconds = max(many - one, 0.0) / 63
+        self._call_seconds = max(one - self._row_seconds, 0.0)
+
+    def trust(self) -> None:
+        """Take the version as proven: as the champion it has nothing that could replace it."""
+        self._unproven = 0
+
+    def is_inline(self, rows: int) -> bool:
+        """Whether a call with so many rows may run in the event loop."""
+        expected = self._call_seconds + rows * self._row_seconds
+        return self._unproven == 0 and expected <= INLINE_SECONDS
+
+    def answer_here(self, rows: Sequence[Features]) -> list[Outcome]:
+        """Call the version in the event loop."""
+        outcomes, seconds = _timed(self.runtime, rows)
+        self._learn(seconds)
+        return outcomes
+
+    def answer_aside(self, rows: Sequence[Features], answered: Answered) -> None:
+        """Call the version in its own thread; ``answered`` is called in the loop, once.
+
+        After the time-out it is called with that as each row's outcome, and the lane is stuck
+        until the call returns after all: a thread cannot be stopped. Rows for a stuck lane have
+        to be answered elsewhere.
+        """
+        self.busy = True
+        started = time.perf_counter()
+
+        def done(result: tuple[list[Outcome], float] | None, error: Exception | None) -> None:
+            late = self.stuck
+            self.busy = self.stuck = False
+            timer.cancel()
+            # The rows of a late call were given up when their time was over.
+            if not late and result is not None:
+                self._learn(result[1])
+                answered(*result)
+            elif not late:
+                answered([reason(error)] * len(rows), time.perf_counter() - started)
+            self._freed()
+
+        def expire() -> None:
+            self.stuck = True
+            self._unproven = PROVING_CALLS
+            answered([TIMEOUT] * len(rows), time.perf_counter() - started)
+
+        timer = self._loop.call_later(self._timeout, expire)
+        self._hand.run(lambda: _timed(self.runtime, rows), done)
+
+    def close(self) -> None:
+        """Let the thread go; calls under way still finish."""
+        self._hand.close()
+
+    def _learn(self, seconds: float) -> None:
+        if seconds > SLOW_SECONDS:
+            self._unproven = PROVING_CALLS
+        elif self._unproven:
+            self._unproven -= 1
+
+    def _fastest(self, rows: int) -> float:
+        probes = runtimes.probe_rows(self.runtime.manifest, rows)
+        return min(_timed(self.runtime, probes)[1] for _ in range(_TRIALS))
+
+
+def reason(error: Exception | None) -> str:
+    """An exception in a few words, for events and answers."""
+    text = str(error).strip().split("\n", 1)[0]
+    return f"{type(error).__name__}: {text}"[:200]
+
+
+def _timed(runtime: Runtime, rows: Sequence[Features]) -> tuple[list[Outcome], float]:
+    """Outcomes and seconds. Rows that a model cannot answer together are tried one by one."""
+    started = time.perf_counter()
+    try:
+        outcomes = runtime.answer(rows)
+        if len(outcomes) != len(rows):
+            outcomes = [f"{len(outcomes)} answers to {len(rows)} rows"] * len(rows)
+    except Exception as error:
+        outcomes = [reason(error)] if len(rows) == 1 else _one_by_one(runtime, rows)
+    return outcomes, time.perf_counter() - started
+
+
+def _one_by_one(runtime: Runtime, rows: Sequence[Features]) -> list[Outcome]:
+    """One client's row must not fail the rows of others."""
+    outcomes: list[Outcome] = []
+    for row in rows:
+        try:
+            outcomes += runtime.answer([row])
+        except Exception as error:
+            outcomes.append(reason(error))
+    return outcomes

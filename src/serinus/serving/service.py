@@ -1,0 +1,263 @@
+"""One worker's service: everything that answers, put together and kept up to date.
+
+``Service`` knows nothing of HTTP: it is given decoded requests and gives rows back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Sequence
+
+from serinus import clock
+from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
+from serinus.ledger.reader import Reader
+from serinus.ledger.writer import Writer
+from serinus.serving.batching import Batcher
+from serinus.serving.board import Board
+from serinus.serving.counters import Counters, Counts, total
+from serinus.serving.decode import Label, Request
+from serinus.serving.feedback import Feedback
+from serinus.serving.lanes import Lane
+from serinus.serving.mirror import Mirror
+from serinus.serving.recorder import Recorder
+from serinus.serving.rows import LiveRoute, Row, Ticket
+from serinus.serving.runtimes import Runtime
+from serinus.serving.table import Loader, RoutingFile, Snapshot
+from serinus.serving.types import GatewayOptions
+from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
+
+LABELS_PER_TURN = 100
+_log = logging.getLogger("serinus.serving")
+
+
+class Service:
+    """Everything of one worker but HTTP.
+
+    Args:
+        options: of the gateway.
+        writer: this worker's part of the ledger.
+        loop: the event loop that everything runs in.
+        board: where the workers show their counts.
+        slot: this worker's place there.
+    """
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        writer: Writer,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        board: Board,
+        slot: int,
+    ) -> None:
+        self._options = options
+        self._writer = writer
+        self._loop = loop
+        self._board = board
+        self._slot = slot
+        self.snapshot = Snapshot()
+        self.table_error: SerinusError | None = None
+        self.counters = Counters()
+        self.recorder = Recorder(writer, self.counters)
+        self._mirror = Mirror(options.mirror_rows, self.counters, self.recorder.append)
+        self._batcher = Batcher(loop, self._record)
+        self._loader = Loader(loop, self._make_lane)
+        self._file = RoutingFile(options.routing_table)
+        self._feedback = Feedback(Reader(options.ledger), self._find_manifest)
+        self._applying = asyncio.Lock()
+        self._retry_at = 0.0
+
+    # -------------------------------------------------------------- predictions
+
+    def find(self, model: str | None) -> LiveRoute:
+        """The route of a model; of the only one, if none is named.
+
+        Raises:
+            NotFound: there is no such model.
+            InvalidInput: no model is named and there are several.
+            Unavailable: nothing is being served (yet).
+        """
+        routes = self.snapshot.routes
+        if model is None and len(routes) == 1:
+            return next(iter(routes.values()))
+        failed = any(name.split("@")[0] == model for name in self.snapshot.failed)
+        if not routes or (failed and model not in routes):
+            raise Unavailable(
+                "no model is being served" if not failed else "the model cannot be loaded",
+                where=model or "",
+                remedy="Promote a version that works: serinus models promote NAME VERSION.",
+            )
+        choices = ", ".join(sorted(routes))
+        if model is None:
+            raise InvalidInput(
+                "several models are being served and the request names none",
+                where="model",
+                remedy=f"Name one of: {choices}.",
+            )
+        if model not in routes:
+            raise NotFound(
+                f"there is no model {model!r}", where="model", remedy=f"There is: {choices}."
+            )
+        return routes[model]
+
+    def row(self, live: LiveRoute, request: Request, arm: Arm | None, ticket: Ticket) -> Row:
+        """Route one row and send it on its way.
+
+        Raises:
+            Conflict: a challenger is demanded and there is none.
+        """
+        assignment = live.router.assign(request.entity) if arm is None else _forced(live, arm)
+        row = Row(live, assignment, request.features, ticket)
+        self._batcher.submit(row)
+        return row
+
+    async def predict(self, live: LiveRoute, request: Request, arm: Arm | None) -> Row:
+        """Have one row answered and recorded."""
+        ticket = Ticket(self._loop, 1)
+        row = self.row(live, request, arm, ticket)
+        await ticket.future
+        return row
+
+    async def predict_many(
+        self, rows: Iterable[tuple[LiveRoute, Request]], count: int, arm: Arm | None
+    ) -> list[Row]:
+        """Have several rows answered and recorded, each for itself."""
+        ticket = Ticket(self._loop, count)
+        sent = [self.row(live, request, arm, ticket) for live, request in rows]
+        await ticket.future
+        return sent
+
+    def _record(self, rows: list[Row]) -> None:
+        self.recorder.record(rows)
+        if self._mirror.take(rows):
+            # The requests were woken first, so their answers leave before the shadow runs.
+            self._loop.call_soon(self._mirror.feed)
+
+    # -------------------------------------------------------------- labels
+
+    async def label(self, labels: Sequence[Label]) -> list[SerinusError | None]:
+        """Write the events of labels; for each that could not be taken, why.
+
+        Raises:
+            SerinusError: the ledger took none of a part of them.
+        """
+        results: list[SerinusError | None] = []
+        for start in range(0, len(labels), LABELS_PER_TURN):
+            found = [
+                self._feedback.event(label) for label in labels[start : start + LABELS_PER_TURN]
+            ]
+            events = [event for event in found if not isinstance(event, SerinusError)]
+            if events:
+                self.recorder.append(events)
+                self.counters.labels += len(events)
+            results += [event if isinstance(event, SerinusError) else None for event in found]
+            await asyncio.sleep(0)
+        return results
+
+    def _find_manifest(self, model: str, version: str) -> Manifest | None:
+        lane = self._loader.find(model, version)
+        return None if lane is None else lane.runtime.manifest
+
+    # -------------------------------------------------------------- routing table
+
+    async def follow(self) -> None:
+        """Apply the routing table whenever it changes, and report regularly; runs for ever."""
+        next_report = clock.monotonic() + self._options.worker_status_seconds
+        while True:
+            await asyncio.sleep(self._options.poll_seconds)
+            retry = bool(self.snapshot.failed) and clock.monotonic() >= self._retry_at
+            if self._file.has_changed() or retry:
+                await self.reload()
+            self._board.write(self._slot, self.counters.counts())
+            if clock.monotonic() >= next_report:
+                next_report = clock.monotonic() + self._options.worker_status_seconds
+                self._report()
+
+    async def reload(self) -> Snapshot:
+        """Read the routing table now and put it in force as far as it can be."""
+        async with self._applying:
+            table = self._read()
+            if table is not None:
+                self.snapshot = await self._loader.apply(table, self.snapshot)
+                self._retry_at = clock.monotonic() + self._options.retry_load_seconds
+                _log.info("routing table %d is in force", table.revision)
+                self._report()
+        return self.snapshot
+
+    def _read(self) -> RoutingTable | None:
+        try:
+            table = self._file.read()
+        except SerinusError as error:
+            self.table_error = error
+            _log.error("%s", error)
+            return None
+        self.table_error = None
+        return table
+
+    def _make_lane(self, version: str, runtime: Runtime) -> Lane:
+        # A champion must have time left for what its challenger did not answer.
+        limit = self._options.request_timeout_seconds / 2
+        return Lane(version, runtime, self._loop, timeout_seconds=limit, freed=self._freed)
+
+    def _freed(self) -> None:
+        self._batcher.wake()
+        # Rows that a client waits for come first.
+        self._loop.call_soon(self._mirror.feed)
+
+    def _report(self) -> None:
+        snapshot = self.snapshot
+        status = WorkerStatus(
+            at=clock.epoch_us(),
+            worker=self._writer.name,
+            revision=snapshot.revision,
+            ready=snapshot.ready,
+            failed=dict(snapshot.failed),
+        )
+        # Also what finds out that a ledger which refused writes takes them again.
+        with contextlib.suppress(SerinusError):
+            self.recorder.append([status])
+
+    # -------------------------------------------------------------- state
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether predictions are being answered."""
+        return bool(self.snapshot.routes) and self.recorder.error is None
+
+    @property
+    def worker(self) -> str:
+        """The name of this worker: its writer's."""
+        return self._writer.name
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait for a model."""
+        return self._batcher.waiting
+
+    @property
+    def shadows_waiting(self) -> int:
+        """How many rows wait for their shadow."""
+        return self._mirror.waiting
+
+    def counts(self) -> Counts:
+        """What all workers of this gateway counted."""
+        return total([self.counters.counts(), *self._board.others(self._slot)])
+
+    async def drain(self, seconds: float) -> None:
+        """Let the shadow finish what it has, for so long at most, and show the last counts."""
+        deadline = clock.monotonic() + seconds
+        while self._mirror.waiting and clock.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        self._board.write(self._slot, self.counters.counts())
+
+
+def _forced(live: LiveRoute, arm: Arm) -> Assignment:
+    if arm is Arm.CHALLENGER and live.challenger is None:
+        raise Conflict(
+            f"no challenger of {live.route.model!r} is being served",
+            where="x-serinus-arm",
+            remedy="Leave the header out, or start a deployment first.",
+        )
+    return live.router.force(arm)
