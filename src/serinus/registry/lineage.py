@@ -26,7 +26,7 @@ def document(version: ModelVersion) -> dict[str, Any]:
             "task": version.task,
             "target": version.manifest.target,
             "classes": list(version.manifest.classes),
-            "inputs": msgspec.to_builtins(version.manifest.inputs),
+            "inputs": [msgspec.to_builtins(field) for field in version.manifest.inputs],
         },
         "code": {"commit": version.tags.get(COMMIT)},
         "run": version.run_id or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -115,7 +116,9 @@ def log(
         artifacts: where artifacts go that only a tracking server could hand out.
     """
     store = tracking.client(uri)
-    with mlflow.start_run(run_id=run_id):
+    with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
+        # MLflow compares an index with a range, which pandas will read differently one day.
+        warnings.filterwarnings("ignore", "Operation with range", DeprecationWarning)
         info = mlflow.sklearn.log_model(
             fitted,
             name="model",

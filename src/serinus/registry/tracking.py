@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlparse
 import mlflow
 from mlflow.exceptions import MlflowException
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from serinus.errors import Conflict, InvalidInput
+from serinus.errors import Conflict, InvalidInput, Unavailable
 
 with warnings.catch_warnings():
     # MLflow warns of its own type hints while it loads; better here than in the middle of a run.
@@ -31,12 +31,12 @@ def configure(uri: str) -> None:
     the environment before MLflow is first imported.
 
     Raises:
-        InvalidInput: the address cannot be read.
+        InvalidInput: the address cannot be read, or its folder cannot be made.
     """
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     if is_database(uri) and uri.startswith("sqlite:///"):
-        Path(make_url(uri).database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(make_url(uri).database or "").absolute().parent)
     if mlflow.get_tracking_uri() != uri:
         mlflow.set_tracking_uri(uri)
     if mlflow.get_registry_uri() != uri:
@@ -44,9 +44,32 @@ def configure(uri: str) -> None:
 
 
 def client(uri: str) -> mlflow.MlflowClient:
-    """A client of the store at ``uri``, which becomes the process's (see :func:`configure`)."""
+    """A client of the store at ``uri``, which becomes the process's (see :func:`configure`).
+
+    Raises:
+        InvalidInput: the address cannot be read, or its folder cannot be made.
+        Unavailable: the database does not answer (MLflow asks it for about 100 seconds).
+    """
     configure(uri)
-    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    try:
+        return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except SQLAlchemyError as error:
+        raise Unavailable(
+            f"MLflow's database does not answer ({type(error).__name__})",
+            where="mlflow_tracking_uri",
+            remedy="Check that the server runs, or that the folder can be written.",
+        ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder of MLflow's database cannot be made ({error.strerror})",
+            where=str(folder),
+            remedy="Give a folder that can be written.",
+        ) from error
 
 
 def is_database(uri: str) -> bool:

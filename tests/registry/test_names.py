@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from serinus.errors import InvalidInput
+from serinus.registry import names
+
+
+@pytest.mark.parametrize("name", ["fraud", "credit-risk_2", "A.b", "x" * 100])
+def test_check_usable_name_is_returned(name: str) -> None:
+    assert names.check(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../etc/passwd", "reads as a path"),
+        ("a/b", "reads as a path"),
+        ("a\\b", "reads as a path"),
+        ("..", "begins with a dot"),
+        (".hidden", "begins with a dot"),
+        ("-rf", "a dash"),
+        ("", "1 to 100"),
+        ("x" * 101, "1 to 100"),
+        ("fraud model", "letters, digits"),
+        ("fraud\n", "letters, digits"),
+        ("modèle", "letters, digits"),
+        ("a:b", "letters, digits"),
+    ],
+)
+def test_check_refused_name_says_why(name: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason) as caught:
+        names.check(name)
+
+    assert "Give a name such as" in caught.value.remedy
