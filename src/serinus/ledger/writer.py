@@ -45,11 +45,7 @@ class Writer:
             self._raw, self._lock = _claim_name(folder)
             self._rotate()
         except OSError as error:
-            raise Unavailable(
-                f"the ledger cannot be written ({error.strerror})",
-                where=str(folder),
-                remedy="Make the folder writable, or choose another one.",
-            ) from error
+            raise _unwritable(folder, error) from error
 
     @property
     def name(self) -> str:
@@ -71,11 +67,7 @@ class Writer:
             buffer, made = self._pack(events)
             self._write(buffer)
         except OSError as error:
-            raise Unavailable(
-                f"the ledger cannot be written ({error.strerror})",
-                where=str(self._folder),
-                remedy="Free disk space or make the folder writable.",
-            ) from error
+            raise _unwritable(self._folder, error) from error
         return made
 
     def sync(self) -> None:
@@ -145,6 +137,29 @@ class Writer:
         if self._disk:
             _sync_folder(self._folder / self.name)
         self._file, self._number, self._size = fresh, number, 0
+
+
+def check_writable(folder: Path) -> None:
+    """Make the ledger's folder if it is missing, and see that writers can be at home there.
+
+    Raises:
+        Unavailable: they cannot.
+    """
+    probe = folder / f".{os.urandom(4).hex()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"the ledger cannot be written ({error.strerror})",
+        where=str(folder),
+        remedy="Free disk space, or make the folder writable.",
+    )
 
 
 def _claim_name(folder: Path) -> tuple[bytes, int]:
