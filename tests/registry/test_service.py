@@ -191,7 +191,7 @@ def test_get_unknown_names_the_known_ones(registry: Registry, tmp_path: Path) ->
     with pytest.raises(NotFound, match="no model 'fraud'") as empty:
         registry.get("fraud", "1.0.0")
     registry.register(_candidate(tmp_path))
-    with pytest.raises(NotFound, match="no version '9.0.0'") as version:
+    with pytest.raises(NotFound, match=r"no version '9\.0\.0'") as version:
         registry.get("fraud", "9.0.0")
     with pytest.raises(NotFound, match="no model 'froud'") as model:
         registry.versions("froud")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.data import pandas_dataset
+from mlflow.data import pandas_dataset, sources
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param
 
@@ -105,11 +105,14 @@ def _params(record: Record) -> list[Param]:
 
 def _dataset(record: Record) -> DatasetInput:
     origin = record.prepared.dataset
-    # MLflow knows where a file is; of anything else it keeps the name.
-    known = Path(origin.source).is_file()
+    source = (
+        sources.LocalArtifactDatasetSource(origin.source)  # type: ignore[attr-defined]
+        if Path(origin.source).is_file()
+        else CodeDatasetSource({"mlflow.source.name": origin.source})
+    )
     dataset = pandas_dataset.from_pandas(
         record.train,
-        source=origin.source if known else CodeDatasetSource({"mlflow.source.name": origin.source}),
+        source=source,
         targets=record.prepared.target,
         name=origin.name[:500],
         digest=origin.digest[:_DIGEST_LENGTH],

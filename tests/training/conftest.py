@@ -1,0 +1,37 @@
+"""A registry with MLflow stores of each test's own: making one is slow, copying one is not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from serinus.registry import tracking
+from serinus.registry.service import Registry
+from serinus.store.engine import open_engine
+
+
+@pytest.fixture(scope="session")
+def _mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mlflow") / "template.db"
+    tracking.client(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def registry(_mlflow_template: Path, _sqlite_template: Path, tmp_path: Path) -> Iterator[Registry]:
+    """A registry on SQLite; its own rows are tested on both databases in tests/registry."""
+    shutil.copyfile(_mlflow_template, tmp_path / "mlflow.db")
+    shutil.copyfile(_sqlite_template, tmp_path / "serinus.db")
+    engine = open_engine(f"sqlite:///{tmp_path}/serinus.db")
+    yield Registry(engine, f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "artifacts")
+    engine.dispose()
+
+
+@pytest.fixture
+def store(registry: Registry) -> mlflow.MlflowClient:
+    """MLflow's own view of the registry's store."""
+    return tracking.client(registry.tracking_uri)
