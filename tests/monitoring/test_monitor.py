@@ -354,9 +354,7 @@ def test_monitor_regression_has_errors_with_intervals(
     monitor = monitor_of()
     made = traffic.send(120)
     errors = traffic.random.normal(scale=2.0, size=119).tolist()
-    truth = [
-        item.output.value + error for (_, item), error in zip(made, errors, strict=False)
-    ]
+    truth = [item.output.value + error for (_, item), error in zip(made, errors, strict=False)]
     traffic.label(made, right=[*truth, "not a number"])
     fold(monitor, numbers)
     mae, rmse = monitor.performance_history(MODEL)[-1].measures

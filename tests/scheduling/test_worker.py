@@ -173,7 +173,7 @@ def test_worker_killed_in_mid_job_another_finishes_it_once(
         first.send_signal(signal.SIGKILL)
         first.wait()
         pids = [int(line[3]) for word in ("start", "helper") for line in lines(log, word)]
-        until(lambda: not any(map(alive, pids)), seconds=LEASE)
+        until(lambda: not any(map(alive, pids)))
     with process(database_url, "second", log):
         done = ended(jobs, job)
     assert (done.state, done.attempt, done.result) == (JobState.SUCCEEDED, 2, {"done": "a"})
@@ -194,7 +194,7 @@ def test_worker_stopped_past_its_lease_its_job_dies_before_another_has_it(
             with process(database_url, "second", log):
                 done = ended(jobs, job)
             pids = [int(line[3]) for line in lines(log, "helper")]
-            until(lambda: not any(map(alive, pids)), seconds=LEASE)
+            until(lambda: not any(map(alive, pids)))
         finally:
             first.send_signal(signal.SIGCONT)
     assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)

@@ -88,7 +88,9 @@ def shortfall(
     Looks at the newest window with labels and at the newest ten together. Worse is: the intervals
     of live and test do not meet. Over all windows of a version the live intervals err with at
     most 5 % (the error is spread over looks), so a version as good as its test is hardly ever
-    called worse, however long it is watched. Labels that come after a look are not paid for.
+    called worse, however long it is watched. Two things are not paid for: labels that come after a
+    look, and labels whose delay depends on what they say (then those that are there are no fair
+    sample; delivery's judge waits for all of them, this does not).
 
     Args:
         windows: number and sums of closed windows, oldest first.
