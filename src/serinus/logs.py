@@ -19,7 +19,7 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 # Libraries whose progress notes would drown ours; their warnings still come through.
-_CHATTY = ("alembic", "httpx", "httpcore", "mlflow", "urllib3", "git", "matplotlib")
+_CHATTY = ("alembic", "httpx", "httpcore", "mlflow", "urllib3", "git", "uvicorn", "matplotlib")
 
 
 def configure(level: str, *, process: str, human: bool | None = None) -> None:

@@ -83,7 +83,8 @@ def gateway(
     settings = context.obj.settings(
         home=home, host=host, gateway_port=gateway_port, gateway_workers=workers
     )
-    process.run(settings, ready=_hold(supervised))
+    _hold(supervised)
+    process.run(settings)
 
 
 def worker(context: typer.Context, home: Home = None, supervised: Supervised = False) -> None:

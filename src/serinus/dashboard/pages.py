@@ -92,6 +92,13 @@ def deployment_live(request: Request, deployment: str) -> str:
     return render("deployment_live.html.j2", **content.deployment(_app(request), deployment))
 
 
+@router.get("/dashboard/deployments/{deployment}/history")
+@_page
+def deployment_history(request: Request, deployment: str) -> str:
+    """The deployment page's history."""
+    return render("history.html.j2", **content.deployment(_app(request), deployment))
+
+
 @router.get("/dashboard/deployments/{deployment}/evidence.json")
 def evidence(request: Request, deployment: str) -> Response:
     """The evidence figure of a deployment."""

@@ -22,7 +22,7 @@ from serinus.settings import Settings
 log = structlog.get_logger(__name__)
 
 # An idle controller rests this many times longer: only new deployments wait for it.
-_IDLE_FACTOR = 5
+_IDLE_FACTOR = 10
 # Monitoring closes windows of minutes or hours: a look a second is plenty, fewer when idle.
 _MONITOR_SECONDS = 1.0
 _MONITOR_IDLE_SECONDS = 5.0

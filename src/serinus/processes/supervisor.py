@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,15 +32,20 @@ _STEADY_SECONDS = 30.0
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
 _TICK_SECONDS = 0.1
+_PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run under which name; ``after`` names programs that must be ready before."""
+    """What to run under which name.
+
+    ``probe`` is an address that answers once the program is ready; without one, the program
+    itself says so (see :mod:`serinus.processes.lifeline`).
+    """
 
     name: str
     command: Sequence[str]
-    after: Sequence[str] = ()
+    probe: str = ""
 
 
 @dataclass
@@ -136,6 +142,7 @@ class Supervisor:
                 return False
             self._look()
             self._refuse_bad_input()
+            self._probe()
             if clock.monotonic() > deadline:
                 waiting = [c.program.name for c in self._children if not c.ready.is_set()]
                 raise Unavailable(
@@ -163,13 +170,20 @@ class Supervisor:
             child.sweep()
 
     def _look(self) -> None:
-        ready = {child.program.name for child in self._children if child.ready.is_set()}
         for child in self._children:
             if child.process is None:
-                if ready.issuperset(child.program.after):
-                    child.start()
+                child.start()
             elif child.code is not None:
                 self._revive(child)
+
+    def _probe(self) -> None:
+        for child in self._children:
+            if child.program.probe and not child.ready.is_set() and child.code is None:
+                with (
+                    suppress(OSError),
+                    urllib.request.urlopen(child.program.probe, timeout=_PROBE_SECONDS),
+                ):
+                    child.ready.set()
 
     def _revive(self, child: Child) -> None:
         now = clock.monotonic()

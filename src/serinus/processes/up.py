@@ -42,7 +42,7 @@ def run(
     ports.check(settings.host, settings.gateway_port, setting="gateway_port")
     stop = threading.Event()
     on_signal(stop)
-    supervisor = Supervisor(programs(given), stop)
+    supervisor = Supervisor(programs(settings, given), stop)
     try:
         if supervisor.start():
             urls = {"control_url": settings.control_url, "gateway_url": settings.gateway_url}
@@ -52,13 +52,14 @@ def run(
         supervisor.end()
 
 
-def programs(given: Mapping[str, Any]) -> list[Program]:
-    """The installation's programs; the worker waits until the control plane made the database."""
+def programs(settings: Settings, given: Mapping[str, Any]) -> list[Program]:
+    """The installation's programs; whoever is first makes the database."""
     base = [sys.executable, "-m", "serinus"]
     for name, value in given.items():
         base += ["--set", f"{name}={value}"]
+    probe = f"{settings.gateway_url}/health/live"
     return [
         Program("control", [*base, "control", "--supervised"]),
-        Program("gateway", [*base, "gateway", "--supervised"]),
-        Program("worker", [*base, "worker", "--supervised"], after=["control"]),
+        Program("gateway", [*base, "gateway", "--supervised"], probe),
+        Program("worker", [*base, "worker", "--supervised"]),
     ]

@@ -2,7 +2,7 @@
 // when an event says that something changed (or every few seconds), and draws the figures.
 "use strict";
 
-const live = document.getElementById("live");
+const fragments = [...document.querySelectorAll("[data-fragment]")];
 const link = document.getElementById("link");
 const figures = [...document.querySelectorAll("[data-figure]")];
 const SHORTEST_MS = 700;
@@ -18,8 +18,7 @@ async function refresh() {
   if (busy) { again = true; return; }
   busy = true;
   try {
-    if (live) await swap(await get(live.dataset.fragment, "text"));
-    await Promise.all(figures.map(draw));
+    await Promise.all([...fragments.map(swap), ...figures.map(draw)]);
     link.hidden = true;
   } catch (error) {
     link.hidden = false;
@@ -36,12 +35,11 @@ async function get(url, kind) {
   return answer[kind]();
 }
 
-function swap(html) {
-  const focused = live.contains(document.activeElement) && document.activeElement.getAttribute("href");
-  const open = new Set([...live.querySelectorAll("details[open]")].map((item) => item.id));
-  live.innerHTML = html;
-  for (const item of live.querySelectorAll("details")) if (item.id && open.has(item.id)) item.open = true;
-  if (focused) live.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+async function swap(place) {
+  const html = await get(place.dataset.fragment, "text");
+  const focused = place.contains(document.activeElement) && document.activeElement.getAttribute("href");
+  place.innerHTML = html;
+  if (focused) place.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
 async function draw(place) {
@@ -55,18 +53,18 @@ async function draw(place) {
   await Plotly.react(place, figure.data, figure.layout, { displayModeBar: false, responsive: true });
 }
 
-function follow() {
-  const events = new EventSource(live.dataset.events);
+function follow(url) {
+  const events = new EventSource(url);
   events.addEventListener("status", refresh);
   events.addEventListener("end", () => { events.close(); refresh(); });
-  events.addEventListener("error", () => { link.hidden = events.readyState === EventSource.OPEN; });
+  events.addEventListener("error", () => { link.hidden = false; });
   events.addEventListener("open", () => { link.hidden = true; });
   window.addEventListener("pagehide", () => events.close());
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
-if (live && live.dataset.events) follow();
-if (live && live.dataset.every) {
-  setInterval(() => { if (!document.hidden) refresh(); }, Number(live.dataset.every));
+for (const { dataset } of fragments) {
+  if (dataset.events) follow(dataset.events);
+  if (dataset.every) setInterval(() => { if (!document.hidden) refresh(); }, Number(dataset.every));
 }
 if (figures.length) refresh();

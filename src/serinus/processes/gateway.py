@@ -1,0 +1,37 @@
+"""The gateway's process: the data plane with this installation's settings."""
+
+from __future__ import annotations
+
+from serinus import logs
+from serinus.processes import home, ports
+from serinus.serving import workers
+from serinus.serving.types import GatewayOptions
+from serinus.settings import Settings
+
+
+def run(settings: Settings) -> None:
+    """Answer predictions until SIGTERM or SIGINT.
+
+    Raises:
+        InvalidInput: the port is taken, or the state folder cannot be written.
+    """
+    logs.configure(settings.log_level, process="gateway")
+    home.prepare(settings.home)
+    ports.check(settings.host, settings.gateway_port, setting="gateway_port")
+    workers.run(options(settings), workers=settings.gateway_workers)
+
+
+def options(settings: Settings) -> GatewayOptions:
+    """What the gateway is told of the settings; it reads none itself."""
+    return GatewayOptions(
+        host=settings.host,
+        port=settings.gateway_port,
+        routing_table=settings.routing_table,
+        ledger=settings.ledger,
+        ledger_sync=settings.ledger_sync,
+        ledger_segment_bytes=settings.ledger_segment_bytes,
+        request_max_bytes=settings.request_max_bytes,
+        request_max_rows=settings.request_max_rows,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        worker_status_seconds=settings.worker_status_seconds,
+    )
