@@ -58,7 +58,7 @@ class Traffic:
                         Output(champion),
                         Output(challenger),
                         900,
-                    )  # fmt: skip
+                    )
                 )
             if labelled:
                 follow.append(
@@ -70,7 +70,7 @@ class Traffic:
                         prediction.assignment,
                         prediction.version,
                         prediction.output,
-                    )  # fmt: skip
+                    )
                 )
         self.world.write(follow)
 

@@ -245,9 +245,11 @@ def performance_history(model: str, *, after: str | None = None) -> Call[Page[di
     return _list(_path("models", model, "performance-history"), dict[str, Any], after)
 
 
-def drift_history(model: str, *, after: str | None = None) -> Call[Page[dict[str, Any]]]:
+def drift_history(
+    model: str, *, limit: int = PAGE, after: str | None = None
+) -> Call[Page[dict[str, Any]]]:
     """Drift by window, newest first."""
-    return _list(_path("models", model, "drift-history"), dict[str, Any], after)
+    return _list(_path("models", model, "drift-history"), dict[str, Any], after, limit=limit)
 
 
 def recommendation(model: str) -> Call[Recommendation]:

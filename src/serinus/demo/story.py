@@ -6,11 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from serinus import clock
-from serinus.client import Serinus
+from serinus.client import Serinus, calls
 from serinus.client.types import Deployment, DeploymentStatus, Job
 from serinus.demo import installation, rows
 from serinus.demo.installation import Installation
@@ -31,6 +32,7 @@ ROLLOUT_SECONDS = 120.0
 DRIFT_SECONDS = 60.0
 # Windows the champion must have seen before the world changes, or the alarm is not calibrated.
 CALM_WINDOWS = 60
+MOST_WINDOWS = 1_000
 SOAK_SECONDS = 2.0
 
 Report = Callable[[str], None]
@@ -174,18 +176,19 @@ class _Story:
             DRIFT_SECONDS,
             f"calibrating the drift alarm on {CALM_WINDOWS} windows of live traffic",
         )
-        before = self._windows()
-        self.result.drift_alarms_before_shift = sum(window["alarm"] for window in before)
+        self.result.drift_alarms_before_shift = sum(window["alarm"] for window in self._windows())
         self.traffic.switch(self.rows.shifted)
+        shift = clock.now()
         self.report("   from here on the inputs are shifted")
-        if not self._wait(lambda: self._alarm(len(before)) is not None, DRIFT_SECONDS, ""):
+        if not self._wait(lambda: self._alarm(shift) is not None, DRIFT_SECONDS, ""):
             self.report("   no drift was found in time")
             return
-        alarm = self._alarm(len(before))
-        assert alarm is not None
-        self.result.drift_found_after_windows = alarm
+        self.result.drift_found_after_windows = self._alarm(shift)
         recommendation = self.client.recommendation(MODEL)
-        self.report(f"   drift found {alarm} windows after the shift: {recommendation.action}")
+        self.report(
+            f"   drift found {self.result.drift_found_after_windows} windows after the shift: "
+            f"{recommendation.action}"
+        )
         for reason in recommendation.reasons:
             self.report(f"   - {reason}")
         self._retrained()
@@ -309,19 +312,20 @@ class _Story:
         self._conclude(deployment.challenger, ended)
 
     def _windows(self) -> list[dict[str, Any]]:
-        """The champion's monitoring windows so far, oldest first."""
+        """The champion's monitoring windows, oldest first."""
         champion = self.client.model(MODEL).champion
-        found = [
-            window for window in self.client.drift_history(MODEL) if window["version"] == champion
-        ]
-        return found[::-1]
+        found = self.client.run(calls.drift_history(MODEL, limit=MOST_WINDOWS)).items
+        return [window for window in found if window["version"] == champion][::-1]
 
-    def _alarm(self, calm: int) -> int | None:
-        """How many windows after the first ``calm`` ones the alarm came; None: not yet."""
-        for number, window in enumerate(self._windows()[calm:], start=1):
-            if window["alarm"]:
-                return number
-        return None
+    def _alarm(self, shift: datetime) -> int | None:
+        """Which window since the shift alarmed, counted from 1; None: none yet."""
+        since = [
+            window
+            for window in self._windows()
+            if datetime.fromisoformat(window["closed_at"]) > shift
+        ]
+        alarms = (number for number, window in enumerate(since, start=1) if window["alarm"])
+        return next(alarms, None)
 
     def _wait(self, until: Callable[[], bool], seconds: float, why: str) -> bool:
         if why:

@@ -1,4 +1,7 @@
-"""The process that runs one job: ``python -m serinus.scheduling.child MESSAGES``.
+"""The process that runs one job: ``python -m serinus.scheduling.child MESSAGES FACTORY``.
+
+It loads the factory's module first and then waits for its task, so that a worker can keep one
+ready: a job need not wait for the imports of MLflow and scikit-learn.
 
 Standard input carries the :class:`Task`, one line of JSON, and after it a byte at each renewal
 of the lease. The file descriptor MESSAGES carries :class:`Message` lines up. Standard output and
@@ -81,11 +84,15 @@ def _handler(task: Task) -> Handler:
 
 
 def main() -> None:
-    """Run the one job that standard input describes."""
+    """Run the one job that standard input describes; end quietly if it ends without one."""
     source = _take_input()
+    importlib.import_module(sys.argv[2].partition(":")[0])
     line = bytearray()
     while not line.endswith(b"\n"):
-        line += os.read(source, 1) or b"\n"
+        byte = os.read(source, 1)
+        if not byte:
+            return
+        line += byte
     task = msgspec.json.decode(bytes(line), type=Task)
     threading.Thread(
         target=_die_with_worker, args=(source, task.lease_seconds), daemon=True

@@ -81,17 +81,28 @@ class Worker:
 
     def _serve(self, holder: str, stop: threading.Event) -> None:
         while not stop.is_set():
+            # One process is always ready, its modules loaded, before there is a job for it.
+            with Child(self._factory) as child:
+                died = not self._serve_one(child, holder, stop)
+            if died:
+                # Whatever kills it while it loads would kill the next one at once.
+                stop.wait(_POLL_SECONDS * 10)
+
+    def _serve_one(self, child: Child, holder: str, stop: threading.Event) -> bool:
+        """Wait for a job and run it; False if the waiting process died before there was one."""
+        while not stop.is_set() and not child.dead:
             try:
                 job = self._jobs.claim(holder, self._kinds, self._limits)
-                if job is None:
-                    stop.wait(_POLL_SECONDS)
-                else:
-                    self._do(job, holder, stop)
+                if job is not None:
+                    self._do(job, child, holder, stop)
+                    return True
+                stop.wait(_POLL_SECONDS)
             except DBAPIError:
                 # The database is away: leases run out meanwhile, and nobody loses a job by it.
                 stop.wait(_POLL_SECONDS * 10)
+        return False
 
-    def _do(self, job: Job, holder: str, stop: threading.Event) -> None:
+    def _do(self, job: Job, child: Child, holder: str, stop: threading.Event) -> None:
         """Run one job to its end, or until it must not go on."""
         lease = Lease(self._jobs, job, holder)
         task = Task(
@@ -100,8 +111,9 @@ class Worker:
             job=job,
             lease_seconds=self._jobs.lease_seconds,
         )
-        with Child(task) as child:
-            settle = self._attend(child, lease, stop)
+        child.begin(task)
+        settle = self._attend(child, lease, stop)
+        child.kill()
         # Only now, with the process gone, may anyone else have the job.
         lease.settle(settle)
 
@@ -180,17 +192,20 @@ class Lease:
 
 
 class Child:
-    """The process that runs one job; leaving the ``with`` block kills it and all it started."""
+    """A process that waits for one job and runs it.
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    Leaving the ``with`` block kills it and all that it started.
+    """
+
+    def __init__(self, factory: str) -> None:
+        self._factory = factory
         self._unread = b""
         self.ended = False
 
     def __enter__(self) -> Child:
         self._messages, theirs = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "serinus.scheduling.child", str(theirs)],
+            [sys.executable, "-m", "serinus.scheduling.child", str(theirs), self._factory],
             stdin=subprocess.PIPE,
             pass_fds=[theirs],
             start_new_session=True,
@@ -198,7 +213,6 @@ class Child:
         )
         os.close(theirs)
         self._input = cast(BinaryIO, self._process.stdin)
-        self._send(msgspec.json.encode(self._task) + b"\n")
         return self
 
     def __exit__(
@@ -210,6 +224,15 @@ class Child:
         self.kill()
         os.close(self._messages)
         self._input.close()
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended."""
+        return self._end() is not None
+
+    def begin(self, task: Task) -> None:
+        """Give the process its job."""
+        self._send(msgspec.json.encode(task) + b"\n")
 
     def listen(self, seconds: float) -> Iterator[Message]:
         """Messages as they come, waiting at most so long for the first."""
@@ -245,7 +268,9 @@ class Child:
         return f"its process was killed by {signal.Signals(end.si_status).name}"
 
     def kill(self) -> None:
-        """Kill the process and all it started."""
+        """Kill the process and all it started; again is nothing."""
+        if self._process.returncode is not None:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
