@@ -37,13 +37,6 @@ def test_read_csv_and_parquet_of_the_same_rows_have_the_same_digest(
     assert csv.source == str(tmp_path / "a.csv")
 
 
-def test_read_digest_tells_one_changed_cell(frame: pd.DataFrame) -> None:
-    changed = frame.copy()
-    changed.loc[29, "place"] = "west"
-
-    assert ingest.content_digest(changed) != ingest.content_digest(frame)
-
-
 @pytest.mark.parametrize("name", sorted(ingest.BUNDLED))
 def test_read_bundled_has_a_target(name: str) -> None:
     dataset = ingest.read(name)
@@ -120,35 +113,3 @@ def test_read_missing_file_names_the_bundled_sets() -> None:
         ingest.read("nowhere.csv")
 
     assert "breast_cancer" in caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ([1.0, None], "number"),
-        ([1, 2], "number"),
-        ([True, False], "boolean"),
-        ([True, None], "boolean"),
-        (["a", None], "text"),
-        ([1, "a"], "text"),
-        ([[1], [2]], "unusable"),
-        ([b"a", b"b"], "unusable"),
-        ([1 + 2j, 3j], "unusable"),
-        (pd.to_datetime(["2026-01-01", "2026-01-02"]), "time"),
-        (pd.array([1, None], dtype="Int64"), "number"),
-        (pd.Categorical(["a", "b"]), "text"),
-    ],
-)
-def test_kind_of_column(values: list[object], kind: str) -> None:
-    dataset = ingest.from_frame(pd.DataFrame({"x": values}), name="x", source="x")
-
-    assert dataset.kinds["x"] == kind
-
-
-def test_without_duplicates_keeps_each_row_once(frame: pd.DataFrame) -> None:
-    doubled = ingest.from_frame(pd.concat([frame, frame]), name="x", source="x")
-
-    once = ingest.without_duplicates(doubled)
-
-    assert len(once.frame) == len(frame)
-    assert once.digest == ingest.content_digest(frame)

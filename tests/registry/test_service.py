@@ -296,15 +296,3 @@ def test_register_uri_of_nothing_is_not_found(registry: Registry) -> None:
         registry.register_uri("models:/nobody/1", model="fraud", target="t")
 
     assert registry.models() == []
-
-
-def test_lineage_is_complete(registry: Registry, tmp_path: Path) -> None:
-    tags = {"code.commit": "abc", "environment.python": "3.11"}
-    registry.register(_candidate(tmp_path, tags=tags, run_id=""))
-    document = registry.lineage("fraud", "1.0.0")
-
-    assert document["dataset"] == {"digest": "one"}
-    assert document["code"] == {"commit": "abc"}
-    assert document["environment"] == {"python": "3.11"}
-    assert document["schema"]["inputs"] == [{"name": "x", "type": "double", "required": True}]
-    assert document["parent"] is None

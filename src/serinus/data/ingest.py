@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn import datasets as bundled
 
-from serinus.data.dataset import Dataset
+from serinus.data.dataset import Dataset, content_digest, kind_of
 from serinus.data.types import Finding, Kind
 from serinus.errors import InvalidInput, NotFound
 
@@ -69,53 +68,6 @@ def from_frame(frame: pd.DataFrame, *, name: str, source: str) -> Dataset:
     copy = frame.reset_index(drop=True)
     copy.columns = pd.Index(_unique(header))
     return _dataset(copy, name, source, _header_faults(header))
-
-
-def without_duplicates(dataset: Dataset) -> Dataset:
-    """The dataset with each exact duplicate row once: none can be on both sides of a split."""
-    plain = [name for name, kind in dataset.kinds.items() if kind != "unusable"]
-    frame = dataset.frame.drop_duplicates(plain or None, ignore_index=True)
-    return Dataset(
-        name=dataset.name,
-        source=dataset.source,
-        frame=frame,
-        digest=content_digest(frame),
-        kinds=dataset.kinds,
-        faults=dataset.faults,
-    )
-
-
-def content_digest(frame: pd.DataFrame) -> str:
-    """SHA-256 (hex) of the names, kinds and values; the same for a CSV and a Parquet of it."""
-    digest = hashlib.sha256()
-    for name in frame.columns:
-        series = frame[name]
-        kind = kind_of(series)
-        digest.update(f"{name}\0{kind}\0".encode())
-        if kind in ("number", "boolean"):
-            series = series.astype("float64")
-        elif kind != "time":
-            series = series.map(str, na_action="ignore").astype(object)
-        digest.update(pd.util.hash_pandas_object(series, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def kind_of(series: pd.Series[Any]) -> Kind:
-    """What a column holds, judged by its type and, for loose types, by its values."""
-    dtype = series.dtype
-    if pd.api.types.is_bool_dtype(dtype):
-        return "boolean"
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return "time"
-    if pd.api.types.is_complex_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        return "unusable"
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "number"
-    present = series.dropna()
-    if pd.api.types.infer_dtype(present) == "boolean":
-        return "boolean"
-    scalar = present.map(lambda value: isinstance(value, str | int | float | bool | np.generic))
-    return "text" if bool(scalar.all()) else "unusable"
 
 
 def _read_file(path: Path) -> tuple[pd.DataFrame, list[str]]:

@@ -1,11 +1,13 @@
 """Metrics with bootstrap percentile intervals (Efron 1979), all resamples at once.
 
 A resample is a vector of row counts, so that each metric of all resamples is a matrix product.
+Of many rows only a few subsets are resampled, each up to the full number of rows: the bag of
+little bootstraps (Kleiner, Talwalkar, Sarkar, Jordan 2014), whose cost hardly grows with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +17,54 @@ Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 MOST_RESAMPLES = 1_000
 FEWEST_RESAMPLES = 200
-BUDGET = 4_000_000
+BUDGET = 1_000_000
 """Counts of resamples × rows that are worth their time; fewer resamples for more rows."""
 
-CHUNK = 2_000_000
+MANY_ROWS = 10_000
+SUBSETS = 5
+RESAMPLES_OF_SUBSET = 100
+SUBSET_EXPONENT = 0.7
+
+CHUNK = 500_000
 TINY = 1e-15
+
+
+Metrics = Callable[[npt.NDArray[np.int64], Floats], dict[str, Floats]]
+"""Each metric for each resample, of the rows at some places, with their counts."""
+
+
+def estimates(metrics: Metrics, rows: int, seed: int) -> dict[str, tuple[float, float, float]]:
+    """By metric its value on all rows, and the low and high end of its interval."""
+    everywhere = np.arange(rows)
+    own = {name: float(found[0]) for name, found in metrics(everywhere, np.ones((1, rows))).items()}
+    if rows > MANY_ROWS:
+        tails = [_tails(part, part) for part in _subsets(metrics, rows, seed)]
+    else:
+        chunks = [metrics(everywhere, counts) for counts in weights(rows, seed)]
+        drawn = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in own}
+        tails = [_tails({name: np.array([value]) for name, value in own.items()}, drawn)]
+    return {
+        name: (
+            value,
+            value + float(np.mean([part[name][0] for part in tails])),
+            value + float(np.mean([part[name][1] for part in tails])),
+        )
+        for name, value in own.items()
+    }
 
 
 def resamples_for(rows: int) -> int:
     """How many resamples a test of ``rows`` rows gets."""
+    if rows > MANY_ROWS:
+        return SUBSETS * RESAMPLES_OF_SUBSET
     return int(min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, BUDGET // max(rows, 1))))
 
 
 def weights(rows: int, seed: int) -> Iterator[Floats]:
-    """Row counts in chunks (resamples × rows); the very first are the sample's own, all ones."""
+    """Row counts of resamples in chunks (resamples × rows); each resample has ``rows`` rows."""
     random = np.random.default_rng(seed)
     left = resamples_for(rows)
     step = max(1, CHUNK // max(rows, 1))
-    yield np.ones((1, rows))
     while left > 0:
         size = min(step, left)
         drawn = random.integers(0, rows, size=(size, rows))
@@ -41,18 +73,31 @@ def weights(rows: int, seed: int) -> Iterator[Floats]:
         left -= size
 
 
-def interval(values: Floats) -> tuple[float, float, float]:
-    """Estimate, low and high, of values whose first is the sample's own.
+def _subsets(metrics: Metrics, rows: int, seed: int) -> Iterator[dict[str, Floats]]:
+    """Each subset's own metrics (first) and those of its resamples of ``rows`` rows."""
+    random = np.random.default_rng(seed)
+    size = int(rows**SUBSET_EXPONENT)
+    for _ in range(SUBSETS):
+        places = random.choice(rows, size, replace=False)
+        drawn = random.multinomial(rows, np.full(size, 1 / size), RESAMPLES_OF_SUBSET)
+        yield metrics(places, np.vstack([np.ones((1, size)), drawn]))
+
+
+def _tails(own: dict[str, Floats], drawn: dict[str, Floats]) -> dict[str, tuple[float, float]]:
+    """How far the interval reaches below and above the estimate (the first of ``own``).
 
     Resamples in which a metric is not defined are left out.
     """
-    drawn = values[1:][np.isfinite(values[1:])]
-    estimate = float(values[0])
-    if drawn.size == 0:
-        return estimate, estimate, estimate
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return estimate, float(low), float(high)
+    found: dict[str, tuple[float, float]] = {}
+    for name, values in drawn.items():
+        defined = values[np.isfinite(values)]
+        if defined.size == 0 or not np.isfinite(own[name][0]):
+            found[name] = (0.0, 0.0)
+            continue
+        low, high = np.quantile(defined - own[name][0], [tail, 1 - tail])
+        found[name] = (float(low), float(high))
+    return found
 
 
 def classification(truth: Floats, scores: Floats, counts: Floats) -> dict[str, Floats]:

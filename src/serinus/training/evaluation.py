@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serinus.data.types import Task
 from serinus.registry import packaging
 from serinus.training import bootstrap
 from serinus.training.bootstrap import Floats
+
+Places = npt.NDArray[np.int64]
 
 HIGHER_IS_BETTER = frozenset({"accuracy", "precision", "recall", "f1", "roc_auc", "r2"})
 """Of every other metric (losses and errors) less is better."""
@@ -73,20 +76,20 @@ def evaluate_classes(
     place = {label: column for column, label in enumerate(classes)}
     actual = np.zeros((len(truth), len(classes)))
     actual[np.arange(len(truth)), [place[label] for label in truth]] = 1
-    chunks = [
-        bootstrap.classification(actual, scores, counts)
-        for counts in bootstrap.weights(len(truth), seed)
-    ]
-    return _evaluation("classification", len(truth), chunks)
+
+    def metrics(places: Places, counts: Floats) -> dict[str, Floats]:
+        return bootstrap.classification(actual[places], scores[places], counts)
+
+    return _evaluation("classification", len(truth), metrics, seed)
 
 
 def evaluate_numbers(truth: Floats, answers: Floats, seed: int) -> Evaluation:
     """Evaluate predicted numbers against true ones."""
-    chunks = [
-        bootstrap.regression(truth, answers, counts)
-        for counts in bootstrap.weights(len(truth), seed)
-    ]
-    return _evaluation("regression", len(truth), chunks)
+
+    def metrics(places: Places, counts: Floats) -> dict[str, Floats]:
+        return bootstrap.regression(truth[places], answers[places], counts)
+
+    return _evaluation("regression", len(truth), metrics, seed)
 
 
 def evaluate(
@@ -109,12 +112,10 @@ def better_by(metric: str, new: float, old: float) -> float:
     return new - old if metric in HIGHER_IS_BETTER else old - new
 
 
-def _evaluation(task: Task, rows: int, chunks: Sequence[dict[str, Floats]]) -> Evaluation:
-    metrics = {
-        name: Estimate(*bootstrap.interval(np.concatenate([chunk[name] for chunk in chunks])))
-        for name in chunks[0]
-    }
-    return Evaluation(task, rows, bootstrap.resamples_for(rows), metrics)
+def _evaluation(task: Task, rows: int, metrics: bootstrap.Metrics, seed: int) -> Evaluation:
+    found = bootstrap.estimates(metrics, rows, seed)
+    estimates = {name: Estimate(*values) for name, values in found.items()}
+    return Evaluation(task, rows, bootstrap.resamples_for(rows), estimates)
 
 
 def _plain(value: float) -> float | None:

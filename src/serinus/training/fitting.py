@@ -10,7 +10,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from serinus.data import ingest, validation
-from serinus.data.dataset import Dataset, Prepared
+from serinus.data.dataset import Dataset, Prepared, without_duplicates
 from serinus.data.split import Split, split
 from serinus.data.types import ValidationReport
 from serinus.errors import InvalidInput
@@ -65,7 +65,7 @@ def learn(
     """
     enter("read")
     dataset = ingest.read(spec.data) if dataset is None else dataset
-    dataset = ingest.without_duplicates(dataset) if spec.unique_rows else dataset
+    dataset = without_duplicates(dataset) if spec.unique_rows else dataset
     enter("validate")
     report, prepared = validation.prepare(dataset, spec.purpose())
     known = profiles.load() if model_profiles is None else model_profiles

@@ -116,13 +116,7 @@ def train(
         NotFound: there is no such file.
         Conflict: the version that the spec gives exists.
     """
-    specs.check(spec)
-    if spec.version is not None and registry.exists(spec.model, spec.version):
-        raise Conflict(
-            "this version is registered already, and versions never change",
-            where=f"{spec.model} {spec.version}",
-            remedy="Give another version, or none for the next one.",
-        )
+    _require_new(spec, registry)
     started_us = clock.epoch_us()
     watch = _Stopwatch(progress)
     fit = learn(spec, dataset, model_profiles, watch.enter)
@@ -214,6 +208,16 @@ def retrain_frame(
 
 
 # ------------------------------------------------------------------ the stages
+
+
+def _require_new(spec: TrainingSpec, registry: Registry) -> None:
+    specs.check(spec)
+    if spec.version is not None and registry.exists(spec.model, spec.version):
+        raise Conflict(
+            "this version is registered already, and versions never change",
+            where=f"{spec.model} {spec.version}",
+            remedy="Give another version, or none for the next one.",
+        )
 
 
 def _evaluate(model: Any, fit: Fit, seed: int) -> Evaluation:

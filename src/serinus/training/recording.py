@@ -7,6 +7,7 @@ the run's times are those of the training all the same.
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import pandas as pd
 from mlflow.data import pandas_dataset, sources
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param
+from mlflow.exceptions import MlflowException
 
 from serinus import clock
 from serinus.data.dataset import Prepared
 from serinus.data.types import ValidationReport
+from serinus.errors import InvalidInput, Unavailable
 from serinus.registry import packaging, tracking
 from serinus.registry.types import Candidate
 from serinus.training.evaluation import Evaluation
@@ -55,7 +58,21 @@ def write(record: Record, *, uri: str, artifacts: Path) -> packaging.Package:
 
     Raises:
         Conflict: the experiment was deleted in MLflow.
+        InvalidInput: the folder of artifacts cannot be written.
+        Unavailable: MLflow does not take it.
     """
+    _require_writable(artifacts)
+    try:
+        return _write(record, uri, artifacts)
+    except MlflowException as error:
+        raise Unavailable(
+            f"MLflow does not take the run ({str(error).splitlines()[0]})",
+            where="mlflow_tracking_uri",
+            remedy="Check that it runs and can be written; nothing was registered.",
+        ) from error
+
+
+def _write(record: Record, uri: str, artifacts: Path) -> packaging.Package:
     store = tracking.client(uri)
     candidate = record.candidate
     name = candidate.manifest.model
@@ -80,6 +97,19 @@ def write(record: Record, *, uri: str, artifacts: Path) -> packaging.Package:
         store.set_terminated(run_id, "FAILED")
         raise
     return package
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder of models cannot be written ({error.strerror})",
+            where=str(folder),
+            remedy="Give a home folder that can be written; nothing was registered.",
+        ) from error
 
 
 def _metrics(record: Record) -> list[Metric]:
