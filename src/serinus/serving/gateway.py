@@ -50,8 +50,8 @@ def run(
     Raises:
         Unavailable: the port is taken, or the ledger cannot be written.
     """
-    # Rows reach a model as plain arrays only where that was found to change nothing.
-    warnings.filterwarnings("ignore", message="X does not have valid feature names")
+    # Rows reach a model with or without names only where that was found to change nothing.
+    warnings.filterwarnings("ignore", message="X (does not have valid|has) feature names")
     listener = listener or listen(options.host, options.port)
     repair(options.ledger)
     writer = Writer(

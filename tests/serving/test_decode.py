@@ -1,0 +1,153 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serinus.errors import InvalidInput
+from serinus.serving import decode
+from serinus.serving.decode import Request, RequestDecoder
+from serinus.wire import Field
+
+INPUTS = (
+    Field("mean radius", "double", required=True),
+    Field("count", "long"),
+    Field("smoker", "boolean"),
+    Field("$ [city].x", "string"),
+)
+DECODER = RequestDecoder("m", INPUTS)
+NAMES = [field.name for field in INPUTS]
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(st.characters(codec="utf-8"))
+rows = st.tuples(
+    finite,
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+    st.none() | st.booleans(),
+    st.none() | texts,
+)
+
+
+def body(row, **more):
+    return json.dumps({"features": dict(zip(NAMES, row, strict=True)), **more}).encode()
+
+
+@given(rows, st.none() | st.text(st.characters(codec="utf-8"), min_size=1))
+def test_decode_round_trip(row, entity):
+    assert DECODER.single(body(row, entity=entity)) == Request(row, entity, None)
+
+
+@given(st.lists(rows, min_size=1, max_size=5))
+def test_decode_batch_round_trip(many):
+    whole = b'{"requests":[' + b",".join(map(body, many)) + b"]}"
+    assert DECODER.batch(whole, 5) == [Request(row) for row in many]
+
+
+@given(st.binary(max_size=100))
+def test_decode_any_bytes_are_refused_in_words(junk):
+    for attempt in (DECODER.single, lambda data: DECODER.batch(data, 5)):
+        with pytest.raises(InvalidInput) as caught:
+            attempt(junk)
+        assert caught.value.what
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*NAMES, "other"]), json_values))
+def test_decode_any_features_are_a_request_or_refused(features):
+    whole = json.dumps({"features": features}).encode()
+    try:
+        request = DECODER.single(whole)
+    except InvalidInput as refused:
+        place = refused.where
+    else:
+        place = "features"
+        assert request.features[0] == features["mean radius"]
+    assert place.startswith("features") or not place
+    [row] = DECODER.batch(b'{"requests":[' + whole + b"]}", 5)
+    assert isinstance(row, Request | InvalidInput)
+
+
+@pytest.mark.parametrize(
+    ("features", "where", "what"),
+    [
+        ({}, "features.mean radius", "missing"),
+        ({"mean radius": None}, "features.mean radius", "a number, got null"),
+        ({"mean radius": "1"}, "features.mean radius", "a number, got text"),
+        ({"mean radius": 1, "count": 1.5}, "features.count", "a whole number or null"),
+        ({"mean radius": 1, "count": 2**63}, "features.count", "<="),
+        ({"mean radius": 1, "smoker": 1}, "features.smoker", "a boolean or null"),
+        ({"mean radius": 1, "$ [city].x": 1}, "features.$ [city].x", "text or null"),
+        ({"mean radius": 1, "cuont": 1}, "features.cuont", "unknown"),
+        ({"mean radius": float("nan")}, "features.mean radius", "not finite"),
+        ({"mean radius": float("inf")}, "features.mean radius", "not finite"),
+    ],
+)
+def test_decode_names_the_field(features, where, what):
+    whole = json.dumps({"features": features}).encode()
+    with pytest.raises(InvalidInput) as caught:
+        DECODER.single(whole)
+    assert caught.value.where == where
+    assert what in caught.value.what
+    [row] = DECODER.batch(b'{"requests":[' + whole + b"]}", 5)
+    assert isinstance(row, InvalidInput)
+    assert row.where == f"requests[0].{where}"
+
+
+def test_decode_batch_keeps_the_good_rows():
+    good, bad = body((1.0, None, None, None)), b'{"features":{}}'
+    decoded = DECODER.batch(b'{"requests":[' + good + b"," + bad + b"," + good + b"]}", 5)
+    assert [isinstance(row, Request) for row in decoded] == [True, False, True]
+
+
+def test_decode_entity_may_be_a_number():
+    assert DECODER.single(body((1.0, None, None, None), entity=42)).entity == "42"
+
+
+def test_decode_input_names_that_no_field_can_have():
+    with pytest.raises(InvalidInput) as caught:
+        RequestDecoder("m", [Field('a"b', "double")])
+    assert caught.value.where == "m"
+
+
+def test_named_model_of_any_body():
+    assert decode.named_model(b'{"model":"m","features":{}}') == "m"
+    assert decode.named_model(b'{"features":{}}') is None
+    assert decode.named_model(b"[") is None
+    assert decode.named_model(b"[" * 100_000) is None
+
+
+def test_labels_single_and_many():
+    one = decode.labels(b'{"prediction_id":"a","label":1}', 5)
+    many = decode.labels(b'{"labels":[{"prediction_id":"a","label":1}]}', 5)
+    assert one == many == [decode.Label("a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"prediction_id":"a","label":NaN}', "label"),
+        ('{"prediction_id":"a","label":[]}', "label"),
+        ('{"prediction_id":"a","label":1,"more":1}', "more"),
+        ('{"labels":[{"prediction_id":"a","label":null}]}', "labels[0].label"),
+        ('{"labels":{}}', "labels"),
+        ("[]", ""),
+        ("", ""),
+    ],
+)
+def test_labels_name_the_field(text, where):
+    with pytest.raises(InvalidInput) as caught:
+        decode.labels(text.encode(), 5)
+    assert caught.value.where == where
+
+
+def test_labels_that_are_too_many():
+    text = json.dumps({"labels": [{"prediction_id": "a", "label": 1}] * 6})
+    with pytest.raises(InvalidInput) as caught:
+        decode.labels(text.encode(), 5)
+    assert "5" in caught.value.what
