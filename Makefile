@@ -11,6 +11,9 @@ READY := .venv/ready
 WORKERS ?= 2
 ARGS ?=
 
+# Serinus is several processes: without compiled modules each would start three seconds later.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check format bench docs lock clean
 
 help:  ## this list
@@ -64,6 +67,6 @@ $(READY): pyproject.toml requirements/dev.txt
 	fi
 	@echo "Installing the locked packages ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements/dev.txt)"
-	@$(BIN)/uv pip install --quiet --python $(PY) -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(PY) -r requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --editable .
 	@touch $(READY)
