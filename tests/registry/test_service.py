@@ -267,10 +267,12 @@ def test_register_object_serves_by_alias_what_was_promoted(
 def test_register_uri_copies_a_model_that_mlflow_has(
     registry: Registry,
     store: mlflow.MlflowClient,
+    tmp_path: Path,
     fitted: tuple[LogisticRegression, pd.DataFrame, Candidate],
 ) -> None:
     model, rows, _ = fitted
-    with mlflow.start_run() as run:
+    experiment = store.create_experiment("theirs", artifact_location=str(tmp_path / "theirs"))
+    with mlflow.start_run(experiment_id=experiment) as run:
         mlflow.log_metric("f1", 0.75)
         mlflow.log_param("C", 1.0)
         logged = mlflow.sklearn.log_model(

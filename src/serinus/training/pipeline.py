@@ -111,8 +111,7 @@ def train(
         model_profiles: gates by model type, instead of the shipped ones.
 
     Raises:
-        InvalidInput: the spec or the data cannot be used (all faults at once), or the algorithm
-            cannot be fitted to it. Nothing was changed.
+        InvalidInput: the spec or the data cannot be used (all faults at once), or cannot be fitted.
         NotFound: there is no such file.
         Conflict: the version that the spec gives exists.
     """
