@@ -41,6 +41,7 @@ def test_write_file_as_a_source_is_kept_with_its_place(
     (dataset,) = run.inputs.dataset_inputs
     assert str(path) in dataset.dataset.source
     assert dataset.dataset.name == "flowers"
+    assert "petal length (cm)" in dataset.dataset.schema
     assert {tag.key: tag.value for tag in dataset.tags} == {"mlflow.data.context": "training"}
 
 

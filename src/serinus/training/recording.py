@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,11 @@ def _dataset(record: Record) -> DatasetInput:
         name=origin.name[:500],
         digest=origin.digest[:_DIGEST_LENGTH],
     )
-    return DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+    with warnings.catch_warnings():
+        # MLflow's hint on whole numbers is about serving; this schema only describes the rows.
+        warnings.filterwarnings("ignore", "Hint: Inferred schema", UserWarning)
+        entity = dataset._to_mlflow_entity()
+    return DatasetInput(entity, [InputTag("mlflow.data.context", "training")])
 
 
 def _gates(record: Record) -> list[dict[str, Any]]:
