@@ -20,6 +20,7 @@ from serinus.client.types import Assessment, Look, Plan, step_name
 HARM = "#d9622b"
 SAFETY = "#2b8cc4"
 QUIET = "#8a8f98"
+VERSIONS = (SAFETY, "#9a6fb8", "#3f9e6e", "#c99a06")
 FONT = "system-ui, sans-serif"
 
 TITLES = {
@@ -52,7 +53,7 @@ def evidence(looks: Sequence[Look], *, plan: Plan | None = None) -> go.Figure:
         rows=rows,
         cols=columns,
         subplot_titles=[TITLES.get(kind, kind) for kind in kinds],
-        vertical_spacing=0.28 / rows,
+        vertical_spacing=0.42 / rows,
         horizontal_spacing=0.09,
     )
     for number, kind in enumerate(kinds):
@@ -73,7 +74,6 @@ def _panel(
 ) -> None:
     seen = [point for point in points if point is not None and point.requests > 0]
     requests = [point.requests for point in seen]
-    last = seen[-1]
     curves = (
         ("harm: the challenger is worse", HARM, [point.log_harm for point in seen]),
         ("safety: no margin is exceeded", SAFETY, [point.log_safe for point in seen]),
@@ -93,15 +93,18 @@ def _panel(
             customdata=[_odds(value) for value in values],
             **place,
         )
-    bounds = {HARM: last.harm_bound}
-    if last.log_safe is not None:
-        bounds[SAFETY] = last.safe_bound
+    bounds = {HARM: seen[-1].harm_bound}
+    asked = [point for point in seen if point.log_safe is not None]
+    if asked:
+        bounds[SAFETY] = asked[-1].safe_bound
     for colour, bound in bounds.items():
         figure.add_hline(
             y=bound, line={"color": colour, "width": 1.4, "dash": "dash"}, opacity=0.8, **place
         )
-    top = max([*bounds.values(), *(min(p.log_harm, 3 * p.harm_bound) for p in seen)]) + 0.8
-    figure.update_xaxes(title_text="requests", rangemode="tozero", **place)
+    highest = max(max(point.log_harm, point.log_safe or 0.0) for point in seen)
+    top = min(max(highest, *bounds.values()), 2 * max(bounds.values())) + 0.8
+    unit = "pairs" if seen[0].kind.startswith("shadow") else "requests"
+    figure.update_xaxes(title_text=unit, title_standoff=4, rangemode="tozero", **place)
     figure.update_yaxes(
         tickvals=[log(odds) for odds in ODDS],
         ticktext=[f"{odds:,g} : 1" if odds >= 1 else f"1 : {1 / odds:g}" for odds in ODDS],
@@ -115,6 +118,7 @@ def _steps(
 ) -> None:
     """A quiet line where a step began, as far as this guardrail's requests tell."""
     before: int | None = None
+    reach = max(point.requests for point in (_of(look, kind) for look in looks) if point)
     for look in looks:
         point = _of(look, kind)
         if point is not None and point.requests > 0 and before not in (None, look.step):
@@ -126,7 +130,7 @@ def _steps(
                     "font": {"size": 11, "color": QUIET},
                     "yanchor": "top",
                 },
-                annotation_position="top left",
+                annotation_position="top right" if 2 * point.requests < reach else "top left",
                 **place,
             )
         before = look.step
@@ -160,22 +164,34 @@ def drift(windows: Sequence[Mapping[str, Any]]) -> go.Figure:
 
 
 def performance(windows: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """The first metric of each window with its interval, beside that of the version's own test.
+    """Each version's first metric by window with its interval, beside that of its own test.
 
     Args:
         windows: as the performance history gives them, newest first.
     """
-    ordered = [window for window in reversed(windows) if window["measures"]]
-    measures = [window["measures"][0] for window in ordered]
-    times = [window["closed_at"] or window["opened_at"] for window in ordered]
-    values = [measure["value"] for measure in measures]
     figure = go.Figure()
+    measured = [window for window in reversed(windows) if window["measures"]]
+    for number, version in enumerate(dict.fromkeys(window["version"] for window in measured)):
+        own = [window for window in measured if window["version"] == version]
+        _measured(figure, version, own, VERSIONS[number % len(VERSIONS)])
+    name = measured[0]["measures"][0]["name"] if measured else ""
+    figure.update_yaxes(title_text=name)
+    _style(figure, height=_HEIGHT)
+    return figure
+
+
+def _measured(
+    figure: go.Figure, version: str, windows: Sequence[Mapping[str, Any]], colour: str
+) -> None:
+    """One version's windows, and the figure of its test as a quiet line of the same colour."""
+    times = [window["opened_at"] for window in windows]
+    measures = [window["measures"][0] for window in windows]
     figure.add_scatter(
         x=times,
-        y=values,
+        y=[measure["value"] for measure in measures],
         mode="lines+markers",
-        name="live, 95 % interval",
-        line={"color": SAFETY, "width": 2},
+        name=f"{version} live, 95 % interval",
+        line={"color": colour, "width": 2},
         error_y={
             "type": "data",
             "symmetric": False,
@@ -188,23 +204,22 @@ def performance(windows: Sequence[Mapping[str, Any]]) -> go.Figure:
     figure.add_scatter(
         x=times,
         y=[measure["test"] for measure in measures],
-        mode="lines",
-        name="in its test",
-        line={"color": QUIET, "width": 1.5, "dash": "dash", "shape": "hv"},
+        mode="lines" if len(times) > 1 else "markers",
+        name=f"{version} in its test",
+        marker={"symbol": "line-ew-open", "size": 16, "color": colour},
+        line={"color": colour, "width": 1.5, "dash": "dash"},
+        opacity=0.7,
     )
-    figure.update_yaxes(title_text=measures[0]["name"] if measures else "")
-    _style(figure, height=_HEIGHT)
-    return figure
 
 
 def _style(figure: go.Figure, *, height: int) -> None:
     figure.update_layout(
         height=height,
-        margin={"l": 64, "r": 16, "t": 56, "b": 44},
+        margin={"l": 64, "r": 16, "t": 64, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": QUIET},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "yref": "container"},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "top", "yref": "container"},
         hovermode="x unified",
         uirevision="kept",
     )

@@ -40,12 +40,14 @@ class Program:
     """What to run under which name.
 
     ``probe`` is an address that answers once the program is ready; without one, the program
-    itself says so (see :mod:`serinus.processes.lifeline`).
+    itself says so (see :mod:`serinus.processes.lifeline`). ``after`` names what must be ready
+    before it is first started.
     """
 
     name: str
     command: Sequence[str]
     probe: str = ""
+    after: Sequence[str] = ()
 
 
 @dataclass
@@ -170,9 +172,11 @@ class Supervisor:
             child.sweep()
 
     def _look(self) -> None:
+        ready = {child.program.name for child in self._children if child.ready.is_set()}
         for child in self._children:
             if child.process is None:
-                child.start()
+                if ready.issuperset(child.program.after):
+                    child.start()
             elif child.code is not None:
                 self._revive(child)
 

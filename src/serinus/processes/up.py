@@ -53,7 +53,7 @@ def run(
 
 
 def programs(settings: Settings, given: Mapping[str, Any]) -> list[Program]:
-    """The installation's programs; whoever is first makes the database."""
+    """The installation's programs; the worker, whom nobody waits for, leaves the rest the cores."""
     base = [sys.executable, "-m", "serinus"]
     for name, value in given.items():
         base += ["--set", f"{name}={value}"]
@@ -61,5 +61,5 @@ def programs(settings: Settings, given: Mapping[str, Any]) -> list[Program]:
     return [
         Program("control", [*base, "control", "--supervised"]),
         Program("gateway", [*base, "gateway", "--supervised"], probe),
-        Program("worker", [*base, "worker", "--supervised"]),
+        Program("worker", [*base, "worker", "--supervised"], after=["gateway"]),
     ]

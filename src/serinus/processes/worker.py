@@ -13,11 +13,12 @@ import msgspec
 import structlog
 
 from serinus import logs
-from serinus.app import App
 from serinus.processes import home
 from serinus.processes.signals import on_signal
+from serinus.scheduling.jobs import Jobs
 from serinus.scheduling.worker import Worker
 from serinus.settings import Settings
+from serinus.store import engine as store
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +36,13 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     stop = threading.Event()
     on_signal(stop)
     home.prepare(settings.home)
-    app = App(settings)
+    # Not the whole of App: what jobs need is loaded by the processes that run them.
+    engine = store.open_engine(settings.database)
+    store.migrate(engine)
     name = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(2)}"
     training = settings.max_concurrent_training_jobs
     worker = Worker(
-        app.jobs,
+        Jobs(engine, settings.job_lease_seconds),
         name,
         HANDLERS,
         {"settings": plain(settings)},

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import httpx
+import msgspec
+import pytest
+from tests.api.running import Faces
+
+from serinus.api import messages
+from serinus.errors import InvalidInput
+
+
+class Point(msgspec.Struct, forbid_unknown_fields=True):
+    x: float
+    tags: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("data", "where", "what"),
+    [
+        (b"", "body", "missing required field"),
+        (b"{", "body", "not JSON"),
+        (b"\xff\xfe", "body", "not JSON"),
+        (b"[]", "body", "expected `object`"),
+        (b'{"x": "far"}', "body.x", "expected `float`"),
+        (b'{"x": 1, "tags": ["a", 2]}', "body.tags[1]", "expected `str`"),
+        (b'{"x": 1, "y": 2}', "body", "unknown field `y`"),
+    ],
+)
+def test_decode_names_the_place(data: bytes, where: str, what: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        messages.decode(data, Point)
+
+    assert refusal.value.where == where
+    assert what in refusal.value.what
+
+
+def test_decode_gives_the_value() -> None:
+    assert messages.decode(b'{"x": 1}', Point) == Point(1.0)
+
+
+def test_page_has_a_cursor_only_if_it_is_full() -> None:
+    full = msgspec.json.decode(messages.page(["a", "b"], 2, str).body)
+    short = msgspec.json.decode(messages.page(["a"], 2, str).body)
+
+    assert full == {"items": ["a", "b"], "next": "b"}
+    assert short == {"items": ["a"], "next": None}
+
+
+def test_json_has_no_nan() -> None:
+    assert messages.Json({"x": float("nan")}).body == b'{"x":null}'
+
+
+def test_body_too_large_is_refused(faces: Faces) -> None:
+    answer = httpx.post(f"{faces.url}/deployments", content=b"x" * (messages.LARGEST_BODY + 1))
+
+    assert answer.status_code == 422
+    assert answer.json()["remedy"] == "Send less."
