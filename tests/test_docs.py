@@ -69,6 +69,7 @@ def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run(page, lambda code: code)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [page for page in PAGES if needs_installation(page)], ids=by_name)
 def test_page_runs_beside_an_installation(
     page: Path,
@@ -131,7 +132,7 @@ def shell(code: str, place: str) -> None:
         env=os.environ | {"PATH": path},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, f"{place}\n{code}\n{done.stdout}\n{done.stderr}"
