@@ -60,7 +60,7 @@ def kill(system: Installation, name: str) -> None:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if str(system.home).encode() in words and name.encode() in words:
+        if f"home={system.home}".encode() in words and name.encode() in words:
             os.kill(int(folder.name), signal.SIGKILL)
             killed += 1
     assert killed, f"no {name} process was found"
