@@ -23,7 +23,7 @@ from serinus.ledger.writer import check_writable
 from serinus.serving.board import Board
 from serinus.serving.types import GatewayOptions
 
-SHORT_LIFE_SECONDS = 2.0
+SHORT_LIFE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 _PRELOADED = ("serinus.serving.gateway", "sklearn.pipeline", "sklearn.utils.validation")
 

@@ -1,0 +1,72 @@
+"""The servers that are measured, each a process of its own (``python -m serinus.bench.servers``).
+
+The bare answerer is the machine's limit for a Python server: the same uvicorn with an
+application that reads the body and sends a constant of an answer's size.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from serinus.serving import workers
+from serinus.serving.types import GatewayOptions
+
+ANSWER_BYTES = 230
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What to serve: the gateway of a folder, or the bare answerer if there is none."""
+
+    port: int
+    home: str = ""
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """Read the body and answer the same as always."""
+    while (await receive()).get("more_body"):
+        pass
+    body = b'"' + b"x" * (ANSWER_BYTES - 2) + b'"'
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def serve(order: Order) -> None:
+    """Serve until a signal ends it."""
+    if order.home:
+        home = Path(order.home)
+        options = GatewayOptions(
+            port=order.port, routing_table=home / "routing.json", ledger=home / "ledger"
+        )
+        workers.run(options, workers=1)
+        return
+    uvicorn.run(
+        bare,
+        port=order.port,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+    )
+
+
+if __name__ == "__main__":
+    serve(msgspec.json.decode(sys.argv[1], type=Order))

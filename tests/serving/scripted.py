@@ -1,0 +1,95 @@
+"""Parts of a gateway inside the test's own loop: lanes of runtimes that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+from tests.serving import samples
+
+from serinus import wire
+from serinus.serving.decode import RequestDecoder
+from serinus.serving.lanes import Lane
+from serinus.serving.router import Router
+from serinus.serving.rows import LiveRoute, Row, Ticket
+from serinus.serving.types import Features, Outcome
+
+
+class Scripted:
+    """A runtime that calls a function of the rows and notes what it was given, and where."""
+
+    def __init__(self, answer: Callable[[Sequence[Features]], list[Outcome]]) -> None:
+        self.manifest = samples.number_manifest()
+        self.calls: list[list[Features]] = []
+        self.threads: list[threading.Thread] = []
+        self._answer = answer
+
+    def answer(self, rows: Sequence[Features]) -> list[Outcome]:
+        self.calls.append(list(rows))
+        self.threads.append(threading.current_thread())
+        return self._answer(rows)
+
+
+def saying(value: wire.Answer) -> Scripted:
+    return Scripted(lambda rows: [wire.Output(value)] * len(rows))
+
+
+def raising(message: str = "broken") -> Scripted:
+    def answer(_rows: Sequence[Features]) -> list[Outcome]:
+        raise RuntimeError(message)
+
+    return Scripted(answer)
+
+
+class Held(Scripted):
+    """A runtime that answers only once it is released."""
+
+    def __init__(self, value: wire.Answer) -> None:
+        self.release = threading.Event()
+
+        def answer(rows: Sequence[Features]) -> list[Outcome]:
+            self.release.wait(10)
+            return [wire.Output(value)] * len(rows)
+
+        super().__init__(answer)
+
+
+def lane(
+    version: str,
+    runtime: Scripted,
+    *,
+    timeout: float = 5.0,
+    inline: bool = True,
+    freed: Callable[[], None] = lambda: None,
+) -> Lane:
+    loop = asyncio.get_running_loop()
+    made = Lane(version, runtime, loop, timeout_seconds=timeout, freed=freed)
+    if inline:
+        made.trust()
+    return made
+
+
+def live_route(champion: Lane, challenger: Lane | None = None, **more: object) -> LiveRoute:
+    route = wire.Route(
+        model="numbers",
+        champion=wire.Target(champion.version, "-"),
+        challenger=wire.Target(challenger.version, "-") if challenger else None,
+        deployment="d",
+        **more,  # type: ignore[arg-type]
+    )
+    return LiveRoute(
+        route=route,
+        revision=5,
+        router=Router(route, 5, lambda: b"key"),
+        decoder=RequestDecoder("numbers", samples.NUMBERS),
+        champion=champion,
+        challenger=challenger,
+        projections={},
+    )
+
+
+def row(live: LiveRoute, arm: wire.Arm = wire.Arm.CHAMPION, *, first: float = 1.0) -> Row:
+    ticket = Ticket(asyncio.get_running_loop(), 1)
+    assignment = wire.Assignment("numbers", arm, live.route.share, 5, "d", 1)
+    return Row(live, assignment, (first, 0.0, 0.0, 0.0), ticket)

@@ -1,0 +1,163 @@
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.serving import scripted
+
+from serinus.serving import batching, lanes
+from serinus.serving.batching import Batcher
+from serinus.wire import Arm, Output
+
+
+class Bench:
+    """A batcher whose settled rows are noted in groups, as they would be recorded."""
+
+    def __init__(self):
+        self.groups = []
+        self.batcher = Batcher(asyncio.get_running_loop(), self.record)
+
+    def record(self, rows):
+        self.groups.append(rows)
+        for row in rows:
+            row.ticket.settle()
+
+    async def answered(self, rows):
+        for row in rows:
+            self.batcher.submit(row)
+        await asyncio.gather(*[row.ticket.future for row in rows])
+        return rows
+
+
+def test_batcher_rows_of_one_turn_share_one_call_and_one_record():
+    async def scenario():
+        bench, runtime = Bench(), scripted.saying(1)
+        live = scripted.live_route(scripted.lane("1", runtime))
+        rows = await bench.answered([scripted.row(live, first=float(n)) for n in range(20)])
+        assert [len(call) for call in runtime.calls] == [20]
+        assert [len(group) for group in bench.groups] == [20]
+        assert [row.features[0] for row in bench.groups[0]] == [float(n) for n in range(20)]
+        assert {row.output for row in rows} == {Output(1)}
+
+    asyncio.run(scenario())
+
+
+def test_batcher_rows_that_come_during_a_call_share_the_next_one():
+    async def scenario():
+        bench, runtime = Bench(), scripted.Held(1)
+        lane = scripted.lane("1", runtime, inline=False, freed=bench.batcher.wake)
+        live = scripted.live_route(lane)
+        rows = [scripted.row(live) for _ in range(10)]
+        bench.batcher.submit(rows[0])
+        await asyncio.sleep(0)
+        for row in rows[1:]:
+            bench.batcher.submit(row)
+        await asyncio.sleep(0)
+        assert bench.batcher.waiting == 9
+        runtime.release.set()
+        await asyncio.gather(*[row.ticket.future for row in rows])
+        assert [len(call) for call in runtime.calls] == [1, 9]
+        assert bench.batcher.waiting == 0
+
+    asyncio.run(scenario())
+
+
+def test_batcher_gives_what_a_challenger_fails_to_the_champion():
+    async def scenario():
+        bench = Bench()
+        champion, challenger = scripted.saying(1), scripted.raising("no idea")
+        live = scripted.live_route(
+            scripted.lane("1", champion), scripted.lane("2", challenger), share=0.5
+        )
+        rows = [scripted.row(live, arm) for arm in (Arm.CHALLENGER, Arm.CHAMPION)]
+        await bench.answered(rows)
+        assert [row.output for row in rows] == [Output(1), Output(1)]
+        assert [row.fallback for row in rows] == ["RuntimeError: no idea", ""]
+        assert [row.answered_by.version for row in rows] == ["1", "1"]
+
+    asyncio.run(scenario())
+
+
+def test_batcher_row_that_nobody_can_answer_says_why():
+    async def scenario():
+        bench = Bench()
+        live = scripted.live_route(
+            scripted.lane("1", scripted.raising("champion too")),
+            scripted.lane("2", scripted.raising()),
+            share=0.5,
+        )
+        [row] = await bench.answered([scripted.row(live, Arm.CHALLENGER)])
+        assert row.output is None
+        assert row.failure == "RuntimeError: champion too"
+        assert row.fallback == "RuntimeError: broken"
+
+    asyncio.run(scenario())
+
+
+def test_batcher_does_not_wait_for_a_stuck_challenger():
+    async def scenario():
+        bench, held = Bench(), scripted.Held(2)
+        challenger = scripted.lane("2", held, timeout=0.02, inline=False)
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)), challenger, share=0.5)
+        [first] = await bench.answered([scripted.row(live, Arm.CHALLENGER)])
+        assert first.fallback == lanes.TIMEOUT
+        turns = asyncio.get_running_loop().time()
+        [second] = await bench.answered([scripted.row(live, Arm.CHALLENGER)])
+        assert asyncio.get_running_loop().time() - turns < 0.02
+        assert (second.fallback, second.output) == (lanes.TIMEOUT, Output(1))
+        held.release.set()
+
+    asyncio.run(scenario())
+
+
+def test_batcher_refuses_more_rows_than_can_wait(monkeypatch):
+    monkeypatch.setattr(batching, "MAX_WAITING", 3)
+
+    async def scenario():
+        bench, held = Bench(), scripted.Held(1)
+        lane = scripted.lane("1", held, inline=False, freed=bench.batcher.wake)
+        live = scripted.live_route(lane)
+        rows = [scripted.row(live) for _ in range(10)]
+        bench.batcher.submit(rows[0])
+        await asyncio.sleep(0)
+        for row in rows[1:]:
+            bench.batcher.submit(row)
+        await asyncio.gather(*[row.ticket.future for row in rows[4:]])
+        assert {row.failure for row in rows[4:]} == {batching.OVERLOADED}
+        held.release.set()
+        await asyncio.gather(*[row.ticket.future for row in rows[:4]])
+        assert [row.output for row in rows[:4]] == [Output(1)] * 4
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.sampled_from([(arm, first) for arm in Arm if arm != "shadow" for first in (1.0, -1.0)])
+    ),
+    st.booleans(),
+)
+def test_batcher_settles_each_row_once_with_its_own_answer(plan, inline):
+    def answer(rows):
+        if any(row[0] < 0 for row in rows):
+            raise ValueError("negative")
+        return [Output(2)] * len(rows)
+
+    async def scenario():
+        bench = Bench()
+
+        def wake():
+            bench.batcher.wake()
+
+        champion = scripted.lane("1", scripted.saying(1), freed=wake)
+        challenger = scripted.lane("2", scripted.Scripted(answer), inline=inline, freed=wake)
+        live = scripted.live_route(champion, challenger, share=0.5)
+        rows = await bench.answered([scripted.row(live, arm, first=first) for arm, first in plan])
+        settled = [row for group in bench.groups for row in group]
+        assert sorted(map(id, settled)) == sorted(map(id, rows))
+        for row, (arm, first) in zip(rows, plan, strict=True):
+            by_challenger = arm is Arm.CHALLENGER and first > 0
+            assert row.output == Output(2 if by_challenger else 1)
+            assert bool(row.fallback) == (arm is Arm.CHALLENGER and first < 0)
+
+    asyncio.run(scenario())

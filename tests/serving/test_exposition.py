@@ -1,0 +1,62 @@
+from prometheus_client.parser import text_string_to_metric_families
+
+from serinus.serving import exposition
+from serinus.serving.counters import BOUNDS, Counts, Tally
+
+
+def some():
+    latency = [0] * (len(BOUNDS) + 1)
+    latency[2], latency[-1] = 3, 1
+    return Counts(
+        tallies=[
+            Tally("m", "1", "champion", success=3, failed=1, seconds=12.5, latency=latency),
+            Tally("m", "2", "champion", success=1, seconds=0.5, latency=list(latency)),
+        ],
+        refused={"422": 2},
+        shed=4,
+    )
+
+
+def samples():
+    text = exposition.metrics(some(), revision=7, ready=1, waiting=2).decode()
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_sum_versions_and_bound_their_labels():
+    found = samples()
+    by = (("arm", "champion"), ("model", "m"))
+    assert found[("ml_predictions_total", *by, ("status", "success"))] == 4
+    assert found[("ml_predictions_total", *by, ("status", "failed"))] == 1
+    assert found[("ml_prediction_latency_seconds_count", *by)] == 8
+    assert found[("ml_prediction_latency_seconds_sum", *by)] == 13.0
+    assert found[("serinus_gateway_refused_total", ("code", "422"))] == 2
+    assert found[("serinus_gateway_shed_total",)] == 4
+    assert found[("serinus_gateway_revision",)] == 7
+    assert {name for key in found for name, _ in key[1:]} <= {
+        "arm", "model", "status", "code", "le",
+    }  # fmt: skip
+
+
+def test_metrics_buckets_never_fall():
+    buckets = sorted(
+        (float(dict(key[1:])["le"]), value)
+        for key, value in samples().items()
+        if key[0] == "ml_prediction_latency_seconds_bucket"
+    )
+    assert len(buckets) == len(BOUNDS) + 1
+    assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+
+
+def test_stats_name_versions():
+    found = exposition.stats(some())
+    assert (found["requests"], found["errors"], found["shed"]) == (5, 1, 4)
+    assert found["models"]["m"]["1"]["champion"]["failed"] == 1
+    assert set(found["models"]["m"]["2"]["champion"]["latency_ms"]) == {"p50", "p95", "p99"}
+
+
+def test_stats_of_nothing():
+    assert exposition.stats(Counts())["models"] == {}

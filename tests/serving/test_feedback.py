@@ -1,0 +1,63 @@
+import pytest
+from tests.serving import samples
+
+from serinus.errors import InvalidInput, NotFound
+from serinus.ledger import ids
+from serinus.ledger.reader import Reader
+from serinus.ledger.writer import Writer
+from serinus.serving import feedback
+from serinus.serving.decode import Label
+from serinus.serving.feedback import Feedback
+from serinus.wire import Arm, Assignment, Output, Prediction
+
+ASSIGNMENT = Assignment("mood", Arm.CHALLENGER, 0.1, 3, "d", 1, 5)
+
+
+def test_feedback_carries_the_predictions_own_facts(tmp_path):
+    writer = Writer(tmp_path, segment_bytes=10**6)
+    event = Prediction(7, ASSIGNMENT, "1.0.0", (1.0,), Output("yes", (0.1, 0.9)), 10)
+    [id] = writer.append([event])
+    joining = Feedback(Reader(tmp_path), lambda model, version: samples.manifest())
+    label = joining.event(Label(ids.encode(id), "no"))
+    assert (label.prediction, label.value, label.predicted_at) == (id, "no", 7)
+    assert (label.assignment, label.version, label.output) == (ASSIGNMENT, "1.0.0", event.output)
+    assert isinstance(joining.event(Label("0" * 32, "no")), NotFound)
+    assert isinstance(joining.event(Label("nonsense", "no")), InvalidInput)
+    assert isinstance(joining.event(Label(ids.encode(id), "maybe")), InvalidInput)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("classes", "label", "expected"),
+    [
+        (("no", "yes"), "yes", "yes"),
+        ((0, 1), 1, 1),
+        ((0, 1), 1.0, 1),
+        ((False, True), True, True),
+        ((), 2, 2.0),
+    ],
+)
+def test_label_in_the_terms_of_the_model(classes, label, expected):
+    predicted = classes[0] if classes else 0.5
+    manifest = samples.manifest(classes=classes)
+    for known in (manifest, None) if not isinstance(label, float) else (manifest,):
+        found = feedback.checked(label, predicted, known)
+        assert found == expected
+        assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "classes", "label"),
+    [
+        ("yes", ("no", "yes"), "maybe"),
+        (1, (0, 1), True),
+        (True, (False, True), 1),
+        (0.5, (), "high"),
+        (0.5, (), True),
+        ("yes", (), 1.0),
+    ],
+)
+def test_label_of_other_terms_is_refused(predicted, classes, label):
+    with pytest.raises(InvalidInput) as caught:
+        feedback.checked(label, predicted, samples.manifest(classes=classes))
+    assert caught.value.where == "label"

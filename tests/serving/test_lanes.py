@@ -1,0 +1,109 @@
+import asyncio
+import threading
+
+from tests.serving import scripted
+
+from serinus.serving import lanes
+from serinus.wire import Output
+
+ROW = (1.0, 2.0, 3.0, 4.0)
+
+
+def aside(lane, rows):
+    """What a call in the lane's thread answers, awaitable."""
+    future = asyncio.get_running_loop().create_future()
+    lane.answer_aside(rows, lambda outcomes, seconds: future.set_result(outcomes))
+    return future
+
+
+def test_lane_that_is_trusted_and_cheap_is_called_in_the_loop():
+    async def scenario():
+        runtime = scripted.saying(1)
+        lane = scripted.lane("1", runtime)
+        lane.measure()
+        assert lane.is_inline(10)
+        assert lane.answer_here([ROW]) == [Output(1)]
+        assert runtime.threads[-1] is threading.main_thread()
+
+    asyncio.run(scenario())
+
+
+def test_lane_has_to_prove_itself_in_its_own_thread():
+    async def scenario():
+        runtime = scripted.saying(1)
+        lane = scripted.lane("1", runtime, inline=False)
+        for _ in range(lanes.PROVING_CALLS):
+            assert not lane.is_inline(1)
+            assert await aside(lane, [ROW]) == [Output(1)]
+        assert lane.is_inline(1)
+        assert threading.main_thread() not in runtime.threads
+
+    asyncio.run(scenario())
+
+
+def test_lane_that_is_dear_is_never_called_in_the_loop():
+    async def scenario():
+        runtime = scripted.Scripted(lambda rows: (threading.Event().wait(0.006), [Output(1)])[1])
+        lane = scripted.lane("1", runtime)
+        lane.measure()
+        assert not lane.is_inline(1)
+
+    asyncio.run(scenario())
+
+
+def test_lane_that_was_slow_once_has_to_prove_itself_again(monkeypatch):
+    monkeypatch.setattr(lanes, "SLOW_SECONDS", 0.0)
+
+    async def scenario():
+        lane = scripted.lane("1", scripted.saying(1))
+        lane.answer_here([ROW])
+        assert not lane.is_inline(1)
+
+    asyncio.run(scenario())
+
+
+def test_lane_row_that_raises_fails_alone():
+    def answer(rows):
+        if any(row[0] < 0 for row in rows):
+            raise ValueError("negative\nand more")
+        return [Output(1)] * len(rows)
+
+    async def scenario():
+        lane = scripted.lane("1", scripted.Scripted(answer))
+        bad = (-1.0, 0.0, 0.0, 0.0)
+        expected = [Output(1), "ValueError: negative", Output(1)]
+        assert lane.answer_here([ROW, bad, ROW]) == expected
+        assert await aside(lane, [ROW, bad, ROW]) == expected
+
+    asyncio.run(scenario())
+
+
+def test_lane_answers_of_another_number_are_no_answers():
+    async def scenario():
+        lane = scripted.lane("1", scripted.Scripted(lambda rows: [Output(1)]))
+        assert lane.answer_here([ROW, ROW]) == ["1 answers to 2 rows"] * 2
+
+    asyncio.run(scenario())
+
+
+def test_lane_that_takes_too_long_is_stuck_until_it_returns():
+    async def scenario():
+        free = asyncio.Event()
+        runtime = scripted.Held(1)
+        lane = scripted.lane("1", runtime, timeout=0.02, freed=free.set)
+        assert await aside(lane, [ROW, ROW]) == [lanes.TIMEOUT] * 2
+        assert lane.stuck
+        assert lane.busy
+        assert not free.is_set()
+        runtime.release.set()
+        await asyncio.wait_for(free.wait(), 5)
+        assert not lane.stuck
+        assert not lane.busy
+        assert await aside(lane, [ROW]) == [Output(1)]
+
+    asyncio.run(scenario())
+
+
+def test_reason_is_one_short_line():
+    assert lanes.reason(ValueError("a\nb")) == "ValueError: a"
+    assert len(lanes.reason(ValueError("x" * 1_000))) == 200

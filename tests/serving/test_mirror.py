@@ -1,0 +1,110 @@
+import asyncio
+
+from tests.serving import scripted
+
+from serinus.errors import Unavailable
+from serinus.serving.counters import Counters
+from serinus.serving.mirror import CALL_ROWS, Mirror
+from serinus.wire import Arm, Output
+
+
+class Bench:
+    def __init__(self, runtime, *, max_rows=1_000, mirror=1.0):
+        self.events, self.counters = [], Counters()
+        self.refuses = False
+        self.mirror = Mirror(max_rows, self.counters, self.append)
+        self.challenger = scripted.lane("2", runtime, freed=self.mirror.feed)
+        champion = scripted.lane("1", scripted.saying(1))
+        self.live = scripted.live_route(champion, self.challenger, mirror=mirror)
+
+    def append(self, events):
+        if self.refuses:
+            raise Unavailable("full")
+        self.events += events
+        return [bytes(16)] * len(events)
+
+    def answered(self, count, arm=Arm.CHAMPION):
+        rows = [scripted.row(self.live, arm, first=float(n)) for n in range(count)]
+        for number, row in enumerate(rows):
+            row.output, row.id = Output(1), bytes([number % 256]) * 16
+        return rows
+
+    async def run(self, rows):
+        self.mirror.take(rows)
+        self.mirror.feed()
+        while self.mirror.waiting:
+            await asyncio.sleep(0.001)
+
+
+def test_mirror_pairs_both_answers_to_the_same_request():
+    async def scenario():
+        bench = Bench(scripted.saying(0))
+        rows = bench.answered(CALL_ROWS + 5)
+        await bench.run(rows)
+        assert [event.prediction for event in bench.events] == [row.id for row in rows]
+        event = bench.events[0]
+        assert (event.champion, event.output) == (Output(1), Output(0))
+        assert (event.version, event.assignment.arm) == ("2", Arm.SHADOW)
+        assert event.assignment.deployment == "d"
+        assert bench.counters.mirrored == CALL_ROWS + 5
+        assert [len(call) for call in bench.challenger.runtime.calls] == [CALL_ROWS, 5]
+
+    asyncio.run(scenario())
+
+
+def test_mirror_tells_how_a_shadow_failed():
+    async def scenario():
+        bench = Bench(scripted.raising("no idea"))
+        await bench.run(bench.answered(2))
+        assert [(e.output, e.failure) for e in bench.events] == [
+            (None, "RuntimeError: no idea")
+        ] * 2
+
+    asyncio.run(scenario())
+
+
+def test_mirror_takes_only_what_the_champion_answered_under_a_deployment():
+    async def scenario():
+        bench = Bench(scripted.saying(0))
+        rows = bench.answered(3, Arm.CHALLENGER) + bench.answered(2)
+        rows[3].output = None
+        rows[4].assignment = bench.live.router.force(Arm.CHAMPION)
+        assert not bench.mirror.take(rows)
+        assert bench.mirror.waiting == 0
+
+    asyncio.run(scenario())
+
+
+def test_mirror_sheds_what_it_has_no_room_for():
+    async def scenario():
+        held = scripted.Held(0)
+        bench = Bench(held, max_rows=10)
+        bench.mirror.take(bench.answered(25))
+        assert bench.mirror.waiting == 10
+        assert bench.counters.shed == 15
+        bench.mirror.feed()
+        held.release.set()
+        while bench.mirror.waiting:
+            await asyncio.sleep(0.001)
+        assert len(bench.events) == 10
+
+    asyncio.run(scenario())
+
+
+def test_mirror_takes_its_share():
+    async def scenario():
+        bench = Bench(scripted.saying(0), max_rows=10_000, mirror=0.25)
+        bench.mirror.take(bench.answered(4_000))
+        assert 850 < bench.mirror.waiting < 1_150
+
+    asyncio.run(scenario())
+
+
+def test_mirror_of_a_ledger_that_refuses_counts_what_is_lost():
+    async def scenario():
+        bench = Bench(scripted.saying(0))
+        bench.refuses = True
+        await bench.run(bench.answered(4))
+        assert (bench.counters.shed, bench.counters.mirrored) == (4, 0)
+
+    asyncio.run(scenario())

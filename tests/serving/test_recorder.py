@@ -1,0 +1,66 @@
+import asyncio
+
+import pytest
+from tests.serving import scripted
+
+from serinus.errors import SerinusError, Unavailable
+from serinus.ledger.reader import Reader
+from serinus.ledger.writer import Writer
+from serinus.serving.counters import Counters
+from serinus.serving.recorder import Recorder
+from serinus.wire import Failure, Output, Prediction
+
+
+def settled_rows(live, count):
+    rows = [scripted.row(live) for _ in range(count)]
+    for row in rows:
+        row.answered_by = live.champion
+        row.output = Output(1)
+    return rows
+
+
+def test_recorder_wakes_requests_once_their_events_are_in_the_ledger(tmp_path):
+    async def scenario():
+        writer = Writer(tmp_path, segment_bytes=10**6)
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)))
+        rows = settled_rows(live, 3)
+        rows[1].output, rows[1].failure = None, "broken"
+        Recorder(writer, Counters()).record(rows)
+        assert all(row.ticket.future.done() for row in rows)
+        found = {record.id: record.event for record in Reader(tmp_path).scan()}
+        assert [type(found[row.id]) for row in rows] == [Prediction, Failure, Prediction]
+        assert found[rows[1].id].reason == "broken"
+        assert found[rows[0].id].features == rows[0].features
+        writer.close()
+
+    asyncio.run(scenario())
+
+
+def test_recorder_of_a_ledger_that_refuses_answers_nobody(tmp_path):
+    class Full:
+        name = "full"
+        refuses = True
+
+        def append(self, events):
+            if self.refuses:
+                raise Unavailable("the ledger cannot be written (No space left on device)")
+            return [bytes(16)] * len(events)
+
+    async def scenario():
+        full, counters = Full(), Counters()
+        recorder = Recorder(full, counters)
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)))
+        rows = settled_rows(live, 2)
+        recorder.record(rows)
+        assert all(isinstance(row.error, SerinusError) and not row.id for row in rows)
+        assert all(row.ticket.future.done() for row in rows)
+        assert recorder.error is not None
+        assert counters.counts().ledger_errors == 1
+        assert counters.counts().tallies == []
+        with pytest.raises(Unavailable):
+            recorder.append([])
+        full.refuses = False
+        recorder.record(settled_rows(live, 1))
+        assert recorder.error is None
+
+    asyncio.run(scenario())

@@ -1,0 +1,162 @@
+"""What a worker does over time: swaps, shadows, a ledger that is full, a table that is wrong."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+from tests.serving.conftest import route
+from tests.serving.loads import Load
+
+from serinus import wire
+from serinus.ledger import ids
+
+FEATURES = {"age": 61.0}
+BODY = {"features": FEATURES}
+
+
+def test_service_swaps_under_load_and_drops_nothing(gateway, folders):
+    running = gateway()
+    champions = {}
+
+    def publish(revision):
+        name = ("yes", "no", "good")[revision % 3]
+        champions[revision] = name
+        running.publish(revision, route(folders, name))
+
+    publish(1)
+    with running:
+        running.until_revision(1)
+        with Load(running.url, "/predict", BODY) as load:
+            for revision in range(2, 32):
+                publish(revision)
+                running.until_revision(revision)
+                load.until_more(5)
+        recorded = {ids.encode(record.id): record.event for record in running.reader.scan()}
+    assert load.broken == 0
+    assert load.refused == []
+    for answer in load.answers:
+        assert answer["version"] == champions[answer["revision"]]
+        assert answer["header revision"] == str(answer["revision"])
+        assert recorded[answer["prediction_id"]].assignment.revision == answer["revision"]
+    assert {answer["revision"] for answer in load.answers} >= set(range(2, 31))
+    reported = [e for e in recorded.values() if isinstance(e, wire.WorkerStatus)]
+    assert {status.revision for status in reported} == set(range(1, 32))
+
+
+def test_service_without_a_route_says_so_until_there_is_one(gateway, folders):
+    with gateway() as running:
+        assert running.get("/health/live").status_code == 200
+        assert running.get("/health/ready").status_code == 503
+        refused = running.post("/predict", BODY)
+        assert refused.status_code == 503
+        assert refused.json()["detail"] == "no model is being served"
+        assert "Promote" in refused.json()["remedy"]
+        running.publish(1, route(folders, "good"))
+        running.until(lambda: running.get("/health/ready").status_code == 200)
+        assert running.post("/predict", BODY).json()["prediction"] == "yes"
+        # A table that is no table changes nothing, and is seen.
+        running.table.write_text("{")
+        running.until(lambda: running.get("/health").json()["routing_table"] != "ok")
+        assert running.post("/reload-model", {}).status_code == 422
+        assert running.post("/predict", BODY).status_code == 200
+        running.publish(2, route(folders, "no"))
+        reloaded = running.post("/reload-model", {}).json()
+        assert reloaded == {"revision": 2, "ready": ["mood@no"], "failed": {}}
+        assert running.post("/predict", BODY).json()["prediction"] == "no"
+
+
+def test_service_serves_the_champion_alone_and_reports_why(gateway, folders, tmp_path):
+    broken = wire.Target("9.9.9", str(tmp_path / "nothing"))
+    champion = wire.Target("good", folders["good"])
+    running = gateway(worker_status_seconds=0.1)
+    running.publish(4, wire.Route("mood", champion, broken, share=0.5, deployment="d"))
+    with running:
+        answers = [running.post("/predict", BODY).json() for _ in range(20)]
+        assert {(answer["arm"], answer["version"]) for answer in answers} == {("champion", "good")}
+        assert "mood@9.9.9" in running.get("/health").json()["failed"]
+        running.until(lambda: len(statuses(running)) >= 3)
+        last = statuses(running)[-1]
+        assert (last.revision, last.ready) == (4, ("mood@good",))
+        assert set(last.failed) == {"mood@9.9.9"}
+
+
+def statuses(running):
+    return [
+        record.event
+        for record in running.reader.scan()
+        if isinstance(record.event, wire.WorkerStatus)
+    ]
+
+
+def test_service_shadows_without_being_seen(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "no", "raising", mirror=1.0, deployment="d", step=1))
+    with running:
+        answers = [running.post("/predict", BODY).json() for _ in range(5)]
+        assert {answer["version"] for answer in answers} == {"no"}
+        running.until(lambda: running.get("/stats").json()["mirrored"] == 5)
+        running.publish(2, route(folders, "no", "yes", mirror=1.0, deployment="d", step=2))
+        running.until_revision(2)
+        last = running.post("/predict", BODY).json()
+        running.until(lambda: running.get("/stats").json()["mirrored"] == 6)
+        shadows = [
+            record.event
+            for record in running.reader.scan()
+            if isinstance(record.event, wire.Shadow)
+        ]
+    assert [shadow.failure for shadow in shadows[:5]] == ["RuntimeError: I always raise"] * 5
+    assert shadows[5].output.value == "yes"
+    assert shadows[5].champion.value == "no"
+    assert ids.encode(shadows[5].prediction) == last["prediction_id"]
+    assert shadows[5].assignment.arm is wire.Arm.SHADOW
+    assert (shadows[5].assignment.deployment, shadows[5].assignment.step) == ("d", 2)
+
+
+def test_service_slow_model_does_not_hold_up_the_others(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "slow"), route(folders, "numbers"))
+    with (
+        running,
+        Load(running.url, "/models/mood/predict", BODY, clients=6) as load,
+    ):
+        running.until(lambda: len(load.answers) > 6)
+        body = {"features": {f"x{index}": 1.0 for index in range(4)}}
+        took = []
+        for _ in range(20):
+            started = time.perf_counter()
+            assert running.post("/models/numbers/predict", body).status_code == 200
+            took.append(time.perf_counter() - started)
+        # One call of the slow model takes 60 ms; half of these waited for none of them.
+        assert sorted(took)[10] < 0.06
+
+
+def test_service_with_a_full_ledger_refuses_and_recovers(gateway, folders):
+    running = gateway(worker_status_seconds=0.1)
+    running.publish(1, route(folders, "good"))
+    with running:
+        running.until_revision(1)
+        acknowledged = [running.post("/predict", BODY).json()["prediction_id"]]
+        worker = running.workers()[0]
+        before = resource.prlimit(worker, resource.RLIMIT_FSIZE, (2_000, resource.RLIM_INFINITY))
+        for _ in range(50):
+            response = running.post("/predict", BODY)
+            if response.status_code != 200:
+                break
+            acknowledged.append(response.json()["prediction_id"])
+        assert response.status_code == 503
+        assert "ledger" in response.json()["detail"]
+        assert response.headers["retry-after"] == "1"
+        running.until(lambda: running.get("/health/ready").status_code == 503)
+        assert running.get("/health").json()["ledger"] != "ok"
+        assert running.get("/health/live").status_code == 200
+        assert running.get("/stats").json()["ledger_errors"] > 0
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, before)
+        running.until(lambda: running.get("/health/ready").status_code == 200)
+        acknowledged.append(running.post("/predict", BODY).json()["prediction_id"])
+        recorded = [
+            ids.encode(record.id)
+            for record in running.reader.scan()
+            if isinstance(record.event, wire.Prediction)
+        ]
+    assert recorded == acknowledged

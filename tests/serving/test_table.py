@@ -1,0 +1,158 @@
+import asyncio
+
+import msgspec
+import pytest
+from tests.serving import samples
+from tests.serving.conftest import route
+
+from serinus.errors import InvalidInput
+from serinus.serving import table
+from serinus.serving.lanes import Lane
+from serinus.serving.table import Loader, RoutingFile, Snapshot
+from serinus.wire import Route, RoutingTable, Target
+
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+
+
+def loader():
+    loop = asyncio.get_running_loop()
+
+    def make(version, runtime):
+        return Lane(version, runtime, loop, timeout_seconds=5, freed=lambda: None)
+
+    return Loader(loop, make)
+
+
+def tables(*routes):
+    return [
+        RoutingTable(revision, {item.model: item for item in group})
+        for revision, group in enumerate(routes, 1)
+    ]
+
+
+async def applied(loading, *given):
+    snapshot = Snapshot()
+    for item in given:
+        snapshot = await loading.apply(item, snapshot)
+    return snapshot
+
+
+def test_routing_file_is_read_only_when_it_has_changed(tmp_path):
+    file = RoutingFile(tmp_path / "routing.json")
+    assert file.read() is None
+    assert not file.has_changed()
+    for revision in (1, 2):
+        part = tmp_path / "part"
+        part.write_bytes(msgspec.json.encode(RoutingTable(revision, {})))
+        part.replace(tmp_path / "routing.json")
+        assert file.has_changed()
+        assert file.read() == RoutingTable(revision, {})
+        assert not file.has_changed()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"revision":"x"}', b"\xff"])
+def test_routing_file_of_nonsense_is_refused(tmp_path, content):
+    (tmp_path / "routing.json").write_bytes(content)
+    with pytest.raises(InvalidInput) as caught:
+        RoutingFile(tmp_path / "routing.json").read()
+    assert "routing.json" in caught.value.where
+
+
+def test_loader_loads_each_version_once(folders):
+    async def scenario():
+        loading = loader()
+        first, second, third = tables(
+            [route(folders, "good")],
+            [route(folders, "good", "yes", share=0.1)],
+            [route(folders, "yes")],
+        )
+        one = await loading.apply(first, Snapshot())
+        two = await loading.apply(second, one)
+        three = await loading.apply(third, two)
+        assert two.routes["mood"].champion is one.routes["mood"].champion
+        assert three.routes["mood"].champion is two.routes["mood"].challenger
+        assert three.ready == ("mood@yes",)
+        assert [snapshot.routes["mood"].revision for snapshot in (one, two, three)] == [1, 2, 3]
+        assert loading.find("mood", "good") is one.routes["mood"].champion
+
+    asyncio.run(scenario())
+
+
+def test_loader_serves_the_champion_alone_if_its_challenger_cannot_be_loaded(folders, tmp_path):
+    async def scenario():
+        broken = Route(
+            "mood",
+            Target("good", folders["good"]),
+            Target("9.9.9", str(tmp_path)),
+            share=0.5,
+            deployment="d",
+        )
+        [given] = tables([broken])
+        snapshot = await applied(loader(), given)
+        live = snapshot.routes["mood"]
+        assert live.challenger is None
+        assert live.router.assign("x").share == 0.0
+        assert set(snapshot.failed) == {"mood@9.9.9"}
+        assert "manifest" in snapshot.failed["mood@9.9.9"]
+
+    asyncio.run(scenario())
+
+
+def test_loader_keeps_the_route_before_if_a_champion_cannot_be_loaded(folders, tmp_path):
+    async def scenario():
+        first, second = tables(
+            [route(folders, "good")], [Route("mood", Target("9.9.9", str(tmp_path)))]
+        )
+        snapshot = await applied(loader(), first, second)
+        assert snapshot.revision == 2
+        assert snapshot.routes["mood"].revision == 1
+        assert snapshot.ready == ("mood@good",)
+        assert set(snapshot.failed) == {"mood@9.9.9"}
+
+    asyncio.run(scenario())
+
+
+def test_loader_drops_a_model_that_the_table_does_not_name(folders):
+    async def scenario():
+        first, second = tables([route(folders, "good")], [route(folders, "numbers")])
+        snapshot = await applied(loader(), first, second)
+        assert set(snapshot.routes) == {"numbers"}
+
+    asyncio.run(scenario())
+
+
+def test_loader_gives_each_version_the_inputs_that_it_takes(folders):
+    async def scenario():
+        [given] = tables([route(folders, "good", "fewer", share=0.5)])
+        live = (await applied(loader(), given)).routes["mood"]
+        request = live.decoder.single(b'{"features":{"age":61,"home town":"Ulm"}}')
+        assert live.features(request.features, "good") == (61.0, None, "Ulm")
+        assert live.features(request.features, "fewer") == (None, 61.0)
+
+    asyncio.run(scenario())
+
+
+def test_loader_refuses_a_challenger_of_other_types(folders, tmp_path):
+    async def scenario():
+        other = (msgspec.structs.replace(samples.INPUTS[0], type="long"), *samples.INPUTS[1:])
+        about = samples.manifest(inputs=other, example={})
+        uri = samples.save(tmp_path / "other", samples.obedient(), about)
+        given = Route("mood", Target("good", folders["good"]), Target("other", uri), share=0.5)
+        snapshot = await applied(loader(), *tables([given]))
+        assert snapshot.routes["mood"].challenger is None
+        assert "long" in snapshot.failed["mood@other"]
+
+    asyncio.run(scenario())
+
+
+def test_loader_keeps_a_few_idle_versions_only(folders, monkeypatch):
+    monkeypatch.setattr(table, "KEPT_IDLE", 1)
+
+    async def scenario():
+        loading = loader()
+        names = ["good", "yes", "no", "slow"]
+        await applied(loading, *tables(*[[route(folders, name)] for name in names]))
+        kept = [name for name in names if loading.find("mood", name)]
+        assert kept == ["no", "slow"]
+
+    asyncio.run(scenario())

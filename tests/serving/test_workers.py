@@ -1,0 +1,98 @@
+"""Workers that are killed: nothing acknowledged is lost, and others take over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.serving.conftest import route
+from tests.serving.loads import Load
+
+from serinus.errors import Unavailable
+from serinus.ledger import ids
+from serinus.serving import workers
+from serinus.serving.types import GatewayOptions
+from serinus.wire import Prediction
+
+BODY = {"features": {f"x{index}": 1.0 for index in range(4)}}
+
+
+def test_workers_killed_under_load_lose_nothing_acknowledged(gateway, folders):
+    running = gateway(workers=2, ledger_segment_bytes=200_000)
+    running.publish(1, route(folders, "numbers"))
+    with running:
+        running.until(lambda: len(running.workers()) == 2)
+        killed = set()
+        with Load(running.url, "/predict", BODY, clients=6) as load:
+            for _ in range(6):
+                load.until_more(200)
+                killed.add(running.kill_worker())
+                running.until(
+                    lambda: len(running.workers()) == 2 and not killed & set(running.workers())
+                )
+        assert len(killed) == 6
+        stats = running.get("/stats").json()
+    recorded = [record for record in running.reader.scan() if isinstance(record.event, Prediction)]
+    acknowledged = [answer["prediction_id"] for answer in load.answers]
+    assert len(acknowledged) > 1_200
+    assert load.refused == []
+    assert len(set(acknowledged)) == len(acknowledged)
+    missing = set(acknowledged) - {ids.encode(record.id) for record in recorded}
+    assert missing == set()
+    # Only requests in flight at a kill may be recorded and not acknowledged.
+    assert len(recorded) - len(acknowledged) <= load.broken
+    # Counts outlive their workers, but for what was counted in the last moments of one.
+    assert stats["requests"] > 0.5 * len(acknowledged)
+
+
+def test_workers_end_with_their_supervisor(gateway, folders):
+    running = gateway(workers=2)
+    running.publish(1, route(folders, "numbers"))
+    with running:
+        running.until(lambda: len(running.workers()) == 2)
+        orphans = running.workers()
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        deadline = time.monotonic() + 20
+        while any(is_alive(pid) for pid in orphans) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not any(is_alive(pid) for pid in orphans)
+        # The port is free again at once.
+        running.process = None
+        running.start()
+        assert running.post("/predict", BODY).status_code == 200
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_workers_stats_are_those_of_all(gateway, folders):
+    running = gateway(workers=2)
+    running.publish(1, route(folders, "numbers"))
+    with running:
+        running.until(lambda: len(running.workers()) == 2)
+        for _ in range(30):
+            assert httpx.post(f"{running.url}/predict", json=BODY).status_code == 200
+        # Each answer comes from whichever worker is free.
+        running.until(lambda: all(running.get("/stats").json()["requests"] == 30 for _ in range(8)))
+
+
+def test_workers_of_a_ledger_that_cannot_be_written(tmp_path, free_port):
+    (tmp_path / "file").touch()
+    options = GatewayOptions(
+        port=free_port(),
+        routing_table=tmp_path / "routing.json",
+        ledger=tmp_path / "file" / "ledger",
+        environment={},
+    )
+    with pytest.raises(Unavailable) as caught:
+        workers.run(options, workers=1)
+    assert "file" in str(caught.value)
