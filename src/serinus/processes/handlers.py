@@ -132,6 +132,7 @@ def like(former: Deployment, version: ModelVersion) -> DeploymentSpec:
     last = live[-1] if live else plan.steps[-1] if plan.steps else None
     usual = _usual(version)
     gate = last.gate if last else None
+    quality = [step.gate.quality_points for step in plan.steps if step.gate.quality_points]
     return DeploymentSpec(
         model=version.model,
         challenger=version.version,
@@ -142,6 +143,7 @@ def like(former: Deployment, version: ModelVersion) -> DeploymentSpec:
         unit=plan.unit,
         error_odds=(gate.error_odds if gate else None) or usual.error_odds,
         error_points=(gate.error_points if gate else None) or usual.error_points,
+        quality_points=quality[-1] if quality else usual.quality_points,
         min_requests=last.min_requests if last else usual.min_requests,
         min_seconds=last.min_seconds if last else usual.min_seconds,
         max_hours=last.max_seconds / 3600 if last else usual.max_hours,

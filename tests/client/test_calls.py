@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import inspect
+
+import httpx
+import msgspec
+import pytest
+from tests.api.running import Faces
+
+from serinus.client import calls
+from serinus.client.types import Prediction, Problem, Refused
+
+SAMPLES = {
+    "str": "x",
+    "str | None": "x",
+    "Mapping[str, Cell]": {"a": 1.0},
+    "Sequence[Mapping[str, Cell]]": [{"a": 1.0}],
+    "Mapping[str, Answer]": {"0" * 32: 1},
+}
+
+
+def control_calls() -> list[calls.Call[object]]:
+    """Each call of the control plane with some arguments."""
+    made = []
+    for name, function in vars(calls).items():
+        ours = inspect.isfunction(function) and function.__module__ == calls.__name__
+        if not ours or name.startswith("_") or name == "answers":
+            continue
+        arguments = [
+            SAMPLES[str(parameter.annotation)]
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.default is parameter.empty
+            and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        ]
+        made.append(function(*arguments))
+    return [call for call in made if call.plane == "control"]
+
+
+def test_every_call_is_a_route_of_the_api(faces: Faces) -> None:
+    paths = httpx.get(f"{faces.url}/openapi.json").json()["paths"]
+    routes = {
+        (method.upper(), len(path.split("/")), path.split("{")[0].rstrip("/"))
+        for path, methods in paths.items()
+        for method in methods
+    }
+
+    for call in control_calls():
+        known = [
+            route
+            for route in routes
+            if route[0] == call.method
+            and route[1] == len(call.path.split("/"))
+            and call.path.startswith(route[2])
+        ]
+        assert known, f"{call.method} {call.path}"
+
+
+def test_path_quotes_what_is_given() -> None:
+    assert calls.model("a/b c").path == "/models/a%2Fb%20c"
+
+
+def test_deploy_leaves_out_what_was_not_given() -> None:
+    assert calls.deploy("m", "1.0.0", shares=None, min_requests=5).body == {
+        "model": "m",
+        "challenger": "1.0.0",
+        "min_requests": 5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arm", "headers"), [(None, {}), ("champion", {"x-serinus-arm": "champion"})]
+)
+def test_predict_forces_an_arm_by_header(arm: str | None, headers: dict[str, str]) -> None:
+    call = calls.predict({"a": 1.0}, model="m", entity="ann", arm=arm)  # type: ignore[arg-type]
+
+    assert call.headers == headers
+    assert call.path == "/models/m/predict"
+    assert call.body == {"features": {"a": 1.0}, "entity": "ann"}
+
+
+def test_answers_are_predictions_or_reasons() -> None:
+    good = {
+        "prediction": 1,
+        "prediction_id": "0" * 32,
+        "model": "m",
+        "version": "1.0.0",
+        "arm": "champion",
+        "revision": 3,
+    }
+    bad = {"error": {"type": "about:blank", "title": "Invalid", "status": 422, "detail": "no age"}}
+    batch = msgspec.convert({"predictions": [good, bad]}, calls.predict_batch([]).gives)
+
+    assert calls.answers(batch) == [
+        Prediction(1, "0" * 32, "m", "1.0.0", "champion", 3),
+        Refused(Problem("Invalid", 422, "no age")),
+    ]

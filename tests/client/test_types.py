@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from serinus.client import types
+from serinus.delivery import types as delivery
+from serinus.monitoring import types as monitoring
+from serinus.registry import types as registry
+from serinus.scheduling import types as scheduling
+
+# What a service knows and the public shape does not show, on purpose.
+HIDDEN = {
+    "Version": {"reference"},
+    "Job": {"lease_owner", "lease_until", "run_after"},
+}
+
+
+@pytest.mark.parametrize(
+    ("public", "inside"),
+    [
+        (types.Deployment, delivery.Deployment),
+        (types.Plan, delivery.Plan),
+        (types.Step, delivery.Step),
+        (types.Gate, delivery.Gate),
+        (types.Guardrail, delivery.Guardrail),
+        (types.QualityScale, delivery.QualityScale),
+        (types.Verdict, delivery.Verdict),
+        (types.Assessment, delivery.Assessment),
+        (types.Transition, delivery.Transition),
+        (types.Job, scheduling.Job),
+        (types.Recommendation, monitoring.Recommendation),
+        (types.Version, registry.ModelVersion),
+        (types.GateResult, registry.GateResult),
+        (types.StageChange, registry.StageChange),
+        (types.Comparison, registry.Comparison),
+    ],
+)
+def test_public_shape_shows_what_the_service_knows(
+    public: type[msgspec.Struct], inside: type
+) -> None:
+    names = getattr(inside, "__struct_fields__", None) or tuple(inside.__dataclass_fields__)
+
+    assert set(public.__struct_fields__) == set(names) - HIDDEN.get(public.__name__, set())
+
+
+def test_step_name_says_where() -> None:
+    gate = types.Gate()
+    steps = (
+        types.Step(0.0, 1.0, gate, 1, 0.0, 1.0),
+        types.Step(0.125, 0.0, gate, 1, 0.0, 1.0),
+    )
+    scale = types.QualityScale("classification", 1.0, 0.1)
+    plan = types.Plan(steps, (), scale, 0.025, "request", "", 1.0, 0.9, 1.0, 1.0, True)
+
+    assert [types.step_name(plan, step) for step in range(3)] == [
+        "shadow",
+        "12.5 %",
+        "all traffic",
+    ]
+
+
+def test_rollback_is_from_to_in_json() -> None:
+    document = msgspec.to_builtins(types.Rollback("fraud", "1.1.0", "1.0.0", None, 7))
+
+    assert document["from"] == "1.1.0"
+    assert msgspec.convert(document, types.Rollback).taken_back == "1.1.0"
