@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from sqlalchemy import Engine
 
-from serinus import wire
+from serinus import clock, wire
 from serinus.errors import Unavailable
 from serinus.registry import mirror
 from serinus.registry.service import Registry
@@ -98,3 +98,16 @@ def test_follow_without_mlflow_is_unavailable(
 
     with pytest.raises(Unavailable, match="did not follow"):
         mirror.follow(engine, f"http://127.0.0.1:{free_port()}", "m")
+
+
+def test_mirror_soon_follows_without_making_the_caller_wait(
+    registry: Registry, store: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    _register(registry, tmp_path)
+    with registry.engine.begin() as connection:
+        registry.transition(connection, "m", "1.0.0", Stage.STAGING, actor="a", reason="r")
+    registry.mirror_soon("m")
+    deadline = clock.monotonic() + 20
+    while _aliases(store, registry) != {"staging": "1.0.0"}:
+        assert clock.monotonic() < deadline
+        clock.sleep(0.02)

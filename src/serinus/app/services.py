@@ -146,5 +146,5 @@ class App:
                 connection, model, version, stage, actor=actor, reason=why
             )
         self.delivery.publish()
-        self.registry.mirror(model)
+        self.registry.mirror_soon(model)
         return moved

@@ -106,7 +106,7 @@ class Controller:
             reason=decision.reason,
         )
         if Phase.SOAKING in (deployment.phase, decision.phase):
-            self._delivery.mirror(deployment.model)
+            self._delivery.registry.mirror_soon(deployment.model)
 
     def _worth_keeping(self, deployment: Deployment, verdict: Verdict) -> bool:
         moment = clock.monotonic()

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
@@ -25,14 +24,12 @@ from serinus.delivery.types import (
     Transition,
     Verdict,
 )
-from serinus.errors import Conflict, InvalidInput, NotFound, Unavailable
+from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry import repository as versions
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
 from serinus.store.engine import reading
 from serinus.wire import Arm, Route, RoutingTable, Target
-
-_log = structlog.get_logger(__name__)
 
 # Named here because a method below is called list.
 Looks: TypeAlias = list[tuple[datetime, int, Verdict]]
@@ -235,7 +232,7 @@ class Delivery:
             self._stage(connection, model, target, Stage.PRODUCTION, actor, reason)
             table = self._revise(connection, f"rollback of {model} to {target}: {reason}")
         self.publish()
-        self.mirror(model)
+        self.registry.mirror_soon(model)
         taken_back = live.challenger if live else champion.version
         return {
             "model": model,
@@ -281,13 +278,6 @@ class Delivery:
                 table = self._revise(connection, "the champions changed")
         self.publisher.publish(table)
         return table
-
-    def mirror(self, model: str) -> None:
-        """Show MLflow what changed; if it cannot follow now, the next change catches up."""
-        try:
-            self.registry.mirror(model)
-        except Unavailable as error:
-            _log.warning("MLflow does not follow", model=model, why=str(error))
 
     def _stage(
         self,
@@ -337,7 +327,7 @@ class Delivery:
         with self.engine.begin() as connection:
             moved = self.apply(connection, deployment, decision, actor=actor, at=clock.now())
         self.publish()
-        self.mirror(deployment.model)
+        self.registry.mirror_soon(deployment.model)
         return moved
 
     def _check(

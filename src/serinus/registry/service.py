@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Registry:
         self.engine = engine
         self.tracking_uri = tracking_uri
         self.artifacts = artifacts
+        self._follower = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
 
     # -------------------------------------------------------------- registering
 
@@ -267,6 +269,13 @@ class Registry:
             Unavailable: MLflow does not follow; calling again later catches up.
         """
         mirror.follow(self.engine, self.tracking_uri, model)
+
+    def mirror_soon(self, model: str) -> None:
+        """The same, in a thread of its own: MLflow may take long, and traffic must not wait.
+
+        What MLflow refuses is logged; the next change of the model catches up.
+        """
+        self._follower.submit(self._follow, model)
 
     # -------------------------------------------------------------- inside
 
