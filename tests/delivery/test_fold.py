@@ -19,7 +19,7 @@ def live(**spec: object) -> dict[str, Deployment]:
     asked = DeploymentSpec(model="fraud", challenger="1.1.0", **spec)  # type: ignore[arg-type]
     plan = make_plan(asked, salt="d1", quality=SCALE, first=False)
     deployment = Deployment(
-        "d1", "fraud", "1.0.0", "1.1.0", "canary", plan, "hash", Phase.RUNNING, 1, NOW,
+        "d1", "fraud", "1.0.0", "1.1.0", "canary", asked, plan, "hash", Phase.RUNNING, 1, NOW,
         Outcome.NO_DATA, "", "test", NOW, NOW, None,
     )  # fmt: skip
     return {"d1": deployment}

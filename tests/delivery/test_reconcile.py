@@ -33,6 +33,7 @@ def deployment(phase: Phase = Phase.RUNNING, step: int = 0, **spec: object) -> D
         champion="1.0.0",
         challenger="1.1.0",
         strategy=asked.strategy,
+        spec=asked,
         plan=plan,
         plan_hash=plan_hash(plan),
         phase=phase,

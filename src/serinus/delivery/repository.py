@@ -18,6 +18,7 @@ from serinus.delivery.types import (
     TRANSITIONS,
     Assessment,
     Deployment,
+    DeploymentSpec,
     Outcome,
     Phase,
     Plan,
@@ -38,6 +39,7 @@ def add(connection: Connection, deployment: Deployment) -> None:
         Conflict: another deployment of the same model is live.
     """
     values = msgspec.structs.asdict(deployment)
+    values["spec"] = msgspec.to_builtins(deployment.spec)
     values["plan"] = msgspec.to_builtins(deployment.plan)
     values["live_model"] = deployment.model
     try:
@@ -260,6 +262,7 @@ def _verdict(row: Row[Any]) -> Verdict:
 def _deployment(row: Row[Any]) -> Deployment:
     values = dict(row._mapping)
     del values["live_model"]
+    values["spec"] = msgspec.convert(values["spec"], DeploymentSpec)
     values["plan"] = msgspec.convert(values["plan"], Plan)
     values["phase"] = Phase(values["phase"])
     values["verdict"] = Outcome(values["verdict"])

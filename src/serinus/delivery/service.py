@@ -76,6 +76,7 @@ class Delivery:
             champion=champion.version if champion else None,
             challenger=challenger.version,
             strategy=spec.strategy,
+            spec=spec,
             plan=plan,
             plan_hash=plans.plan_hash(plan),
             phase=Phase.PENDING,

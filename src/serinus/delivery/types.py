@@ -168,13 +168,14 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One attempt to bring a challenger to traffic, as it stands now."""
+    """One attempt to bring a challenger to traffic: what was asked, its plan, where it stands."""
 
     id: str
     model: str
     champion: str | None
     challenger: str
     strategy: Strategy
+    spec: DeploymentSpec
     plan: Plan
     plan_hash: str
     phase: Phase

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from serinus import clock
@@ -123,35 +124,8 @@ def _usual(version: ModelVersion) -> DeploymentSpec:
 
 
 def like(former: Deployment, version: ModelVersion) -> DeploymentSpec:
-    """The specification that brings a version to traffic the way the model's last one went.
-
-    A first deployment has no steps to repeat; then the usual canary is used with its times.
-    """
-    plan = former.plan
-    live = [step for step in plan.steps if not step.shadow]
-    last = live[-1] if live else plan.steps[-1] if plan.steps else None
-    usual = _usual(version)
-    gate = last.gate if last else None
-    quality = [step.gate.quality_points for step in plan.steps if step.gate.quality_points]
-    return DeploymentSpec(
-        model=version.model,
-        challenger=version.version,
-        strategy=former.strategy,
-        shares=tuple(step.share for step in live) or usual.shares,
-        shadow=any(step.shadow for step in plan.steps) if plan.steps else usual.shadow,
-        labels=any(rail.kind == "quality" for rail in plan.guardrails),
-        unit=plan.unit,
-        error_odds=(gate.error_odds if gate else None) or usual.error_odds,
-        error_points=(gate.error_points if gate else None) or usual.error_points,
-        quality_points=quality[-1] if quality else usual.quality_points,
-        min_requests=last.min_requests if last else usual.min_requests,
-        min_seconds=last.min_seconds if last else usual.min_seconds,
-        max_hours=last.max_seconds / 3600 if last else usual.max_hours,
-        label_window_seconds=plan.label_window_seconds,
-        soak_seconds=plan.soak_seconds,
-        auto_promote=plan.auto_promote,
-        approvals=last.approval if last else usual.approvals,
-    )
+    """What was asked for the model's last deployment, asked for this version."""
+    return msgspec.structs.replace(former.spec, challenger=version.version, champion=None)
 
 
 def _stages(tell: Tell) -> Callable[[str, float], None]:

@@ -122,6 +122,7 @@ deployments = Table(
     Column("champion", Name, nullable=True),
     Column("challenger", Name, nullable=False),
     Column("strategy", Name, nullable=False),
+    Column("spec", JSON, nullable=False),
     Column("plan", JSON, nullable=False),
     Column("plan_hash", Name, nullable=False),
     Column("phase", Name, nullable=False),

@@ -77,6 +77,7 @@ def _delivery() -> None:
         sa.Column("champion", Name, nullable=True),
         sa.Column("challenger", Name, nullable=False),
         sa.Column("strategy", Name, nullable=False),
+        sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("plan", sa.JSON(), nullable=False),
         sa.Column("plan_hash", Name, nullable=False),
         sa.Column("phase", Name, nullable=False),
