@@ -1,0 +1,201 @@
+"""Pages over real services; the live one also in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from tests.api.running import MODEL, Faces
+
+from serinus.registry.types import GateResult, Stage
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1280,1800",
+    # Nothing but the test's own server can be reached.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+
+
+@pytest.fixture
+def canary(faces: Faces) -> tuple[Faces, str]:
+    """A canary in its first live step, and its page's address."""
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0")
+    with faces.client as client:
+        begun = client.deploy(MODEL, "1.1.0", shadow=False, shares=[0.5], min_requests=10)
+    faces.report("1.0.0", "1.1.0")
+    return faces, f"{faces.url}/dashboard/deployments/{begun.id}"
+
+
+@pytest.fixture
+def browser() -> Iterator[webdriver.Chrome]:
+    """A real browser that reaches nothing but this machine."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no Chromium here: apt-get install chromium chromium-driver")
+    options = Options()
+    options.binary_location = chromium
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
+
+
+def text(browser: webdriver.Chrome) -> str:
+    return browser.find_element(By.TAG_NAME, "main").text
+
+
+def test_deployment_page_is_live_in_a_browser(
+    canary: tuple[Faces, str], browser: webdriver.Chrome
+) -> None:
+    faces, address = canary
+    wait = WebDriverWait(browser, 20)
+    browser.get(address)
+    assert "fraud 1.0.0 → 1.1.0" in text(browser)
+    assert "The curves appear with the first requests" in text(browser)
+
+    faces.traffic(150, 150)
+    wait.until(lambda _: "failed over 150 requests" in text(browser))
+    wait.until(
+        lambda _: browser.find_elements(By.CSS_SELECTOR, ".figure .js-plotly-plot, .figure svg")
+    )
+    assert browser.find_elements(By.CSS_SELECTOR, ".figure .scatterlayer .trace")
+    here = browser.find_element(By.CSS_SELECTOR, "[aria-current=step]")
+    assert here.text.startswith("50 %")
+
+    faces.traffic(100, 100, failures=60)
+    wait.until(lambda _: "rolled back" in text(browser))
+    assert "verdict: rollback" in text(browser)
+    wait.until(lambda _: "harm" in browser.find_element(By.CSS_SELECTOR, ".mark").text)
+
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_without_errors_in_a_browser(
+    canary: tuple[Faces, str], browser: webdriver.Chrome, scheme: str
+) -> None:
+    faces, address = canary
+    faces.traffic(50, 50)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    for page in (
+        f"{faces.url}/",
+        f"{faces.url}/dashboard/models/{MODEL}",
+        f"{faces.url}/docs",
+        address,
+    ):
+        browser.get(page)
+        assert browser.find_element(By.TAG_NAME, "h1").text
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+        assert width <= 1280, f"{page} is wider than the window"
+    assert browser.get_log("browser") == []
+
+
+def test_overview_of_nothing_says_what_to_do(faces: Faces) -> None:
+    page = httpx.get(f"{faces.url}/").text
+
+    for command in ("serinus train", "serinus demo", "serinus deploy", "serinus gateway"):
+        assert command in page
+
+
+def test_overview_shows_what_there_is(canary: tuple[Faces, str]) -> None:
+    faces, _ = canary
+    with faces.client as client:
+        client.train("iris", MODEL)
+
+    page = httpx.get(f"{faces.url}/").text
+
+    assert "1.0.0 → 1.1.0" in page
+    assert "no action needed" in page
+    assert "queued" in page
+    assert f"{MODEL}@1.1.0" in page
+
+
+def test_model_page_shows_gates_and_stages(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0", gates=(GateResult("threshold accuracy", False, "0.5 against 0.7"),))
+
+    page = httpx.get(f"{faces.url}/dashboard/models/{MODEL}").text
+
+    assert "1 failed" in page
+    assert "0.5 against 0.7" in page
+    assert "Staging → Production" in page
+
+
+def test_first_version_says_why_it_has_no_guardrails(faces: Faces) -> None:
+    faces.register("1.0.0")
+    with faces.client as client:
+        begun = client.deploy(MODEL, "1.0.0")
+
+    page = httpx.get(f"{faces.url}/dashboard/deployments/{begun.id}").text
+
+    assert "no champion to compare it with" in page
+
+
+def test_unknown_thing_is_a_page_that_leads_back(faces: Faces) -> None:
+    answer = httpx.get(f"{faces.url}/dashboard/deployments/nobody")
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'href="/"' in answer.text
+
+
+def test_pages_fetch_nothing_from_elsewhere(canary: tuple[Faces, str]) -> None:
+    faces, address = canary
+    for page in (
+        f"{faces.url}/",
+        f"{faces.url}/dashboard/models/{MODEL}",
+        f"{faces.url}/docs",
+        address,
+    ):
+        answer = httpx.get(page)
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        assert not re.search(r"(src|href)=\"(https?:)?//", answer.text)
+
+
+def test_every_asset_of_a_page_is_there(canary: tuple[Faces, str]) -> None:
+    faces, address = canary
+
+    found = set(
+        re.findall(r'(?:src|href|data-fragment|data-figure)="(/[^"]+)"', httpx.get(address).text)
+    )
+
+    assert "/dashboard/assets/plotly.min.js" in found
+    for path in found:
+        assert httpx.get(faces.url + path).status_code == 200, path
+
+
+@pytest.mark.parametrize("name", ["nothing.css", "..%2Fpages.py", "pages.py", "%2Fetc%2Fpasswd"])
+def test_asset_is_only_what_is_meant_to_be_one(faces: Faces, name: str) -> None:
+    assert httpx.get(f"{faces.url}/dashboard/assets/{name}").status_code == 404
+
+
+def test_plotly_is_the_one_that_is_installed(faces: Faces) -> None:
+    import plotly
+
+    installed = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+    assert (
+        httpx.get(f"{faces.url}/dashboard/assets/plotly.min.js").content == installed.read_bytes()
+    )
