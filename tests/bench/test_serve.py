@@ -42,4 +42,5 @@ def test_run_measures_real_servers():
         assert 0 < item.p50_ms <= item.p99_ms
     assert report.servers[0].ratio == 1.0
     assert json.loads(json.dumps(report.as_dict()))["rounds"] == 1
+    assert len({len(line) for line in str(report).splitlines()}) == 1
     assert [row[0] for row in report.table()[1:]] == [item.name for item in report.servers]

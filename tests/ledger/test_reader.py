@@ -2,13 +2,12 @@ import threading
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ledger.conftest import prediction, predictions
 
 from serinus import wire
 from serinus.ledger import ids, segments
 from serinus.ledger.reader import Offset, Reader
 from serinus.ledger.writer import Writer
-
-from tests.ledger.conftest import prediction, predictions
 
 
 def read_all(reader, limit=7):

@@ -2,13 +2,12 @@ import shutil
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ledger.conftest import prediction, predictions
 
 from serinus.ledger import segments
 from serinus.ledger.reader import Reader
 from serinus.ledger.repair import repair
 from serinus.ledger.writer import Writer
-
-from tests.ledger.conftest import prediction, predictions
 
 
 def as_if_killed(writer, folder, copy):

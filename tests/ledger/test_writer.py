@@ -5,14 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from tests.ledger.conftest import prediction
 
 from serinus.errors import InvalidInput, Unavailable
 from serinus.ledger import frames, ids, segments
 from serinus.ledger.reader import Reader
 from serinus.ledger.repair import repair
 from serinus.ledger.writer import Writer
-
-from tests.ledger.conftest import prediction
 
 
 @pytest.mark.parametrize("sync", ["os", "disk"])

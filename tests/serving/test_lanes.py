@@ -78,6 +78,18 @@ def test_lane_row_that_raises_fails_alone():
     asyncio.run(scenario())
 
 
+def test_lane_model_that_exits_fails_its_row_only():
+    def answer(rows):
+        raise SystemExit(3)
+
+    async def scenario():
+        lane = scripted.lane("1", scripted.Scripted(answer))
+        assert lane.answer_here([ROW, ROW]) == ["SystemExit: 3"] * 2
+        assert await aside(lane, [ROW]) == ["SystemExit: 3"]
+
+    asyncio.run(scenario())
+
+
 def test_lane_answers_of_another_number_are_no_answers():
     async def scenario():
         lane = scripted.lane("1", scripted.Scripted(lambda rows: [Output(1)]))

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import msgspec
 import pytest
@@ -141,6 +142,36 @@ def test_loader_refuses_a_challenger_of_other_types(folders, tmp_path):
         snapshot = await applied(loader(), *tables([given]))
         assert snapshot.routes["mood"].challenger is None
         assert "long" in snapshot.failed["mood@other"]
+
+    asyncio.run(scenario())
+
+
+def test_loader_does_not_wait_for_ever(folders, monkeypatch):
+    release = threading.Event()
+    load = table.artifacts.load
+
+    def hanging(name, target):
+        if target.version == "yes":
+            release.wait(20)
+        return load(name, target)
+
+    monkeypatch.setattr(table.artifacts, "load", hanging)
+    monkeypatch.setattr(table, "LOAD_SECONDS", 5.0)
+
+    async def scenario():
+        loading = loader()
+        first, second, third = tables(
+            [route(folders, "good")], [route(folders, "yes")], [route(folders, "no")]
+        )
+        snapshot = await loading.apply(first, Snapshot())
+        monkeypatch.setattr(table, "LOAD_SECONDS", 0.05)
+        snapshot = await loading.apply(second, snapshot)
+        assert snapshot.ready == ("mood@good",)
+        assert "within" in snapshot.failed["mood@yes"]
+        monkeypatch.setattr(table, "LOAD_SECONDS", 5.0)
+        snapshot = await loading.apply(third, snapshot)
+        assert snapshot.ready == ("mood@no",)
+        release.set()
 
     asyncio.run(scenario())
 

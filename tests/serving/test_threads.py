@@ -33,6 +33,21 @@ def test_hand_hands_errors_over():
     assert fine == 2
 
 
+def test_hand_survives_a_function_that_exits():
+    async def scenario():
+        hand = Hand(asyncio.get_running_loop(), "test")
+        results = await asyncio.gather(
+            hand.call(lambda: exec("raise SystemExit(3)")), hand.call(lambda: 2),
+            return_exceptions=True,
+        )  # fmt: skip
+        hand.close()
+        return results
+
+    failed, fine = asyncio.run(scenario())
+    assert str(failed) == "SystemExit: 3"
+    assert fine == 2
+
+
 def test_hand_outlives_a_closed_loop():
     loop = asyncio.new_event_loop()
     hand = Hand(loop, "test")

@@ -67,6 +67,17 @@ class ServeReport:
         ]
         return rows
 
+    def __str__(self) -> str:
+        rows = self.table()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if index else cell.ljust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        )
+
     def as_dict(self) -> dict[str, object]:
         """The figures as plain JSON."""
         return asdict(self)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Generator
 
@@ -26,6 +27,7 @@ FIRST_LOAD_SECONDS = 20.0
 NOTICE_SECONDS = 0.25
 SHADOW_SECONDS = 1.0
 BACKLOG = 2_048
+SWITCH_SECONDS = 0.000_5
 
 _log = logging.getLogger("serinus.serving")
 
@@ -52,6 +54,8 @@ def run(
     """
     # Rows reach a model with or without names only where that was found to change nothing.
     warnings.filterwarnings("ignore", message="X (does not have valid|has) feature names")
+    # A model's thread must not wait 5 ms, the default, each time the loop holds the interpreter.
+    sys.setswitchinterval(SWITCH_SECONDS)
     listener = listener or listen(options.host, options.port)
     repair(options.ledger)
     writer = Writer(

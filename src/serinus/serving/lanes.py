@@ -22,6 +22,8 @@ SLOW_SECONDS = 0.050
 PROVING_CALLS = 100
 TIMEOUT = "timeout"
 _TRIALS = 3
+# A model that calls exit() must not end its worker.
+_MODEL_FAULTS = (Exception, SystemExit)
 
 Answered = Callable[[list[Outcome], float], None]
 
@@ -125,7 +127,7 @@ class Lane:
         return min(_timed(self.runtime, probes)[1] for _ in range(_TRIALS))
 
 
-def reason(error: Exception | None) -> str:
+def reason(error: BaseException | None) -> str:
     """An exception in a few words, for events and answers."""
     text = str(error).strip().split("\n", 1)[0]
     return f"{type(error).__name__}: {text}"[:200]
@@ -138,7 +140,7 @@ def _timed(runtime: Runtime, rows: Sequence[Features]) -> tuple[list[Outcome], f
         outcomes = runtime.answer(rows)
         if len(outcomes) != len(rows):
             outcomes = [f"{len(outcomes)} answers to {len(rows)} rows"] * len(rows)
-    except Exception as error:
+    except _MODEL_FAULTS as error:
         outcomes = [reason(error)] if len(rows) == 1 else _one_by_one(runtime, rows)
     return outcomes, time.perf_counter() - started
 
@@ -149,6 +151,6 @@ def _one_by_one(runtime: Runtime, rows: Sequence[Features]) -> list[Outcome]:
     for row in rows:
         try:
             outcomes += runtime.answer([row])
-        except Exception as error:
+        except _MODEL_FAULTS as error:
             outcomes.append(reason(error))
     return outcomes

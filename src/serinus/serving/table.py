@@ -29,6 +29,8 @@ from serinus.wire import Route, RoutingTable, Target
 KEPT_IDLE = 4
 """Versions out of service that stay loaded, so that a rollback finds its champion warm."""
 
+LOAD_SECONDS = 60.0
+
 _log = logging.getLogger("serinus.serving")
 
 MakeLane = Callable[[str, Runtime], Lane]
@@ -99,6 +101,7 @@ class Loader:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, make_lane: MakeLane) -> None:
+        self._loop = loop
         self._hand = Hand(loop, "loader")
         self._make_lane = make_lane
         self._random_key = RandomKeys()
@@ -175,7 +178,12 @@ class Loader:
             return lane
 
         try:
-            lane: Lane = await self._hand.call(load)
+            lane: Lane = await asyncio.wait_for(self._hand.call(load), LOAD_SECONDS)
+        except TimeoutError:
+            # A thread cannot be stopped: it is left to itself, and the next load gets another.
+            self._hand = Hand(self._loop, "loader")
+            failed[f"{name}@{target.version}"] = f"it did not load within {LOAD_SECONDS:g} s"
+            return None
         except Exception as error:
             failed[f"{name}@{target.version}"] = _words(error)
             _log.warning("%s@%s cannot be loaded: %s", name, target.version, _words(error))

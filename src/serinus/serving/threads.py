@@ -60,6 +60,9 @@ class Hand:
                 result = function()
             except Exception as caught:
                 error = caught
+            except SystemExit as caught:
+                # Somebody's model called exit(): that ends neither this thread nor the process.
+                error = RuntimeError(f"SystemExit: {caught}")
             try:
                 self._loop.call_soon_threadsafe(done, result, error)
             except RuntimeError:
