@@ -226,7 +226,7 @@ def test_monitor_shift_is_found_told_once_and_explained(
     engine: Engine, traffic: Any, reference: Reference, monitor_of: Make, registered: Any
 ) -> None:
     registered()
-    monitor = monitor_of(false_alarm_windows=200.0)
+    monitor = monitor_of(false_alarm_windows=2_000.0)
     assert monitor.recommendation(MODEL).state is State.CALIBRATING
     traffic.send(12 * 100)
     fold(monitor, reference)
@@ -244,7 +244,7 @@ def test_monitor_shift_is_found_told_once_and_explained(
     )
     shifted_at = traffic.now
     # A new monitor goes on where the last one stopped.
-    monitor = monitor_of(false_alarm_windows=200.0)
+    monitor = monitor_of(false_alarm_windows=2_000.0)
     traffic.send(20 * 100, shift=1.5)
     fold(monitor, reference)
     history = monitor.drift_history(MODEL)

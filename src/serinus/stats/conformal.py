@@ -7,10 +7,11 @@ treats them alike. Hence, while the windows are exchangeable, the rank of the ne
 uniform and independent of the earlier ranks (full conformal prediction; Vovk, Gammerman & Shafer
 2005, ch. 2 and 7), whatever the features' distributions and however they depend on each other.
 
-From ranks to an alarm: ``p`` = share of scores at least as large; ``e = 1/2 p^(-1/2)``, whose
-mean is at most 1 for a uniform p; the Shiryaev-Roberts e-detector ``R <- (R + 1) e`` (Shin,
-Ramdas & Rinaldo 2022) alarms at ``R >= A``. As ``R - t`` is a supermartingale, the average run
-length between false alarms is at least ``A`` windows.
+From ranks to an alarm: ``p`` = share of scores at least as large; ``e`` = ``p^(-1/2)`` over its
+mean for a rank drawn uniformly from 1/t, ..., 1 (2 in the limit, less for few windows, so that
+early windows count in full), hence of mean 1 at most. The Shiryaev-Roberts e-detector
+``R <- (R + 1) e`` (Shin, Ramdas & Rinaldo 2022) alarms at ``R >= A``. As ``R - t`` is a
+supermartingale, the average run length between false alarms is at least ``A`` windows.
 
 Where the promise ends:
 
@@ -26,9 +27,9 @@ How long a gross change in one feature of four takes to be found (simulated; med
 quantile in windows) after so many quiet windows:
 
     quiet   A = 200   A = 1,000   A = 8,760
-       30     5, 6      8, 11     14, many
-       60     3, 4      5, 6       8, 9
-      200     2, 3      3, 4       5, 5
+       30     3, 4      5, 7       9, 11
+       60     3, 3      4, 5       6, 7
+      200     2, 3      3, 4       4, 5
 """
 
 from __future__ import annotations
@@ -112,9 +113,13 @@ def newest_rank(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return share
 
 
-def e_value(p_value: ArrayLike) -> NDArray[np.float64]:
-    """Evidence from a p-value, ``1/2 p^(-1/2)``: mean at most 1 while p is uniform or larger."""
-    return 0.5 / np.sqrt(np.asarray(p_value, np.float64))
+def e_value(p_value: ArrayLike, windows: int) -> NDArray[np.float64]:
+    """Evidence from the rank of one among ``windows``: ``p^(-1/2)`` over its mean for any rank.
+
+    Its mean is exactly 1 while every rank is equally likely, and less where ties raise p.
+    """
+    ranks = np.arange(1, windows + 1) / windows
+    return np.asarray(p_value, np.float64) ** -0.5 / float(np.mean(ranks**-0.5))
 
 
 def surprise(history: NDArray[np.float64], newest: NDArray[np.float64]) -> Surprise:
@@ -127,12 +132,13 @@ def surprise(history: NDArray[np.float64], newest: NDArray[np.float64]) -> Surpr
     Without any feature every window is as usual as any other: p = 1.
     """
     if newest.size == 0:
-        return Surprise(0.0, 1.0, 0.5, ())
+        return Surprise(0.0, 1.0, 1.0, ())
     windows = np.vstack([history[1 - CAP :], newest])
     spread = deviations(windows)
     scores = spread.max(axis=-1)
     p_value = float(newest_rank(scores))
-    return Surprise(float(scores[-1]), p_value, float(e_value(p_value)), tuple(spread[-1].tolist()))
+    evidence = float(e_value(p_value, len(windows)))
+    return Surprise(float(scores[-1]), p_value, evidence, tuple(spread[-1].tolist()))
 
 
 def shiryaev_roberts(detector: float, evidence: float) -> float:
@@ -146,5 +152,6 @@ def change_start(p_values: ArrayLike) -> int:
     The start from which the product of e-values up to the alarm is largest (Page's CUSUM). 0 for
     no windows.
     """
-    steps = np.log(e_value(p_values))[::-1]
+    # log of p^(-1/2) / 2: evidence against the mean of the limit, which no rank's position shifts.
+    steps = np.log(0.5 / np.sqrt(np.asarray(p_values, np.float64)))[::-1]
     return max(0, steps.size - 1 - int(np.argmax(np.cumsum(steps)))) if steps.size else 0
