@@ -67,8 +67,8 @@ def test_deployments_has_at_most_one_live_row_of_a_model(engine: Engine) -> None
         texts = ("challenger", "strategy", "plan_hash", "phase", "verdict", "reason")
         times = ("step_entered_at", "created_at", "updated_at")
         row: dict[str, object] = dict.fromkeys(texts, "x") | dict.fromkeys(times, NOON)
-        row["requested_by"] = "x"
-        return row | {"id": name, "model": "m", "live_model": live, "spec": {}, "plan": {}, "step": 0}
+        row |= {"requested_by": "x", "spec": {}, "plan": {}, "step": 0}
+        return row | {"id": name, "model": "m", "live_model": live}
 
     with engine.begin() as connection:
         ended = [deployment("a", None), deployment("b", None)]
