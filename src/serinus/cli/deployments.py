@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,10 @@ from serinus.cli.session import finish, first, progress_console
 from serinus.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
     from serinus.client import Serinus
     from serinus.client.types import Deployment, DeploymentStatus
 
@@ -134,17 +139,9 @@ def watch(
 
 
 def _watch(client: Serinus, deployment: str, *, as_json: bool) -> None:
-    from rich.live import Live
-
-    from serinus.cli import show
-
     screen = progress_console()
     try:
-        with Live(console=screen, auto_refresh=False) as live:
-
-            def look(status: DeploymentStatus) -> None:
-                live.update(show.status(status), refresh=True)
-
+        with _looking(screen) as look:
             ended = client.wait_for(deployment, timeout=float("inf"), progress=look)
     except KeyboardInterrupt:
         screen.print(f"The deployment goes on. Look again: serinus deployments watch {deployment}")
@@ -154,6 +151,29 @@ def _watch(client: Serinus, deployment: str, *, as_json: bool) -> None:
         as_json=as_json,
         show=lambda out: out.print(f"{ended.deployment.phase}: {ended.deployment.reason}"),
     )
+
+
+@contextmanager
+def _looking(screen: Console) -> Iterator[Callable[[DeploymentStatus], None]]:
+    """What shows each look: in place on a terminal, else a line whenever something moved."""
+    from rich.live import Live
+
+    from serinus.cli import show
+
+    if screen.is_terminal:
+        with Live(console=screen, auto_refresh=False) as live:
+            yield lambda status: live.update(show.status(status), refresh=True)
+        return
+    told: list[str] = []
+
+    def tell(status: DeploymentStatus) -> None:
+        item = status.deployment
+        line = f"{item.phase} at {item.position}: {item.reason}"
+        if told[-1:] != [line]:
+            told.append(line)
+            screen.print(line, soft_wrap=True, markup=False)
+
+    yield tell
 
 
 @commands.command()

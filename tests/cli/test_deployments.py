@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from urllib.parse import urlsplit
+
+from tests.api.running import MODEL, Faces
+from tests.cli.calling import Answer, serinus
+
+from serinus.registry.types import Stage
+
+
+def call(faces: Faces, *arguments: str) -> Answer:
+    return serinus(*arguments, home=faces.app.settings.home, control=faces.url)
+
+
+def two(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0")
+
+
+def deploy(faces: Faces) -> str:
+    with faces.client as client:
+        return client.deploy(MODEL, "1.1.0").id
+
+
+def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
+    two(faces)
+
+    answer = call(
+        faces, "deploy", MODEL, "1.1.0", "--shares", "10,50%", "--no-shadow", "--min-requests", "7",
+        "--soak-seconds", "3", "--json",
+    )  # fmt: skip
+
+    assert answer.code == 0, answer.err
+    plan = answer.json["plan"]
+    assert [step["share"] for step in plan["steps"]] == [0.1, 0.5]
+    assert plan["soak_seconds"] == 3
+    assert answer.json["requested_by"] == "cli"
+    listed = call(faces, "deployments", "list", "--model", MODEL, "--json").json
+    assert [item["id"] for item in listed["deployments"]] == [answer.json["id"]]
+
+
+def test_deploy_with_a_wrong_share_is_2(faces: Faces) -> None:
+    two(faces)
+
+    words = call(faces, "deploy", MODEL, "1.1.0", "--shares", "ten")
+    order = call(faces, "deploy", MODEL, "1.1.0", "--shares", "50,10")
+
+    assert (words.code, order.code) == (2, 2)
+    assert "percentages" in words.err
+    assert "larger than the one before" in order.err
+
+
+def test_interventions_and_history(faces: Faces) -> None:
+    two(faces)
+    begun = call(faces, "deploy", MODEL, "1.1.0", "--no-shadow", "--json").json["id"]
+    faces.report("1.0.0", "1.1.0")
+
+    for verb, phase in (("pause", "paused"), ("resume", "running"), ("promote", "soaking")):
+        answer = call(faces, "deployments", verb, begun, "--reason", verb, "--json")
+        assert answer.json["phase"] == phase
+    done = call(faces, "rollback", MODEL, "--reason", "complaints", "--json")
+    assert (done.json["from"], done.json["to"]) == ("1.1.0", "1.0.0")
+    history = call(faces, "deployments", "history", begun, "--json").json["history"]
+    assert [move["to_phase"] for move in history][-4:] == [
+        "paused",
+        "running",
+        "soaking",
+        "rolled_back",
+    ]
+    assert "complaints" in call(faces, "deployments", "history", begun).out
+    assert call(faces, "deployments", "abort", begun).code == 2
+
+
+def test_status_shows_guardrails_in_words(faces: Faces) -> None:
+    two(faces)
+    begun = call(faces, "deploy", MODEL, "1.1.0", "--no-shadow", "--json").json["id"]
+    faces.report("1.0.0", "1.1.0")
+    faces.traffic(100, 30)
+
+    answer = call(faces, "deployments", "status", begun)
+
+    assert answer.code == 0
+    for words in ("running", "champion", "100", "errors", "odds of harm"):
+        assert words in answer.out
+
+
+def watching(faces: Faces, begun: str) -> subprocess.Popen[str]:
+    """`serinus deployments watch`, in a session of its own."""
+    port = urlsplit(faces.url).port
+    given = ["--home", str(faces.app.settings.home), "--set", f"control_port={port}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "serinus", *given, "deployments", "watch", begun, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_watch_stays_until_the_end(faces: Faces) -> None:
+    two(faces)
+    begun = deploy(faces)
+    threading.Timer(
+        2.0, lambda: faces.app.delivery.abort(begun, actor="test", reason="enough")
+    ).start()
+
+    with watching(faces, begun) as watcher:
+        out, _ = watcher.communicate(timeout=60)
+
+    assert watcher.returncode == 0
+    assert '"phase":"aborted"' in out.splitlines()[-1]
+
+
+def test_interrupted_watch_leaves_the_deployment_running(faces: Faces) -> None:
+    two(faces)
+    begun = deploy(faces)
+    with watching(faces, begun) as watcher:
+        assert watcher.stderr is not None
+        assert "pending at shadow" in watcher.stderr.readline()
+        os.kill(watcher.pid, signal.SIGINT)
+        _, err = watcher.communicate(timeout=60)
+
+    assert watcher.returncode == 130
+    assert "The deployment goes on" in err
+    assert "Traceback" not in err
+    assert faces.app.delivery.get(begun).live
