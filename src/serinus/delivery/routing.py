@@ -133,6 +133,6 @@ class Publisher:
     def _signature(self) -> tuple[int, int]:
         try:
             status = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return (0, 0)
         return (status.st_ino, status.st_mtime_ns)

@@ -1,0 +1,236 @@
+"""Folding the ledger: evidence and offsets move together, whoever folds and whenever it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+from tests.delivery.samples import deployment
+
+from serinus import clock
+from serinus.delivery import consumer as consumers
+from serinus.delivery import repository
+from serinus.delivery.consumer import Consumer
+from serinus.delivery.evidence import Evidence, Measure
+from serinus.delivery.types import Deployment, DeploymentSpec, Phase
+from serinus.ledger.reader import Reader
+from serinus.ledger.writer import Writer
+from serinus.store import schema
+from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, WorkerStatus
+
+
+class Folding:
+    """A ledger, a store with one live deployment, and consumers between them."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.writer = Writer(folder, segment_bytes=1_000_000, sync="os")
+
+    def begin(self, **spec: object) -> Deployment:
+        asked = DeploymentSpec(model="fraud", challenger="1.1.0", **spec)  # type: ignore[arg-type]
+        one = deployment(asked, phase=Phase.RUNNING, step=1)
+        with self.engine.begin() as connection:
+            repository.add(connection, one)
+        return one
+
+    def consumer(self) -> Consumer:
+        return Consumer(self.engine, Reader(self.folder))
+
+    def predict(
+        self, count: int, *, ago: float = 0.0, arm: Arm = Arm.CHALLENGER, unit: int = 0
+    ) -> list[tuple[bytes, Prediction]]:
+        at = clock.to_epoch_us(clock.now() - timedelta(seconds=ago))
+        assignment = Assignment("fraud", arm, 0.05, 3, "d1", 1, unit)
+        events = [
+            Prediction(at + number, assignment, "1.1.0", (1.0,), Output(1), 900)
+            for number in range(count)
+        ]
+        return list(zip(self.writer.append(events), events, strict=True))
+
+    def label(self, predictions: list[tuple[bytes, Prediction]], value: int = 1) -> list[Event]:
+        events: list[Event] = [
+            Label(clock.epoch_us(), identity, value, item.at, item.assignment, "1.1.0", item.output)
+            for identity, item in predictions
+        ]
+        self.writer.append(events)
+        return events
+
+    def evidence(self) -> Evidence:
+        with self.engine.begin() as connection:
+            return repository.evidence(connection, "d1")
+
+    def waiting(self) -> int:
+        table = schema.awaiting_labels
+        with self.engine.begin() as connection:
+            return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+@pytest.fixture
+def folding(engine: Engine, tmp_path: Path) -> Folding:
+    return Folding(engine, tmp_path / "ledger")
+
+
+def drain(consumer: Consumer) -> int:
+    total = 0
+    while found := consumer.fold():
+        total += found
+    return total
+
+
+def test_fold_counts_each_event_once_however_often_it_runs(folding: Folding) -> None:
+    folding.begin()
+    folding.predict(7)
+    consumer = folding.consumer()
+    assert (consumer.fold(), consumer.fold()) == (7, 0)
+    folding.predict(3)
+    assert drain(folding.consumer()) == 3
+    assert folding.evidence().total(Measure.ERROR) == 10
+
+
+def test_fold_reads_on_in_batches(folding: Folding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "BATCH", 4)
+    folding.begin()
+    folding.predict(10)
+    consumer = folding.consumer()
+    assert [consumer.fold() for _ in range(4)] == [4, 4, 2, 0]
+    assert folding.evidence().total(Measure.ERROR) == 10
+
+
+def test_fold_that_dies_before_its_commit_has_not_happened(
+    folding: Folding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folding.begin()
+    folding.predict(5)
+
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(consumers.offsets_of, "save_offsets", die)
+        with pytest.raises(KeyboardInterrupt):
+            folding.consumer().fold()
+    assert folding.evidence().total(Measure.ERROR) == 0
+    assert drain(folding.consumer()) == 5
+    assert folding.evidence().total(Measure.ERROR) == 5
+
+
+def test_fold_leaves_events_to_the_consumer_that_was_faster(folding: Folding) -> None:
+    folding.begin()
+    first, second = folding.consumer(), folding.consumer()
+    folding.predict(2)
+    assert (first.fold(), second.fold()) == (2, 0)
+    folding.predict(3)
+    assert first.fold() == 3
+    # The second held offsets that are no longer true: it notices, and reads on from the true ones.
+    assert second.fold() == 0
+    folding.predict(4)
+    assert drain(second) == 4
+    assert folding.evidence().total(Measure.ERROR) == 9
+
+
+def test_fold_takes_labels_before_and_after_their_requests(folding: Folding) -> None:
+    folding.begin()
+    consumer = folding.consumer()
+    early = folding.predict(2)
+    drain(consumer)
+    folding.label(early)
+    drain(consumer)
+    together = folding.predict(2)
+    folding.label(together)
+    drain(consumer)
+    found = folding.evidence()
+    assert (found.total(Measure.LOSS), found.total(Measure.MATURED, level=1)) == (4, 4)
+    assert folding.waiting() == 0
+
+
+def test_fold_waits_for_the_oldest_label_that_may_still_come(folding: Folding) -> None:
+    folding.begin()
+    first = folding.predict(1, ago=10)
+    later = folding.predict(5)
+    folding.label(later)
+    consumer = folding.consumer()
+    drain(consumer)
+    assert folding.evidence().total(Measure.LOSS) == 0
+    folding.label(first)
+    drain(consumer)
+    assert folding.evidence().total(Measure.LOSS) == 6
+
+
+def test_fold_gives_up_a_label_that_is_overdue_and_counts_it_as_missing(folding: Folding) -> None:
+    folding.begin(label_window_seconds=60.0)
+    folding.predict(1, ago=120)
+    folding.label(folding.predict(3))
+    drain(folding.consumer())
+    found = folding.evidence()
+    assert found.total(Measure.LOSS) == 3
+    assert found.coverage(Arm.CHALLENGER) == pytest.approx(3 / 4)
+
+
+def test_fold_counts_the_first_label_of_a_request_only(folding: Folding) -> None:
+    folding.begin()
+    asked = folding.predict(1)
+    folding.label(asked, 1)
+    folding.label(asked, 0)
+    drain(folding.consumer())
+    found = folding.evidence()
+    assert (found.total(Measure.LOSS, level=0), found.total(Measure.LOSS)) == (1, 1)
+
+
+def test_fold_counts_an_entity_once_over_batches_and_restarts(folding: Folding) -> None:
+    folding.begin(unit="entity")
+    for unit in (7, 7, 8):
+        folding.label(folding.predict(2, unit=unit))
+        drain(folding.consumer())
+    found = folding.evidence()
+    assert (found.total(Measure.ERROR), found.total(Measure.LOSS)) == (2, 2)
+
+
+def test_fold_keeps_the_last_word_of_each_worker(folding: Folding) -> None:
+    for revision in (1, 2):
+        status = WorkerStatus(clock.epoch_us(), "w", revision, ("fraud@1.0.0",), {"x": "why"})
+        folding.writer.append([status])
+    drain(folding.consumer())
+    with folding.engine.begin() as connection:
+        (view,) = repository.workers(connection, clock.now(), 60.0)
+    assert (view.revision, view.ready, view.failed) == (2, ("fraud@1.0.0",), {"x": "why"})
+
+
+@pytest.mark.parametrize("what", ["another deployment", "an ended one"])
+def test_fold_of_events_that_are_nobodys_only_moves_on(folding: Folding, what: str) -> None:
+    one = folding.begin()
+    if what == "an ended one":
+        decision = repository.Decision(Phase.ABORTED, 1, one.verdict, "")
+        with folding.engine.begin() as connection:
+            repository.move(connection, one, decision, actor="t", at=clock.now())
+    deployment_id = "d1" if what == "an ended one" else "d9"
+    assignment = Assignment("fraud", Arm.CHALLENGER, 0.05, 3, deployment_id, 1)
+    event = Prediction(clock.epoch_us(), assignment, "1.1.0", (1.0,), Output(1), 900)
+    folding.writer.append([event])
+    assert drain(folding.consumer()) == 1
+    assert folding.evidence().total(Measure.ERROR) == 0
+    assert folding.waiting() == 0
+
+
+def test_fold_is_the_same_however_the_events_are_cut(
+    folding: Folding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folding.begin()
+    for _ in range(4):
+        folding.label(folding.predict(6))
+        folding.label(folding.predict(2, arm=Arm.CHAMPION), 0)
+    digests = set()
+    restart: Callable[[], Consumer] = folding.consumer
+    for batch in (1, 5, 1_000):
+        monkeypatch.setattr(consumers, "BATCH", batch)
+        with folding.engine.begin() as connection:
+            for table in (schema.ledger_offsets, schema.awaiting_labels):
+                connection.execute(table.delete())
+            connection.execute(schema.evidence.update().values(summary=Evidence({}).encode()))
+        drain(restart())
+        digests.add(folding.evidence().digest())
+    assert len(digests) == 1
+    assert folding.evidence().total(Measure.LOSS) == 32

@@ -1,0 +1,151 @@
+"""Deployments in the store: every legal move, no other, and each with its row of history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import log
+
+import msgspec
+import pytest
+from sqlalchemy import Engine, func, insert, select
+from tests.delivery.samples import NOON, deployment
+
+from serinus.delivery import repository
+from serinus.delivery.evidence import EMPTY, Cell, Measure, count
+from serinus.delivery.judge import judge
+from serinus.delivery.reconcile import Decision
+from serinus.delivery.types import LIVE, TRANSITIONS, Outcome, Phase
+from serinus.errors import Conflict, NotFound
+from serinus.store import schema
+from serinus.wire import Arm
+
+LATER = NOON + timedelta(minutes=5)
+SEEN = count([Cell(Measure.ERROR, 0.05, Arm.CHALLENGER, 1)] * 3)
+
+
+def decision(phase: Phase, step: int = 0) -> Decision:
+    return Decision(phase, step, Outcome.CONTINUE, "because")
+
+
+def test_add_and_get_give_back_the_same(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+    with engine.begin() as connection:
+        assert repository.get(connection, "d1") == deployment()
+        assert repository.evidence(connection, "d1") == EMPTY
+
+
+def test_get_of_an_unknown_id_says_where_to_look(engine: Engine) -> None:
+    with engine.begin() as connection, pytest.raises(NotFound, match="'x'") as caught:
+        repository.get(connection, "x")
+    assert "serinus deployments list" in caught.value.remedy
+
+
+def test_add_refuses_a_second_live_one_of_a_model(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+    with engine.connect() as connection, pytest.raises(Conflict, match="another deployment"):
+        repository.add(connection, deployment(id="d2"))
+    with engine.begin() as connection:
+        repository.move(connection, deployment(), decision(Phase.ABORTED), actor="t", at=LATER)
+        repository.add(connection, deployment(id="d2"))
+        assert [item.id for item in repository.live(connection)] == ["d2"]
+
+
+@pytest.mark.parametrize("to", Phase)
+@pytest.mark.parametrize("at", Phase)
+def test_move_obeys_the_transition_table(engine: Engine, at: Phase, to: Phase) -> None:
+    ended = None if at in LIVE else NOON
+    before = deployment(phase=at, ended_at=ended)
+    with engine.begin() as connection:
+        repository.add(connection, before)
+        if to not in TRANSITIONS[at]:
+            with pytest.raises(Conflict, match=f"that is {at} cannot become {to}"):
+                repository.move(connection, before, decision(to), actor="t", at=LATER)
+            assert repository.get(connection, "d1") == before
+            return
+        moved = repository.move(connection, before, decision(to), actor="t", at=LATER)
+        assert repository.get(connection, "d1") == moved
+        assert (moved.phase, moved.live) == (to, to in LIVE)
+        assert moved.ended_at == (None if to in LIVE else LATER)
+        last = repository.history(connection, "d1")[-1]
+        assert (last.from_phase, last.to_phase, last.actor, last.at) == (at, to, "t", LATER)
+
+
+def test_move_of_a_deployment_that_moved_meanwhile_is_refused(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+        repository.move(connection, deployment(), decision(Phase.RUNNING, 1), actor="t", at=LATER)
+        rows = len(repository.history(connection, "d1"))
+        with pytest.raises(Conflict, match="by somebody else"):
+            repository.move(connection, deployment(), decision(Phase.PAUSED), actor="u", at=LATER)
+        assert len(repository.history(connection, "d1")) == rows
+
+
+def test_move_to_an_end_forgets_what_was_waited_for(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+        units = [{"deployment": name, "unit": 7} for name in ("d1", "other")]
+        connection.execute(insert(schema.evidence_units), units)
+        repository.move(connection, deployment(), decision(Phase.ROLLED_BACK), actor="t", at=LATER)
+        left = connection.execute(select(schema.evidence_units.c.deployment)).scalars().all()
+        assert left == ["other"]
+
+
+def test_listing_pages_from_the_newest(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for number in range(5):
+            model = "fraud" if number % 2 else "churn"
+            one = deployment(id=f"d{number}", model=f"{model}{number}")
+            repository.add(connection, one)
+        first = repository.listing(connection, None, 3, None)
+        rest = repository.listing(connection, None, 3, first[-1].id)
+        assert [item.id for item in first + rest] == ["d4", "d3", "d2", "d1", "d0"]
+        assert [item.id for item in repository.listing(connection, "fraud3", 9, None)] == ["d3"]
+
+
+def test_add_evidence_adds_up(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+        repository.add_evidence(connection, "d1", SEEN, LATER)
+        assert repository.add_evidence(connection, "d1", SEEN, LATER) == SEEN + SEEN
+        assert repository.evidence(connection, "d1") == SEEN + SEEN
+
+
+def test_verdicts_come_back_as_they_were_the_newest_of_many(engine: Engine) -> None:
+    one = deployment(step=1)
+    verdict = judge(one.plan, 1, SEEN)
+    with engine.begin() as connection:
+        repository.add(connection, one)
+        for minute in range(4):
+            at = NOON + timedelta(minutes=minute)
+            repository.record_verdict(connection, one, verdict, at)
+        looks = repository.verdicts(connection, "d1", 3)
+    assert [at.minute for at, _, _ in looks] == [1, 2, 3]
+    assert all(step == 1 for _, step, _ in looks)
+    found = looks[-1][2]
+    assert msgspec.structs.replace(found, alpha_spent=0.0) == msgspec.structs.replace(
+        verdict, alpha_spent=0.0
+    )
+    assert found.alpha_spent == pytest.approx(verdict.alpha_spent)
+    assert found.guardrails[0].harm_bound == pytest.approx(log(1 / 0.015))
+
+
+def test_workers_are_those_that_reported_lately(engine: Engine) -> None:
+    rows = [
+        {"worker": name, "revision": 1, "ready": ["fraud@1.0.0"], "failed": {}, "at": at}
+        for name, at in (("old", NOON), ("new", LATER))
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(schema.gateway_workers), rows)
+        (view,) = repository.workers(connection, LATER + timedelta(seconds=3), 10.0)
+    assert (view.worker, view.ready, view.failed) == ("new", ("fraud@1.0.0",), {})
+
+
+def test_history_begins_with_the_creation(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment(phase=Phase.PENDING))
+        (first,) = repository.history(connection, "d1")
+        total = select(func.count()).select_from(schema.deployment_history)
+        assert connection.execute(total).scalar_one() == 1
+    assert (first.to_phase, first.actor, first.at) == (Phase.PENDING, "test", NOON)

@@ -1,0 +1,133 @@
+"""The routing table: made from who is champion and what is live, and never set back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import Engine
+from tests.delivery.samples import deployment
+
+from serinus.delivery import routing
+from serinus.delivery.routing import Publisher
+from serinus.delivery.types import Phase
+from serinus.errors import Unavailable
+from serinus.wire import Route, RoutingTable, Target
+
+OLD, NEW = Target("1.0.0", "/a/1.0.0"), Target("1.1.0", "/a/1.1.0")
+
+
+def table(revision: int) -> RoutingTable:
+    return RoutingTable(revision, {"fraud": Route("fraud", OLD, salt=str(revision))})
+
+
+def read(path: Path) -> RoutingTable:
+    return msgspec.json.decode(path.read_bytes(), type=RoutingTable)
+
+
+def test_compose_without_a_deployment_gives_the_champion_everything() -> None:
+    assert routing.compose({"fraud": OLD}, []) == {"fraud": Route("fraud", OLD)}
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.PAUSED])
+@pytest.mark.parametrize(
+    ("step", "share", "mirror"), [(0, 0.0, 1.0), (1, 0.05, 0.0), (3, 0.5, 0.0)]
+)
+def test_compose_follows_the_step(phase: Phase, step: int, share: float, mirror: float) -> None:
+    live = deployment(phase=phase, step=step)
+    route = routing.compose({"fraud": OLD}, [(live, NEW)])["fraud"]
+    assert (route.champion, route.challenger) == (OLD, NEW)
+    assert (route.share, route.mirror, route.step) == (share, mirror, step)
+    assert (route.deployment, route.salt) == (live.id, live.plan.salt)
+
+
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.SOAKING])
+def test_compose_keeps_the_other_version_warm_without_a_request(phase: Phase) -> None:
+    route = routing.compose({"fraud": NEW}, [(deployment(phase=phase, step=4), OLD)])["fraud"]
+    assert (route.champion, route.challenger) == (NEW, OLD)
+    assert (route.share, route.mirror) == (0.0, 0.0)
+
+
+def test_compose_serves_a_first_version_as_soon_as_it_is_loaded() -> None:
+    first = deployment(champion=None, phase=Phase.PENDING)
+    route = routing.compose({}, [(first, NEW)])["fraud"]
+    assert (route.champion, route.challenger, route.deployment) == (NEW, None, first.id)
+
+
+def test_compose_never_challenges_a_version_with_itself() -> None:
+    live = deployment(phase=Phase.SOAKING, step=4)
+    assert routing.compose({"fraud": NEW}, [(live, NEW)])["fraud"].challenger is None
+
+
+def test_compose_orders_models_by_name() -> None:
+    assert list(routing.compose({"b": OLD, "a": OLD}, [])) == ["a", "b"]
+
+
+def test_revise_counts_up_only_when_something_changed(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert routing.newest(connection) is None
+        first = routing.revise(connection, table(0).routes, "one")
+        again = routing.revise(connection, table(0).routes, "one again")
+        second = routing.revise(connection, table(1).routes, "two")
+        assert [first.revision, again.revision, second.revision] == [1, 1, 2]
+        assert routing.newest(connection) == second
+
+
+def test_publisher_never_sets_a_revision_back(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "routing.json"
+    assert Publisher(path).publish(table(2))
+    assert not Publisher(path).publish(table(1))
+    assert not Publisher(path).publish(table(2))
+    assert Publisher(path).publish(table(3))
+    assert read(path) == table(3)
+
+
+def test_publisher_writes_again_what_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "routing.json"
+    publisher = Publisher(path)
+    assert publisher.publish(table(1))
+    assert not publisher.publish(table(1))
+    path.unlink()
+    assert publisher.publish(table(1))
+    path.write_bytes(b"{ half a tab")
+    assert publisher.publish(table(1))
+    assert read(path) == table(1)
+
+
+def test_publisher_shows_readers_whole_tables_only(tmp_path: Path) -> None:
+    path = tmp_path / "routing.json"
+    Publisher(path).publish(table(1))
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.append(read(path).revision)
+
+    reader = threading.Thread(target=watch)
+    reader.start()
+
+    def write() -> None:
+        publisher = Publisher(path)
+        for number in range(2, 60):
+            publisher.publish(table(number))
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    stop.set()
+    reader.join()
+    assert seen == sorted(seen)
+    assert read(path) == table(59)
+
+
+def test_publisher_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    path = tmp_path / "taken" / "routing.json"
+    with pytest.raises(Unavailable, match="cannot be written") as caught:
+        Publisher(path).publish(table(1))
+    assert caught.value.where == str(path)
