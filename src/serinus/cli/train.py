@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,6 +88,8 @@ def _run(app: App, spec: TrainingSpec) -> TrainingResult:
 
     from serinus.training import pipeline
 
+    # What libraries advise their callers is nothing that a person here could act on.
+    warnings.simplefilter("ignore")
     screen = progress_console()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     try:
