@@ -30,14 +30,14 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home = tmp_path_factory.mktemp("kill")
     dealt = rows.prepare(None, None)
     good = rows.write(dealt.training, home / "good.csv")
-    scaled = rows.write(dealt.scaled_training(), home / "scaled.csv")
+    tidied = rows.write(dealt.tidied_training(), home / "tidied.csv")
     running = installation.start(home)
     try:
         with running.client as client:
             for data, algorithm in (
                 (good, "logistic_regression"),
                 (good, "logistic_regression"),
-                (scaled, "logistic_regression"),
+                (tidied, "logistic_regression"),
             ):
                 job = client.train(str(data), MODEL, target="target", algorithm=algorithm)
                 while client.job(job.id).finished_at is None:

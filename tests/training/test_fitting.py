@@ -62,6 +62,13 @@ def test_learn_unique_rows_puts_no_row_on_both_sides() -> None:
     assert not set(fit.train["x"]) & set(fit.test["x"])
 
 
+def test_learn_unique_rows_keeps_rows_that_repeat_by_nature() -> None:
+    frame = pd.DataFrame({"kind": ["a", "b"] * 60, "target": [0, 1, 1, 0, 0, 1] * 20})
+    fit = _learn(frame, unique_rows=True)
+
+    assert len(fit.prepared.frame) == 120
+
+
 def test_learn_algorithm_that_raises_is_named() -> None:
     with pytest.raises(InvalidInput, match="logistic_regression cannot be fitted") as caught:
         _learn(params={"C": -1.0})

@@ -47,20 +47,23 @@ class Rows:
     target: str
     task: str
     numeric: tuple[str, ...]
+    text: tuple[str, ...]
     live: Pool
     shifted: Pool
     after: Pool
 
-    def scaled_training(self) -> pd.DataFrame:
-        """The training rows with every numeric input standardised in place.
+    def tidied_training(self) -> pd.DataFrame:
+        """The training rows with numbers standardised and texts upper-cased in place.
 
-        That is how training/serving skew happens: a notebook scales the columns before it hands the
-        file over, the scaler stays in the notebook, and live requests come unscaled.
+        That is how training/serving skew happens: a notebook tidies the columns before it hands the
+        file over, the tidying stays in the notebook, and live requests come as they always did.
         """
         frame = self.training.copy()
         for name in self.numeric:
             column = frame[name].astype(float)
             frame[name] = (column - column.mean()) / (column.std() or 1.0)
+        for name in self.text:
+            frame[name] = frame[name].str.upper() + "."
         return frame
 
 
@@ -102,17 +105,22 @@ def deal(prepared: Prepared, *, seed: int) -> Rows:
         )
     else:
         training, rest = split(frame, kind="random", test_size=1 - TRAINING_SHARE, seed=seed)
-    numeric = tuple(name for name in prepared.features if prepared.kinds[name] == "number")
+    kinds = prepared.kinds
+    numeric = tuple(name for name in prepared.features if kinds[name] == "number")
+    text = tuple(name for name in prepared.features if kinds[name] == "text")
     offsets = _offsets(training, numeric, prepared.target)
+    # Where no number can move, the source of the texts changes what it means by them.
+    renamed = {} if offsets else {name: _renaming(training[name]) for name in text}
     thirds = [rest.iloc[start::3] for start in range(3)]
     return Rows(
         training=training,
         target=prepared.target,
         task=prepared.task,
         numeric=numeric,
+        text=text,
         live=_pool(thirds[0], prepared.target),
-        shifted=_pool(_shift(thirds[1], offsets), prepared.target),
-        after=_pool(_shift(thirds[2], offsets), prepared.target),
+        shifted=_pool(_shift(thirds[1], offsets, renamed), prepared.target),
+        after=_pool(_shift(thirds[2], offsets, renamed), prepared.target),
     )
 
 
@@ -141,10 +149,20 @@ def _offsets(training: pd.DataFrame, numeric: tuple[str, ...], target: str) -> d
     }
 
 
-def _shift(frame: pd.DataFrame, offsets: dict[str, float]) -> pd.DataFrame:
+def _renaming(column: pd.Series[Any]) -> dict[str, str]:
+    """Each text stands for the next one from now on, the rarest for the most frequent."""
+    texts = [str(text) for text in column.value_counts().index]
+    return dict(zip(texts, texts[1:] + texts[:1], strict=True))
+
+
+def _shift(
+    frame: pd.DataFrame, offsets: dict[str, float], renamed: dict[str, dict[str, str]]
+) -> pd.DataFrame:
     shifted = frame.copy()
     for name, offset in offsets.items():
         shifted[name] = shifted[name].astype(float) + offset
+    for name, texts in renamed.items():
+        shifted[name] = shifted[name].map(texts, na_action="ignore")
     return shifted
 
 

@@ -157,10 +157,10 @@ class _Story:
         self._conclude(version, ended)
 
     def broken_version(self) -> None:
-        """Train one whose inputs were scaled outside the model, and see it taken back."""
+        """Train one whose inputs were tidied outside the model, and see it taken back."""
         self.report("\n3. A version that passes every offline gate and is wrong in serving")
-        self.report("   (its inputs were standardised in the file, not in the model)")
-        version = self._train("scaled.csv", BETTER_ALGORITHM)
+        self.report("   (its inputs were scaled and tidied in the file, not in the model)")
+        version = self._train("tidied.csv", BETTER_ALGORITHM)
         ended = self._deploy(version)
         self.result.rolled_back = ended.phase == "rolled_back"
         if self.result.rolled_back:
@@ -213,8 +213,8 @@ class _Story:
     def _train(self, name: str, algorithm: str) -> str:
         path = self.system.home / name
         if not path.exists():
-            scaled = name == "scaled.csv"
-            rows.write(self.rows.scaled_training() if scaled else self.rows.training, path)
+            tidied = name == "tidied.csv"
+            rows.write(self.rows.tidied_training() if tidied else self.rows.training, path)
         job = self.client.train(str(path), MODEL, target=self.rows.target, algorithm=algorithm)
         done = self._finish(job.id)
         if done.result is None:
@@ -253,10 +253,11 @@ class _Story:
 
         def tell(status: DeploymentStatus) -> None:
             nonlocal told
-            here = status.deployment.position
+            at = status.deployment
+            here = "loading" if at.phase == "pending" else at.position
             if here != told:
                 told = here
-                self.report(f"   {here}: {status.deployment.reason}")
+                self.report(f"   {here}: {at.reason}")
 
         try:
             status = self.client.wait_for(
@@ -306,7 +307,7 @@ class _Story:
         # What was trained on must not judge: other rows of the same changed world come now.
         self.traffic.switch(self.rows.after)
         version = self.client.version(MODEL, deployment.challenger)
-        self.report(f"   retrained {MODEL} {version.version}: {version.description}")
+        self.report(f"   retrained {MODEL} {version.version} on labelled live rows")
         ended = self._follow(deployment.id, settled=("soaking",))
         self.result.retrained = ended.phase in ("soaking", "succeeded")
         self._conclude(deployment.challenger, ended)

@@ -19,6 +19,7 @@ from serinus.training.profiles import Profile
 from serinus.training.spec import TrainingSpec
 
 SMALL_VALUES = 200_000
+FEWEST_ROWS = 40
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def learn(
     """
     enter("read")
     dataset = ingest.read(spec.data) if dataset is None else dataset
-    dataset = without_duplicates(dataset) if spec.unique_rows else dataset
+    dataset = _once(dataset) if spec.unique_rows else dataset
     enter("validate")
     report, prepared = validation.prepare(dataset, spec.purpose())
     known = profiles.load() if model_profiles is None else model_profiles
@@ -80,6 +81,15 @@ def learn(
     enter("fit")
     fitted = _fit(model, prepared, learned, algorithm)
     return Fit(fitted, algorithm, profile, report, prepared, learned, judged, dealt)
+
+
+def _once(dataset: Dataset) -> Dataset:
+    """Each repeated row once, unless that leaves too few to learn from.
+
+    Rows of a few categories repeat by nature: how often each came is then what there is to learn.
+    """
+    once = without_duplicates(dataset)
+    return once if len(once.frame) >= FEWEST_ROWS else dataset
 
 
 def _fit(model: Any, prepared: Prepared, rows: pd.DataFrame, algorithm: trainers.Algorithm) -> Any:

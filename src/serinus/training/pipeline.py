@@ -193,8 +193,8 @@ def retrain_frame(
 ) -> TrainingResult:
     """Train a version's algorithm again on labelled live rows (columns: inputs and target).
 
-    Exact duplicate rows count once, so that none is on both sides of the split. Other columns
-    are left out.
+    Exact duplicate rows count once, so that none is on both sides of the split, unless too few
+    rows would be left (a few categories repeat by nature). Other columns are left out.
 
     Raises:
         InvalidInput: as :func:`train`.

@@ -39,7 +39,7 @@ class TrainingSpec:
         group_column: rows of one group stay together; no input of the model.
         exclude: columns that the model must not see.
         features: exactly these inputs (a retraining, whose signature must not change).
-        unique_rows: drop exact duplicates before the split.
+        unique_rows: drop exact duplicates before the split, if enough rows are left.
         reason: why it is trained, kept with the version.
         tags: kept with the run and the version.
     """
