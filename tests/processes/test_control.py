@@ -23,7 +23,7 @@ def test_taken_port_is_refused(tmp_path: Path) -> None:
             control.run(settings)
 
 
-def test_control_answers_watches_and_stops_with_an_open_stream(tmp_path: Path) -> None:
+def test_control_answers_and_stops_its_loops_in_order(tmp_path: Path) -> None:
     port = ports.free("127.0.0.1")
     command = [sys.executable, "-m", "serinus", "control", "--home", str(tmp_path)]
     process = subprocess.Popen(
@@ -50,3 +50,4 @@ def test_control_answers_watches_and_stops_with_an_open_stream(tmp_path: Path) -
     assert process.returncode == 0, err
     assert clock.monotonic() - began < 8
     assert "Traceback" not in err
+    assert "control plane stopped" in err

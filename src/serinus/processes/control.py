@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -62,6 +64,7 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
         for loop in loops:
             loop.join(_LOOP_END_SECONDS)
         app.engine.dispose()
+        log.info("control plane stopped")
 
 
 def _loops(app: App, stop: threading.Event) -> list[Loop]:
@@ -97,6 +100,17 @@ class _Server(uvicorn.Server):
             )
         )
         self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT; uvicorn's own would end the process before its loops."""
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
