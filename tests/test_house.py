@@ -24,11 +24,11 @@ HOMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "man
 # Modules without a test file of their own name, and where their tests are instead.
 TESTED_ELSEWHERE = {
     "src/serinus/__main__.py": "tests/test_docs.py",
+    "src/serinus/demo/installation.py": "tests/acceptance/test_demo.py",
+    "src/serinus/demo/story.py": "tests/acceptance/test_demo.py",
     "src/serinus/monitoring/advice.py": "tests/monitoring/test_monitor.py",
     "src/serinus/monitoring/drift.py": "tests/monitoring/test_monitor.py",
     "src/serinus/monitoring/repository.py": "tests/monitoring/test_monitor.py",
-    "src/serinus/processes/control.py": "tests/acceptance/test_kill.py",
-    "src/serinus/processes/up.py": "tests/acceptance/test_kill.py",
     "src/serinus/scheduling/child.py": "tests/scheduling/test_worker.py",
 }
 

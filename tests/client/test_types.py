@@ -20,6 +20,7 @@ HIDDEN = {
     ("public", "inside"),
     [
         (types.Deployment, delivery.Deployment),
+        (types.Spec, delivery.DeploymentSpec),
         (types.Plan, delivery.Plan),
         (types.Step, delivery.Step),
         (types.Gate, delivery.Gate),

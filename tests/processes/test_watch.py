@@ -27,7 +27,7 @@ def watched(template: Path, tmp_path: Path) -> Iterator[Faces]:
     settings = {
         "monitoring_window_seconds": 0,
         "monitoring_window_rows": ROWS,
-        "drift_false_alarm_windows": 100.0,
+        "drift_false_alarm_windows": 5_000.0,
         "min_training_data_points": 50,
     }
     with running(tmp_path / "home", **settings) as started:
@@ -63,7 +63,7 @@ def test_drift_asks_for_one_retraining_with_its_reason(watched: Faces) -> None:
     assert watched.app.monitor.recommendation(MODEL).state is State.WATCHING
     assert watched.app.jobs.list() == ()
 
-    answer(watched, 20, shift=2.0, seed=3)
+    answer(watched, 30, shift=2.0, seed=3)
     watch.look()
     for _ in range(3):
         assert watch.look() is False
@@ -83,7 +83,7 @@ def test_too_few_labels_wait(watched: Faces) -> None:
     watched.app.settings.__dict__["min_training_data_points"] = 10_000
     watch = Watch(watched.app)
     answer(watched, 40, shift=0.0, seed=2)
-    answer(watched, 20, shift=2.0, seed=3)
+    answer(watched, 30, shift=2.0, seed=3)
 
     watch.look()
 
@@ -96,7 +96,7 @@ def test_live_deployment_is_waited_for(watched: Faces) -> None:
     with watched.client as client:
         begun = client.deploy(MODEL, "1.1.0")
         answer(watched, 40, shift=0.0, seed=2)
-        answer(watched, 20, shift=2.0, seed=3)
+        answer(watched, 30, shift=2.0, seed=3)
         watch = Watch(watched.app)
         watch.look()
         assert watched.app.jobs.list() == ()

@@ -145,14 +145,38 @@ class Plan(msgspec.Struct, frozen=True):
     auto_promote: bool
 
 
+class Spec(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; shares and margins in [0, 1], times in the unit that names end in."""
+
+    model: str
+    challenger: str
+    champion: str | None
+    strategy: str
+    shares: tuple[float, ...]
+    shadow: bool
+    labels: bool
+    unit: str
+    error_odds: float
+    error_points: float
+    quality_points: float
+    min_requests: int
+    min_seconds: float
+    max_hours: float
+    label_window_seconds: float
+    soak_seconds: float
+    auto_promote: bool
+    approvals: bool
+
+
 class Deployment(msgspec.Struct, frozen=True):
-    """One attempt to bring a challenger to traffic, as it stands."""
+    """One attempt to bring a challenger to traffic: what was asked, its plan, where it stands."""
 
     id: str
     model: str
     champion: str | None
     challenger: str
     strategy: str
+    spec: Spec
     plan: Plan
     plan_hash: str
     phase: str
