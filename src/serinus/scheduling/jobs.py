@@ -174,6 +174,7 @@ class Jobs:
             job,
             worker,
             state=JobState.SUCCEEDED,
+            progress="done",
             result=dict(result),
             finished_at=clock.now(),
             **_UNLEASED,
