@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
+import mlflow
+import mlflow.sklearn
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 from tests.api.running import MODEL, Faces
 
 from serinus.api.models import name_and_version
@@ -117,3 +123,42 @@ def test_name_and_version(text: str, given: str | None, expected: tuple[str, str
 def test_name_and_version_refuses_none_and_two(text: str, given: str | None) -> None:
     with pytest.raises(InvalidInput):
         name_and_version(text, given)
+
+
+def test_register_of_an_mlflow_model_in_the_words_of_the_requirements(
+    faces: Faces, tmp_path: Path
+) -> None:
+    rows = pd.DataFrame({"amount": [1.0, 2.0, 8.0, 9.0], "age": [30.0, 40.0, 50.0, 60.0]})
+    fitted = LogisticRegression().fit(rows, [0, 0, 1, 1])
+    mlflow.sklearn.save_model(
+        fitted,
+        str(tmp_path / "model"),
+        signature=mlflow.models.infer_signature(rows, [0]),
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn"],
+    )
+    body = {
+        "model_name": "imported",
+        "model_type": "classification",
+        "description": "from elsewhere",
+        "model_artifact_path": str(tmp_path / "model"),
+        "metrics": {"accuracy": 0.9},
+        "params": {"C": 1.0},
+    }
+
+    answer = httpx.post(f"{faces.url}/models/register", json=body, timeout=60)
+
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["model"], made["version"], made["description"]) == (
+        "imported",
+        "1.0.0",
+        "from elsewhere",
+    )
+    assert made["metrics"] == {"accuracy": 0.9}
+    assert [item["name"] for item in made["manifest"]["inputs"]] == ["amount", "age"]
+    assert (Path(made["uri"]) / "serinus.json").exists()
+    again = httpx.post(
+        f"{faces.url}/models/register", json={**body, "version": "1.0.0"}, timeout=60
+    )
+    assert again.status_code == 409

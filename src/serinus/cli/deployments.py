@@ -81,7 +81,9 @@ def deploy(
         begun,
         as_json=as_json,
         show=lambda out: out.print(
-            show.deployments([begun]), f"\nWatch it: serinus deployments watch {begun.id}"
+            show.deployments([begun]),
+            f"Watch it: serinus deployments watch {begun.id}",
+            sep="\n",
         ),
     )
 

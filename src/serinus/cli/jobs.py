@@ -47,7 +47,7 @@ def one(context: typer.Context, job: str, url: ControlUrl = None, as_json: Json 
         found,
         as_json=as_json,
         show=lambda out: out.print(
-            show.jobs([found]), "", str(found.result or ""), found.error, markup=False
+            show.jobs([found]), str(found.result or ""), found.error, sep="\n", markup=False
         ),
     )
 

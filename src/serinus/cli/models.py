@@ -46,7 +46,7 @@ def one(
     finish(
         {"model": found, "versions": versions},
         as_json=as_json,
-        show=lambda out: out.print(show.models([found]), "", show.versions(versions)),
+        show=lambda out: out.print(show.models([found]), show.versions(versions), sep="\n"),
     )
 
 

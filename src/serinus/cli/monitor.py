@@ -32,6 +32,7 @@ def status(context: typer.Context, url: ControlUrl = None, as_json: Json = False
         show=lambda out: out.print(
             f"Monitoring {'runs' if found.running else 'does not run'}.",
             show.table("", ("model", "recommendation", "why"), rows),
+            sep="\n",
         ),
     )
 

@@ -125,7 +125,9 @@ def _showing(result: TrainingResult, deployment: str | None) -> Callable[[Any], 
     metrics = [(metric, f"{value:.4g}") for metric, value in sorted(version.metrics.items())]
 
     def present(out: Any) -> None:
-        out.print(show.table("Metrics on rows not learned from", ("", ""), metrics), "")
-        out.print(show.table("Gates", ("gate", "", "why"), gates), "", ahead)
+        out.print(show.table("Metrics on rows not learned from", ("metric", "value"), metrics))
+        out.print()
+        out.print(show.table("Gates", ("gate", "", "why"), gates))
+        out.print(f"\n{ahead}", soft_wrap=True)
 
     return present
