@@ -135,17 +135,18 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
 
 
 class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
-    """The challenger's answer to a request that the champion had already answered.
+    """The challenger's answer to a request that the champion had before.
 
-    ``prediction`` is the id of the champion's answer. ``output`` is None if the challenger
-    failed, and ``failure`` then says how.
+    ``prediction`` is the id of the champion's event. ``champion`` is None if the champion failed,
+    ``output`` if the challenger did, and ``failure`` then says how. Both must be told: counting one
+    side's failures alone would make any challenger look worse.
     """
 
     at: int
     prediction: bytes
     assignment: Assignment
     version: str
-    champion: Output
+    champion: Output | None
     output: Output | None
     latency_us: int
     failure: str = ""

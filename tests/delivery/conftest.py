@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class World:
 
 
 @pytest.fixture
-def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> World:
+def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> Iterator[World]:
     """An installation without processes: passes are made by hand."""
     shutil.copy(mlflow_template, tmp_path / "mlflow.db")
     registry = Registry(engine, f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
@@ -96,7 +96,8 @@ def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> World:
     writer = Writer(ledger, segment_bytes=1_000_000, sync="os")
     consumer = Consumer(engine, Reader(ledger))
     controller = Controller(delivery, consumer, 0.05)
-    return World(engine, registry, delivery, controller, writer, ledger, table)
+    yield World(engine, registry, delivery, controller, writer, ledger, table)
+    registry.close()
 
 
 @pytest.fixture

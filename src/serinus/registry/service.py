@@ -277,6 +277,10 @@ class Registry:
         """
         self._follower.submit(self._follow, model)
 
+    def close(self) -> None:
+        """Wait until MLflow has followed all that was told; nothing can be told afterwards."""
+        self._follower.shutdown()
+
     # -------------------------------------------------------------- inside
 
     def _follow(self, model: str) -> None:

@@ -20,7 +20,7 @@ from serinus.data import ingest
 from serinus.data.dataset import Dataset
 from serinus.data.types import ValidationReport
 from serinus.errors import Conflict
-from serinus.registry import packaging
+from serinus.registry import packaging, tracking
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, ModelVersion
 from serinus.training import gates, provenance, recording, reference
@@ -122,7 +122,7 @@ def train(
     watch.enter("evaluate")
     evaluation = _evaluate(fit.model, fit, spec.seed)
     watch.enter("gate")
-    theirs, verdict = _benchmark(registry.champion(spec.model), fit, evaluation, spec.seed)
+    theirs, verdict = _benchmark(registry, spec, fit, evaluation)
     results = (*gates.thresholds(fit.profile, evaluation), *verdict, *_budgets(fit))
     watch.enter("profile")
     candidate = replace(
@@ -225,16 +225,16 @@ def _evaluate(model: Any, fit: Fit, seed: int) -> Evaluation:
 
 
 def _benchmark(
-    champion: ModelVersion | None,
-    fit: Fit,
-    evaluation: Evaluation,
-    seed: int,
+    registry: Registry, spec: TrainingSpec, fit: Fit, evaluation: Evaluation
 ) -> tuple[Evaluation | None, list[GateResult]]:
     profile = fit.profile
+    champion = registry.champion(spec.model)
     if champion is None or not profile.benchmark:
         return None, []
     try:
-        theirs = _evaluate(packaging.load(champion.uri), fit, seed)
+        # MLflow opens a store even to load a folder: its default lies in the working folder.
+        tracking.configure(registry.tracking_uri)
+        theirs = _evaluate(packaging.load(champion.uri), fit, spec.seed)
     except Exception as error:  # a champion that fails is no fault of the model that follows it
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         return None, [gates.not_comparable(profile, champion.version, why)]
