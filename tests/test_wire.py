@@ -38,7 +38,7 @@ EVENTS: dict[type, st.SearchStrategy[Any]] = {
         IDS,
         ASSIGNMENTS,
         TEXT,
-        OUTPUTS,
+        st.one_of(st.none(), OUTPUTS),
         st.one_of(st.none(), OUTPUTS),
         TIMES,
         TEXT,
