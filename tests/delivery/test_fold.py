@@ -78,12 +78,20 @@ def test_harvest_pairs_a_shadow_answer_with_the_champions() -> None:
     assert found.waiting["d1", b"p1"].facts == Facts(Arm.SHADOW, 0.0, 1, 0)
 
 
-def test_harvest_counts_a_shadow_failure() -> None:
-    shadow = Shadow(
-        1_500, b"p1", assigned(Arm.CHAMPION, share=0.0), "1.1.0", Output(0), None, 9, "boom"
-    )
+@pytest.mark.parametrize(
+    ("champion", "challenger", "difference"),
+    [(Output(0), None, 1), (None, Output(1), -1), (None, None, 0)],
+)
+def test_harvest_compares_the_failures_of_a_pair(
+    champion: Output | None, challenger: Output | None, difference: int
+) -> None:
+    assignment = assigned(Arm.CHAMPION, share=0.0)
+    shadow = Shadow(1_500, b"p1", assignment, "1.1.0", champion, challenger, 9, "boom")
     found = harvest([(b"s1", shadow)], live())
-    assert found.cells["d1"][0] == cell(Measure.PAIR_ERROR, 1, Arm.SHADOW)
+    assert found.cells["d1"][0] == cell(Measure.PAIR_ERROR, difference, Arm.SHADOW)
+    facts = found.waiting["d1", b"p1"].facts
+    assert facts is not None
+    assert (facts.champion is None, facts.answer is None) == (champion is None, challenger is None)
 
 
 def test_harvest_takes_the_first_label_and_one_that_comes_early() -> None:

@@ -22,6 +22,9 @@ from serinus.wire import (
     WorkerStatus,
 )
 
+_ANY: Answer = 0
+"""Stands for the label of an answer that is wrong whatever the label."""
+
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
     """What must be remembered of an answer until its label comes.
@@ -89,7 +92,7 @@ def harvest(records: list[tuple[bytes, Event]], live: Mapping[str, Deployment]) 
             case Prediction():
                 _answered(found, deployment, identity, event)
             case Failure():
-                _request(found, deployment, event.assignment, failed=True)
+                _failed(found, deployment, identity, event)
             case Shadow():
                 _pair(found, deployment, event)
             case Label():
@@ -115,12 +118,31 @@ def mature(scale: QualityScale, facts: Facts, label: Answer | None) -> list[Cell
 def _answered(found: Harvest, deployment: Deployment, identity: bytes, event: Prediction) -> None:
     counts = _request(found, deployment, event.assignment, failed=bool(event.fallback))
     if counts and _labelled(deployment):
-        assignment = event.assignment
         answer = None if event.fallback else event.output.value
-        entry = found.wait(deployment.id, identity, event.at)
-        entry.facts = Facts(assignment.arm, assignment.share, answer)
-        if deployment.plan.unit == "entity" and assignment.unit:
-            found.unit_of[deployment.id, identity] = assignment.unit
+        _remember(found, deployment, identity, event, answer)
+
+
+def _failed(found: Harvest, deployment: Deployment, identity: bytes, event: Failure) -> None:
+    counts = _request(found, deployment, event.assignment, failed=True)
+    if counts and _labelled(deployment):
+        _remember(found, deployment, identity, event, None)
+
+
+def _remember(
+    found: Harvest,
+    deployment: Deployment,
+    identity: bytes,
+    event: Prediction | Failure,
+    answer: Answer | None,
+) -> None:
+    assignment = event.assignment
+    entry = found.wait(deployment.id, identity, event.at)
+    entry.facts = Facts(assignment.arm, assignment.share, answer)
+    if answer is None and entry.label is None:
+        # A failure is wrong whatever the truth, in either arm: no label need come, none could.
+        entry.label = _ANY
+    if deployment.plan.unit == "entity" and assignment.unit:
+        found.unit_of[deployment.id, identity] = assignment.unit
 
 
 def _request(
@@ -137,19 +159,29 @@ def _request(
 
 
 def _pair(found: Harvest, deployment: Deployment, event: Shadow) -> None:
-    failed = event.output is None
-    found.add(
+    # Live and mirrored requests of an entity are two draws: one of each may count.
+    unit = ~event.assignment.unit if _by_entity(deployment, event) else 0
+    difference = int(event.output is None) - int(event.champion is None)
+    counts = found.add(
         deployment.id,
-        0,
+        unit,
         [
-            Cell(Measure.PAIR_ERROR, 0.0, Arm.SHADOW, int(failed)),
+            Cell(Measure.PAIR_ERROR, 0.0, Arm.SHADOW, difference),
             Cell(Measure.STEP, 0.0, Arm.SHADOW, event.assignment.step),
         ],
     )
+    # Quality is compared where both answered; where one failed, the difference above says so.
+    if event.output is None or event.champion is None or not counts:
+        return
     if _labelled(deployment):
         entry = found.wait(deployment.id, event.prediction, event.at)
-        answer = event.output.value if event.output else None
-        entry.facts = Facts(Arm.SHADOW, 0.0, answer, event.champion.value)
+        entry.facts = Facts(Arm.SHADOW, 0.0, event.output.value, event.champion.value)
+        if unit:
+            found.unit_of[deployment.id, event.prediction] = unit
+
+
+def _by_entity(deployment: Deployment, event: Shadow) -> bool:
+    return deployment.plan.unit == "entity" and event.assignment.unit != 0
 
 
 def _labelled(deployment: Deployment) -> bool:
