@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, insert, inspect, select, text, update
 
 from serinus.errors import Conflict, InvalidInput, Unavailable
 from serinus.store import schema
-from serinus.store.engine import migrate, open_engine, reading
+from serinus.store.engine import exclusive, migrate, open_engine, reading
 
 # Reads a counter, waits, writes it back plus one: loses counts unless transactions exclude
 # each other from their beginning.
@@ -100,6 +101,23 @@ def test_open_engine_lets_processes_write_at_once(engine: Engine) -> None:
     finish([start(COUNT_UP, address(engine)) for _ in range(2)])
     with engine.begin() as connection:
         assert connection.execute(select(schema.ledger_offsets.c.offset)).scalar_one() == 50
+
+
+def test_exclusive_lets_one_transaction_at_a_time(engine: Engine) -> None:
+    entered = threading.Event()
+
+    def enter() -> None:
+        with engine.begin() as connection:
+            exclusive(connection, 77)
+            entered.set()
+
+    other = threading.Thread(target=enter)
+    with engine.begin() as connection:
+        exclusive(connection, 77)
+        other.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(30)
+    other.join()
 
 
 def test_reading_sees_one_moment_and_does_not_wait_for_a_writer(engine: Engine) -> None:
