@@ -9,7 +9,7 @@ from serinus.delivery.evidence import Cell, Measure
 from serinus.delivery.fold import Facts, harvest, mature
 from serinus.delivery.plan import make_plan, quality_scale
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
-from serinus.wire import Arm, Assignment, Label, Output, Prediction
+from serinus.wire import Arm, Assignment, Failure, Label, Output, Prediction, Shadow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCALE = quality_scale("classification", {"accuracy": 0.9})
@@ -48,6 +48,49 @@ def test_harvest_counts_an_answer_and_waits_for_its_label() -> None:
 def test_harvest_charges_a_fallback_to_the_arm_that_failed() -> None:
     found = harvest([(b"p1", answered(assigned(), fallback="ValueError"))], live())
     assert found.cells["d1"][0] == cell(Measure.ERROR, 1, share=0.25)
+    facts = found.waiting["d1", b"p1"].facts
+    assert facts is not None
+    assert facts.answer is None
+
+
+def test_harvest_counts_an_unanswered_request_as_a_failure() -> None:
+    failure = Failure(1_000, assigned(Arm.CHAMPION), "1.0.0", "boom", 10)
+    found = harvest([(b"f", failure)], live())
+    assert found.cells["d1"][0] == cell(Measure.ERROR, 1, Arm.CHAMPION, 0.25)
+    entry = found.waiting["d1", b"f"]
+    assert entry.facts == Facts(Arm.CHAMPION, 0.25, None)
+    assert entry.label is not None  # wrong whatever the truth: it waits for no label
+
+
+@pytest.mark.parametrize(
+    "assignment", [assigned(deployment=""), assigned(deployment="d0"), assigned(share=0.0)]
+)
+def test_harvest_ignores_requests_that_no_draw_assigned(assignment: Assignment) -> None:
+    found = harvest([(b"p1", answered(assignment))], live())
+    assert not found.cells
+    assert not found.waiting
+
+
+def test_harvest_pairs_a_shadow_answer_with_the_champions() -> None:
+    shadow = Shadow(
+        1_500, b"p1", assigned(Arm.CHAMPION, share=0.0), "1.1.0", Output(0), Output(1), 9
+    )
+    found = harvest([(b"s1", shadow)], live())
+    assert found.cells["d1"][0] == cell(Measure.PAIR_ERROR, 0, Arm.SHADOW)
+    assert found.waiting["d1", b"p1"].facts == Facts(Arm.SHADOW, 0.0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "difference"),
+    [(Output(0), None, 1), (None, Output(1), -1), (None, None, 0)],
+)
+def test_harvest_compares_the_failures_of_a_pair(
+    champion: Output | None, challenger: Output | None, difference: int
+) -> None:
+    assignment = assigned(Arm.CHAMPION, share=0.0)
+    shadow = Shadow(1_500, b"p1", assignment, "1.1.0", champion, challenger, 9, "boom")
+    found = harvest([(b"s1", shadow)], live())
+    assert found.cells["d1"][0] == cell(Measure.PAIR_ERROR, difference, Arm.SHADOW)
     assert not found.waiting  # quality is compared where both answered
 
 
