@@ -63,11 +63,26 @@ def test_mirror_tells_how_a_shadow_failed():
     asyncio.run(scenario())
 
 
-def test_mirror_takes_only_what_the_champion_answered_under_a_deployment():
+def test_mirror_of_a_twin_counts_the_failures_of_both():
+    """An A/A shadow: what breaks the one breaks the other, and both are told."""
+
+    async def scenario():
+        bench = Bench(scripted.raising("a bad row"))
+        rows = bench.answered(3)
+        rows[1].output, rows[1].failure = None, "RuntimeError: a bad row"
+        await bench.run(rows)
+        assert [event.champion for event in bench.events] == [Output(1), None, Output(1)]
+        assert [event.output for event in bench.events] == [None] * 3
+        assert bench.events[1].prediction == rows[1].id
+
+    asyncio.run(scenario())
+
+
+def test_mirror_takes_only_what_the_champion_had_under_a_deployment():
     async def scenario():
         bench = Bench(scripted.saying(0))
         rows = bench.answered(3, Arm.CHALLENGER) + bench.answered(2)
-        rows[3].output = None
+        rows[3].error = Unavailable("the ledger is full")
         rows[4].assignment = bench.live.router.force(Arm.CHAMPION)
         assert not bench.mirror.take(rows)
         assert bench.mirror.waiting == 0

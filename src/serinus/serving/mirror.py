@@ -1,4 +1,7 @@
-"""The shadow: the challenger's answers to requests that the champion has already answered.
+"""The shadow: the challenger's answers to requests that the champion has had already.
+
+What the champion failed is mirrored as well: were only the challenger's failures ever counted,
+a twin of the champion would look worse than it.
 
 It runs only in the challenger's own thread, behind the rows that a client waits for; what does
 not fit into its bounded queue is shed, first and counted.
@@ -29,10 +32,10 @@ Append: TypeAlias = Callable[[Sequence[Event]], list[bytes]]
 
 @dataclass(frozen=True)
 class _Pair:
-    """A row that waits for its shadow, and the champion's answer to it."""
+    """A row that waits for its shadow, and the champion's answer to it; None if that failed."""
 
     row: Row
-    champion: Output
+    champion: Output | None
 
 
 class Mirror:
@@ -58,7 +61,7 @@ class Mirror:
         return self._waiting
 
     def take(self, rows: Iterable[Row]) -> bool:
-        """Take recorded rows, those that are to be mirrored; whether there were any."""
+        """Take settled rows, those that are to be mirrored; whether there were any."""
         return sum(self._offer(row) for row in rows) > 0
 
     def feed(self) -> None:
@@ -72,7 +75,8 @@ class Mirror:
     def _offer(self, row: Row) -> bool:
         live = row.live
         share, lane = live.route.mirror, live.challenger
-        if share <= 0.0 or lane is None or row.output is None or row.error is not None:
+        # A row with an error is not in the ledger: there is no event that a shadow could be of.
+        if share <= 0.0 or lane is None or row.error is not None:
             return False
         if row.assignment.arm is not Arm.CHAMPION or not row.assignment.deployment:
             return False
