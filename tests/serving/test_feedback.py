@@ -8,7 +8,7 @@ from serinus.ledger.writer import Writer
 from serinus.serving import feedback
 from serinus.serving.decode import Label
 from serinus.serving.feedback import Feedback
-from serinus.wire import Arm, Assignment, Output, Prediction
+from serinus.wire import Arm, Assignment, Failure, Output, Prediction
 
 ASSIGNMENT = Assignment("mood", Arm.CHALLENGER, 0.1, 3, "d", 1, 5)
 
@@ -24,6 +24,17 @@ def test_feedback_carries_the_predictions_own_facts(tmp_path):
     assert isinstance(joining.event(Label("0" * 32, "no")), NotFound)
     assert isinstance(joining.event(Label("nonsense", "no")), InvalidInput)
     assert isinstance(joining.event(Label(ids.encode(id), "maybe")), InvalidInput)
+    writer.close()
+
+
+def test_feedback_takes_no_label_for_what_was_not_predicted(tmp_path):
+    writer = Writer(tmp_path, segment_bytes=10**6)
+    [id] = writer.append([Failure(7, ASSIGNMENT, "1.0.0", "it raised", 10)])
+    refused = Feedback(Reader(tmp_path), lambda model, version: samples.manifest()).event(
+        Label(ids.encode(id), "no")
+    )
+    assert isinstance(refused, NotFound)
+    assert refused.what == f"there is no prediction {ids.encode(id)}"
     writer.close()
 
 
