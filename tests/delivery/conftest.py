@@ -82,7 +82,7 @@ class World:
     def restart(self) -> None:
         """A new controller in the place of the old one, as after a kill."""
         consumer = Consumer(self.engine, Reader(self.ledger))
-        self.controller = Controller(self.delivery, consumer, 0.05)
+        self.controller = Controller(self.delivery, consumer)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> Iterator[Wor
     ledger = tmp_path / "ledger"
     writer = Writer(ledger, segment_bytes=1_000_000, sync="os")
     consumer = Consumer(engine, Reader(ledger))
-    controller = Controller(delivery, consumer, 0.05)
+    controller = Controller(delivery, consumer)
     yield World(engine, registry, delivery, controller, writer, ledger, table)
     registry.close()
 

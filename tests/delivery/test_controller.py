@@ -8,6 +8,7 @@ from tests.delivery.conftest import World
 
 from serinus import clock
 from serinus.delivery.evidence import Measure
+from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.registry.types import Stage
 from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Shadow
@@ -221,3 +222,30 @@ def test_blue_green_switches_in_one_revision_after_the_shadow(deployed: World) -
     ended = drive(deployed, deployment, Traffic(deployed), wrong=0.02)
     assert ended.phase is Phase.SUCCEEDED
     assert deployed.delivery.counts(deployment.id)["requests"]["challenger"] == 0
+
+
+def test_controller_that_was_down_still_uses_the_labels_it_finds(deployed: World) -> None:
+    """Requests fill the first batches after a pause; their labels lie behind them."""
+    deployment = start(deployed, label_window_seconds=0.5)
+    traffic = Traffic(deployed)
+    for _ in range(7):
+        traffic.send(1_000)
+    clock.sleep(0.6)
+    deployed.restart()
+    for _ in range(4):
+        deployed.controller.run_once()
+    evidence = deployed.delivery.evidence(deployment.id)
+    assert evidence.coverage(Arm.SHADOW) == 1.0
+
+
+def test_controller_publishes_a_decision_that_was_stored_just_before_a_kill(
+    deployed: World,
+) -> None:
+    deployment = start(deployed, shadow=False)
+    with deployed.engine.begin() as connection:
+        decision = Decision(Phase.ROLLED_BACK, 0, Outcome.ROLLBACK, "harm")
+        deployed.delivery.apply(connection, deployment, decision, actor="x", at=clock.now())
+    assert b"1.1.0" in deployed.table.read_bytes()
+    deployed.restart()
+    deployed.controller.run_once()
+    assert b"1.1.0" not in deployed.table.read_bytes()

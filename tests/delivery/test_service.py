@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from tests.delivery.conftest import World
 
+from serinus import clock
+from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import DeploymentSpec, Outcome, Phase
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import GateResult, Stage
@@ -171,7 +173,7 @@ def test_rollback_with_nothing_to_go_back_to_is_refused(world: World) -> None:
         world.delivery.rollback("fraud", None, actor="ann", reason="")
     for stage in (Stage.STAGING, Stage.PRODUCTION):
         world.registry.transition(None, "fraud", "1.0.0", stage, actor="ann", reason="")
-    with pytest.raises(NotFound, match="no earlier version"):
+    with pytest.raises(NotFound, match="has replaced no version"):
         world.delivery.rollback("fraud", None, actor="ann", reason="")
 
 
@@ -201,3 +203,53 @@ def test_publish_restores_a_table_that_was_lost(champion: World) -> None:
     champion.table.unlink()
     champion.delivery.publish()
     assert published(champion) == before
+
+
+def test_pause_and_resume_never_stand_in_for_evidence(champion: World) -> None:
+    """Each passed gate leaves the verdict promote on the next step; a pause there is no approval."""
+    deployment = champion.delivery.create(spec(shares=(0.5,)), actor="ann")
+    champion.report("1.0.0", "1.1.0")
+    champion.controller.run_once()
+    with champion.engine.begin() as connection:
+        now = champion.delivery.get(deployment.id)
+        passed = Decision(Phase.RUNNING, 1, Outcome.PROMOTE, "the shadow's gate passed")
+        champion.delivery.apply(connection, now, passed, actor="controller", at=clock.now())
+    champion.delivery.pause(deployment.id, actor="ann", reason="lunch")
+    resumed = champion.delivery.resume(deployment.id, actor="ann", reason="")
+    assert (resumed.phase, resumed.step) == (Phase.RUNNING, 1)
+
+
+def test_resume_approves_where_the_plan_waits_for_approval(champion: World) -> None:
+    deployment = champion.delivery.create(spec(approvals=True), actor="ann")
+    champion.report("1.0.0", "1.1.0")
+    champion.controller.run_once()
+    with champion.engine.begin() as connection:
+        now = champion.delivery.get(deployment.id)
+        waits = Decision(Phase.PAUSED, 0, Outcome.PROMOTE, "waits for approval")
+        champion.delivery.apply(connection, now, waits, actor="controller", at=clock.now())
+    resumed = champion.delivery.resume(deployment.id, actor="bob", reason="looks good")
+    assert (resumed.phase, resumed.step) == (Phase.RUNNING, 1)
+
+
+def test_rollback_twice_does_not_bring_the_bad_version_back(champion: World) -> None:
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        champion.registry.transition(None, "fraud", "1.1.0", stage, actor="ann", reason="")
+    assert champion.delivery.rollback("fraud", None, actor="ann", reason="bad")["to"] == "1.0.0"
+    with pytest.raises(NotFound, match="has replaced no version"):
+        champion.delivery.rollback("fraud", None, actor="bob", reason="double click")
+    assert published(champion).routes["fraud"].champion.version == "1.0.0"
+
+
+def test_rollback_to_the_challenger_itself_is_refused(champion: World) -> None:
+    champion.delivery.create(spec(), actor="ann")
+    with pytest.raises(Conflict, match="would be taken back"):
+        champion.delivery.rollback("fraud", "1.1.0", actor="ann", reason="typo")
+
+
+def test_publish_overtakes_what_gateways_know_of_an_earlier_store(champion: World) -> None:
+    old = RoutingTable(57, {})
+    champion.table.write_bytes(msgspec.json.encode(old))
+    table = champion.delivery.publish()
+    assert table.revision == 58
+    assert published(champion) == table
+    assert champion.delivery.publish() == table

@@ -73,7 +73,7 @@ class App:
     def controller(self) -> Controller:
         """The loop that moves deployments."""
         consumer = Consumer(self.engine, self.ledger)
-        return Controller(self.delivery, consumer, self.settings.controller_interval_seconds)
+        return Controller(self.delivery, consumer)
 
     @cached_property
     def monitor(self) -> Monitor:

@@ -17,7 +17,7 @@ from serinus.delivery.types import Deployment
 from serinus.ledger import consumer as offsets_of
 from serinus.ledger.reader import Offset, Reader
 from serinus.store import schema
-from serinus.store.engine import reading
+from serinus.store.engine import exclusive, reading
 from serinus.wire import Answer, WorkerStatus
 
 NAME = "delivery"
@@ -25,6 +25,7 @@ BATCH = 5_000
 # Two writers are read one after the other, so a label may be read before its request.
 ORPHAN_SECONDS = 60.0
 _CHUNK = 500
+_LOCK = 5376
 _AWAITING = schema.awaiting_labels
 
 
@@ -51,6 +52,7 @@ class Consumer:
             return 0
         self._next_look = clock.monotonic() + 1.0
         with self._engine.begin() as connection:
+            exclusive(connection, _LOCK)
             if offsets_of.load_offsets(connection, NAME) != self._offsets:
                 # Another controller was faster: its transaction holds these events already.
                 self._offsets = None
@@ -64,7 +66,7 @@ class Consumer:
             _write_waiting(connection, found)
             for deployment in live.values():
                 cells = found.cells.get(deployment.id, [])
-                cells.extend(_mature(connection, deployment, now))
+                cells.extend(_mature(connection, deployment, now, give_up=batch.complete))
                 if cells:
                     repository.add_evidence(connection, deployment.id, ev.count(cells), now)
             if batch.records:
@@ -172,10 +174,20 @@ def _row(deployment: str, prediction: bytes, entry: Waiting) -> dict[str, object
     }
 
 
-def _mature(connection: Connection, deployment: Deployment, now: datetime) -> list[Cell]:
-    """Fold labels in the order of their requests, up to the first that may still come."""
+def _mature(
+    connection: Connection, deployment: Deployment, now: datetime, *, give_up: bool
+) -> list[Cell]:
+    """Fold labels in the order of their requests, up to the first that may still come.
+
+    Args:
+        connection: the transaction.
+        deployment: whose labels.
+        now: the present time.
+        give_up: whether overdue labels may be given up: only when all of the ledger was read, since
+            after a pause of the controller the labels may lie behind what was read so far.
+    """
     window = deployment.plan.label_window_seconds
-    given_up = clock.to_epoch_us(now) - round(window * 1e6)
+    given_up = clock.to_epoch_us(now) - round(window * 1e6) if give_up else 0
     cells: list[Cell] = []
     while True:
         rows = connection.execute(
@@ -207,6 +219,8 @@ def _mature(connection: Connection, deployment: Deployment, now: datetime) -> li
             )
         if len(done) < _CHUNK:
             break
+    if not give_up:
+        return cells
     connection.execute(
         delete(_AWAITING).where(
             _AWAITING.c.deployment == deployment.id,

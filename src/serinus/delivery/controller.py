@@ -5,8 +5,6 @@ All state is in the store; a pass that is killed anywhere is simply done again.
 
 from __future__ import annotations
 
-import threading
-
 import structlog
 
 from serinus import clock
@@ -16,14 +14,16 @@ from serinus.delivery.evidence import Measure
 from serinus.delivery.reconcile import Decision, Snapshot, reconcile
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
-from serinus.errors import Conflict, SerinusError
+from serinus.errors import Conflict
 from serinus.store.engine import reading
 
 ACTOR = "controller"
-# A look is kept for the curve when it says something new, or when it is this old.
+# A look is kept for the curve when it says something new, or when so much later the requests have
+# grown by this share: the rows of a rollout grow with the logarithm of its traffic.
 _KEEP_SECONDS = 0.5
-# How much longer an idle controller may rest: nobody waits for it but new deployments.
-_IDLE_FACTOR = 5
+_KEEP_GROWTH = 0.01
+# After so many batches the pass ends, whatever is still to be read: others wait for it.
+_MOST_BATCHES = 10
 # Whoever changes a champion publishes at once; this only repairs a table that was lost.
 _PUBLISH_SECONDS = 5.0
 
@@ -33,44 +33,44 @@ _log = structlog.get_logger(__name__)
 class Controller:
     """One controller of an installation."""
 
-    def __init__(self, delivery: Delivery, consumer: Consumer, interval: float) -> None:
+    def __init__(self, delivery: Delivery, consumer: Consumer) -> None:
         self._delivery = delivery
         self._consumer = consumer
-        self._interval = interval
         self._kept: dict[str, tuple[float, Outcome, int]] = {}
         self._next_publish = 0.0
 
-    def run(self, stop: threading.Event) -> None:
-        """Pass after pass until ``stop``; a fault is logged and the next pass tries again."""
-        while not stop.is_set():
-            busy = True
-            try:
-                busy = self.run_once()
-            except SerinusError as error:
-                _log.error("controller pass failed", **error.problem())
-            except Exception:
-                _log.exception("controller pass failed")
-            stop.wait(self._interval if busy else self._interval * _IDLE_FACTOR)
-
     def run_once(self) -> bool:
-        """One pass over everything; whether there is something live to come back to soon."""
-        while self._consumer.fold():
-            self._reconcile_all()
-        live = self._reconcile_all()
-        if live or clock.monotonic() >= self._next_publish:
-            self._delivery.publish()
-            self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
-        return live
+        """One pass over everything; whether there is something live to come back to soon.
+
+        Publishing comes first: a decision that was stored just before a kill takes effect now.
+        """
+        if clock.monotonic() >= self._next_publish:
+            self._publish()
+        read, live = 0, False
+        for _ in range(_MOST_BATCHES):
+            read = self._consumer.fold()
+            live = self._reconcile_all()
+            if not read:
+                break
+        if live:
+            self._publish()
+        return live or read > 0
+
+    def _publish(self) -> None:
+        self._delivery.publish()
+        self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
 
     def _reconcile_all(self) -> bool:
-        engine = self._delivery.engine
-        with reading(engine) as connection:
+        with reading(self._delivery.engine) as connection:
             live = repository.live(connection)
         for deployment in live:
             try:
                 self._reconcile(deployment)
             except Conflict as conflict:
                 _log.info("deployment moved meanwhile", id=deployment.id, why=str(conflict))
+            except Exception:
+                # One deployment that cannot be judged must not hold up the others' rollbacks.
+                _log.exception("deployment could not be reconciled", id=deployment.id)
         for ended in set(self._kept) - {item.id for item in live}:
             del self._kept[ended]
         return bool(live)
@@ -111,9 +111,8 @@ class Controller:
     def _worth_keeping(self, deployment: Deployment, verdict: Verdict) -> bool:
         moment = clock.monotonic()
         at, outcome, requests = self._kept.get(deployment.id, (-1e9, verdict.outcome, -1))
-        new = verdict.outcome is not outcome or (
-            verdict.requests != requests and moment - at >= _KEEP_SECONDS
-        )
+        grown = verdict.requests > requests + max(0, requests) * _KEEP_GROWTH
+        new = verdict.outcome is not outcome or (grown and moment - at >= _KEEP_SECONDS)
         if new:
             self._kept[deployment.id] = (moment, verdict.outcome, verdict.requests)
         return new

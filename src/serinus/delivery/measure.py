@@ -144,7 +144,9 @@ def _uncovered(plan: Plan, evidence: Evidence, *arms: Arm) -> str:
     """Why labels may not decide yet: if too many never came, those that did may be chosen."""
     for arm in arms:
         coverage = evidence.coverage(arm)
-        if coverage is not None and coverage < plan.label_coverage:
+        if coverage is None:
+            return f"none of the {arm}'s requests has matured yet"
+        if coverage < plan.label_coverage:
             return (
                 f"only {coverage:.1%} of the {arm}'s matured requests have a label, "
                 f"{plan.label_coverage:.1%} are needed before quality may decide"

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from serinus import clock
 from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Unavailable
 from serinus.store import schema
+from serinus.store.engine import exclusive
 from serinus.wire import Route, RoutingTable, Target
+
+_LOCK = 5377
 
 
 def compose(
@@ -63,22 +66,28 @@ def newest(connection: Connection) -> RoutingTable | None:
     return RoutingTable(row.revision, msgspec.convert(row.routes, dict[str, Route]))
 
 
-def revise(connection: Connection, routes: dict[str, Route], reason: str) -> RoutingTable:
-    """The newest revision if it says just this, else a new one, in the caller's transaction."""
+def revise(
+    connection: Connection, routes: dict[str, Route], reason: str, *, least: int = 1
+) -> RoutingTable:
+    """The newest revision if it says just this, else a new one, in the caller's transaction.
+
+    ``least`` is the lowest number that will do: the gateways may know higher ones than a store
+    that was restored or replaced.
+    """
+    exclusive(connection, _LOCK)
     present = newest(connection)
-    if present is not None and present.routes == routes:
+    if present is not None and present.routes == routes and present.revision >= least:
         return present
-    table = schema.routing_revisions
-    last = connection.execute(select(func.max(table.c.revision))).scalar() or 0
+    revision = max(least, present.revision + 1 if present else 1)
     connection.execute(
-        insert(table).values(
-            revision=last + 1,
+        insert(schema.routing_revisions).values(
+            revision=revision,
             at=clock.now(),
             routes=msgspec.to_builtins(routes),
             reason=reason,
         )
     )
-    return RoutingTable(last + 1, routes)
+    return RoutingTable(revision, routes)
 
 
 class Publisher:
@@ -115,6 +124,13 @@ class Publisher:
                 remedy="Make the state folder writable; gateways keep the last table until then.",
             ) from error
         return replaced
+
+    def ahead_of(self, revision: int) -> int:
+        """The published revision if it is higher than ``revision``, else 0."""
+        if self._seen == (revision, self._signature()):
+            return 0
+        present = self._present_revision()
+        return present if present > revision else 0
 
     def _replace(self, table: RoutingTable) -> None:
         draft = self._path.with_suffix(".draft")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -30,6 +31,8 @@ from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
 from serinus.store.engine import reading
 from serinus.wire import Arm, Route, RoutingTable, Target
+
+_MOST_HISTORY = 10_000
 
 # Named here because a method below is called list.
 Looks: TypeAlias = list[tuple[datetime, int, Verdict]]
@@ -172,17 +175,18 @@ class Delivery:
         now = self.get(deployment_id)
         if now.phase is Phase.PAUSED:
             return now
-        return self._intervene(now, Phase.PAUSED, now.step, now.verdict, actor, reason)
+        # Only a passed gate that waits for approval is PAUSED with PROMOTE: resume relies on it.
+        return self._intervene(now, Phase.PAUSED, now.step, Outcome.CONTINUE, actor, reason)
 
     def resume(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Go on with a paused deployment; where its gate has passed, this approves it."""
         now = self.get(deployment_id)
         if now.phase is Phase.RUNNING:
             return now
-        phase, step = Phase.RUNNING, now.step
         if now.phase is Phase.PAUSED and now.verdict is Outcome.PROMOTE:
             phase, step = reconcile.next_position(now)
-        return self._intervene(now, phase, step, now.verdict, actor, reason)
+            return self._intervene(now, phase, step, Outcome.PROMOTE, actor, reason)
+        return self._intervene(now, Phase.RUNNING, now.step, Outcome.CONTINUE, actor, reason)
 
     def promote(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Give the challenger all traffic now, whatever the evidence says."""
@@ -223,6 +227,7 @@ class Delivery:
             )
         if version is not None:
             self.registry.get(model, version)
+            self._refuse_target(version, live, champion)
         former = live.champion if live else None
         target = version or former or self._former(model, champion)
         now = clock.now()
@@ -277,7 +282,27 @@ class Delivery:
         if table is None or stale:
             with self.engine.begin() as connection:
                 table = self._revise(connection, "the champions changed")
+        if self.publisher.ahead_of(table.revision):
+            table = self._overtake()
         self.publisher.publish(table)
+        return table
+
+    def _overtake(self) -> RoutingTable:
+        """A revision above the published one, unless the store has it by now.
+
+        A store that was restored from a backup, or replaced by a new one, counts from below what
+        the gateways know; they would never take its tables.
+        """
+        with self.engine.begin() as connection:
+            table = self._revise(connection, "the champions changed")
+            published = self.publisher.ahead_of(table.revision)
+            if published:
+                table = routing.revise(
+                    connection,
+                    table.routes,
+                    f"the gateways know revision {published} of an earlier store",
+                    least=published + 1,
+                )
         return table
 
     def _stage(
@@ -366,12 +391,34 @@ class Delivery:
                 remedy="Register it as a model of its own, or keep the inputs.",
             )
 
+    def _refuse_target(self, version: str, live: Deployment | None, champion: ModelVersion) -> None:
+        if live is not None and version == live.challenger:
+            raise Conflict(
+                f"version {version} is the challenger that would be taken back",
+                where=live.id,
+                remedy="Name another version, or none for the champion.",
+            )
+        if live is None and version == champion.version:
+            raise Conflict(
+                f"version {version} holds Production already",
+                where=champion.model,
+                remedy="Name another version.",
+            )
+
     def _former(self, model: str, champion: ModelVersion) -> str:
-        for entry in self.registry.history(model, limit=200):
-            if entry.from_stage == Stage.PRODUCTION and entry.version != champion.version:
-                return str(entry.version)
+        """The version that the champion replaced when it first entered Production.
+
+        Not simply the last one that left it: after a rollback that is the version taken back, and
+        asking twice must not bring it again.
+        """
+        changes = self.registry.history(model, limit=_MOST_HISTORY)[::-1]
+        for before, entered in pairwise(changes):
+            if entered.version == champion.version and entered.to_stage == Stage.PRODUCTION:
+                if before.from_stage == Stage.PRODUCTION:
+                    return before.version
+                break
         raise NotFound(
-            f"{model} has no earlier version in production to go back to",
+            f"{model} {champion.version} has replaced no version that one could go back to",
             where=model,
             remedy="Name a version: serinus rollback MODEL --to VERSION.",
         )

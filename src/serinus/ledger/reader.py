@@ -44,11 +44,13 @@ class Batch:
 
     ``offsets`` is the complete new state, to be saved with whatever the records led to.
     ``damaged_bytes`` counts bytes that no whole frame could be made of and that were passed over.
+    ``complete`` is whether everything was read that was there when the read began.
     """
 
     records: list[Record]
     offsets: dict[str, Offset]
     damaged_bytes: int = 0
+    complete: bool = True
 
 
 class _Piece(NamedTuple):
@@ -74,17 +76,20 @@ class Reader:
         records: list[Record] = []
         after = dict(offsets)
         damaged = 0
+        complete = True
         pending = [
             name for name in segments.writers(self._folder) if not self._is_drained(name, offsets)
         ]
         for position, name in enumerate(pending):
             quota = -(-(limit - len(records)) // (len(pending) - position))
             if quota <= 0:
+                complete = False
                 break
             found, after[name], lost = self._read_writer(name, offsets.get(name), quota)
             records += found
             damaged += lost
-        return Batch(records, after, damaged)
+            complete = complete and len(found) < quota
+        return Batch(records, after, damaged, complete)
 
     def lookup(self, id: bytes) -> Event | None:
         """The event at this address; None if there is none (or none of this checksum).

@@ -133,8 +133,9 @@ class Triggers:
             self._add(connection, before)
             before, facts = self._facts(connection, look, locked=True)
             after = decide(before, facts)
-            if after.state is TriggerState.QUEUED and before.job is None and condition is not None:
-                job = self._jobs.enqueue(kind, condition.key, payload, connection=connection)
+            asked = facts.condition
+            if after.state is TriggerState.QUEUED and before.job is None and asked is not None:
+                job = self._jobs.enqueue(kind, asked.key, payload, connection=connection)
                 after = msgspec.structs.replace(after, job=job.id)
             if after != before:
                 self._save(connection, before, after)
@@ -157,11 +158,10 @@ class Triggers:
         self, connection: Connection, look: _Look, *, locked: bool = False
     ) -> tuple[Trigger, Facts]:
         trigger = _stored(connection, look.model, look.kind, locked=locked)
-        condition = look.condition
+        condition, handled = self._occurrence(connection, look)
         facts = Facts(
             condition=condition,
-            handled=condition is not None
-            and self._jobs.find(look.kind, condition.key, connection=connection) is not None,
+            handled=handled,
             rows=look.rows,
             rows_needed=self._rows_needed,
             job=None if trigger.job is None else self._jobs.get(trigger.job, connection=connection),
@@ -169,6 +169,21 @@ class Triggers:
             now=clock.now(),
         )
         return trigger, facts
+
+    def _occurrence(self, connection: Connection, look: _Look) -> tuple[Condition | None, bool]:
+        """The condition with the key of its next job, and whether it had its job.
+
+        A job that failed has handled nothing: after the rest the condition asks for another.
+        """
+        if look.condition is None:
+            return None, False
+        attempt, key = 1, look.condition.key
+        while (job := self._jobs.find(look.kind, key, connection=connection)) is not None:
+            if job.state is not JobState.FAILED:
+                return look.condition, True
+            attempt += 1
+            key = f"{look.condition.key}#{attempt}"
+        return msgspec.structs.replace(look.condition, key=key), False
 
     def _add(self, connection: Connection, trigger: Trigger) -> None:
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

@@ -96,7 +96,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """Something observed that calls for a job.
 
     ``key`` names the occurrence (such as model, version and window of a drift alarm): one
-    occurrence sets off one job, ever.
+    occurrence sets off one job, and another only if that one failed.
     """
 
     key: str
