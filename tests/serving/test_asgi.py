@@ -223,7 +223,7 @@ def test_predict_suggests_the_field_that_was_meant(serving):
         (b"", ""),
         (b"\xff\xfe", ""),
         (b'{"features":{"age":1,"home town":"\xff"}}', ""),
-        (b'{"features":{"age":1,"home town":"\\ud800"}}', ""),
+        (b'{"features":{"age":1,"home town":"\\ud800"}}', "features.home town"),
         (b"[" * 10_000, ""),
         (b'{"features":' * 1_000, "features.features"),
         (b'{"features":{"age":' + b"[" * 5_000 + b"]" * 5_000 + b"}}", "features.age"),

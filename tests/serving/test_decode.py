@@ -86,6 +86,9 @@ def test_decode_any_features_are_a_request_or_refused(features):
         ({"mean radius": 1, "cuont": 1}, "features.cuont", "unknown"),
         ({"mean radius": float("nan")}, "features.mean radius", "not finite"),
         ({"mean radius": float("inf")}, "features.mean radius", "not finite"),
+        ({"mean radius": 1, "count": -(2**63) - 1}, "features.count", ">="),
+        ({"mean radius": 1, "$ [city].x": "a\ud800"}, "features.$ [city].x", "surrogate"),
+        ({"mean radius": 1, "\udfff": 1}, "features.\\udfff", "surrogate"),
     ],
 )
 def test_decode_names_the_field(features, where, what):
@@ -97,6 +100,24 @@ def test_decode_names_the_field(features, where, what):
     [row] = DECODER.batch(b'{"requests":[' + whole + b"]}", 5)
     assert isinstance(row, InvalidInput)
     assert row.where == f"requests[0].{where}"
+
+
+@pytest.mark.parametrize("field", ["entity", "model"])
+def test_decode_half_a_character_is_refused_in_every_field(field):
+    whole = body((1.0, None, None, None), **{field: "\ud800"})
+    with pytest.raises(InvalidInput) as caught:
+        DECODER.single(whole)
+    assert caught.value.where == field
+    good = body((1.0, None, None, None))
+    refused, kept = DECODER.batch(b'{"requests":[' + whole + b"," + good + b"]}", 5)
+    assert refused.where == f"requests[0].{field}"
+    assert isinstance(kept, Request)
+
+
+def test_decode_batch_with_a_name_that_is_no_text():
+    with pytest.raises(InvalidInput) as caught:
+        DECODER.batch(b'{"requests":[{"features":{}}],"\\ud800":1}', 5)
+    assert caught.value.where == "\\ud800"
 
 
 def test_decode_batch_keeps_the_good_rows():
@@ -133,6 +154,10 @@ def test_labels_single_and_many():
     [
         ('{"prediction_id":"a","label":NaN}', "label"),
         ('{"prediction_id":"a","label":[]}', "label"),
+        ('{"prediction_id":"a","label":9223372036854775808}', "label"),
+        ('{"prediction_id":"a","label":-9223372036854775809}', "label"),
+        ('{"prediction_id":"a","label":"\\ud800"}', "label"),
+        ('{"labels":[{"prediction_id":"a","label":"\\udc00"}]}', "labels[0].label"),
         ('{"prediction_id":"a","label":1,"more":1}', "more"),
         ('{"labels":[{"prediction_id":"a","label":null}]}', "labels[0].label"),
         ('{"labels":{}}', "labels"),

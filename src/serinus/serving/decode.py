@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 
 from serinus.errors import InvalidInput
 from serinus.serving.types import Features
-from serinus.wire import Answer, Field
+from serinus.wire import Field
 
 _Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: dict[str, Any] = {"double": float, "long": _Long, "boolean": bool, "string": str}
@@ -50,7 +50,7 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What turned out to be true of one prediction."""
 
     prediction_id: str
-    label: Answer
+    label: float | _Long | str | bool
 
 
 class _Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,14 +117,14 @@ class RequestDecoder:
                 remedy='Send {"requests": [{"features": {...}}, ...]}.',
             )
         if unknown := document.keys() - {"requests"}:
-            raise InvalidInput("the field is unknown", where=sorted(unknown)[0])
+            raise InvalidInput("the field is unknown", where=_printable(sorted(unknown)[0]))
         check_length(document["requests"], max_rows, "requests")
         return [self._convert(row, index) for index, row in enumerate(document["requests"])]
 
     def _convert(self, row: Any, index: int) -> Request | InvalidInput:
         place = f"requests[{index}]."
-        if (path := next(_non_finite(row), None)) is not None:
-            return InvalidInput("the value is not finite", where=place + path)
+        if (fault := next(_unusable(row, place.rstrip(".")), None)) is not None:
+            return fault
         try:
             return _request(msgspec.convert(row, self._row))
         except msgspec.ValidationError as error:
@@ -133,14 +133,7 @@ class RequestDecoder:
     def _fault(self, body: bytes, error: Exception) -> InvalidInput:
         if isinstance(error, msgspec.ValidationError):
             return _explain(error, "", self._names)
-        path = next(_non_finite(_parse(body)), None)
-        if path is None:
-            return _malformed(error)
-        return InvalidInput(
-            "the value is not finite",
-            where=path,
-            remedy="Send null, or leave the field out, where a value is missing.",
-        )
+        return next(_unusable(_parse(body)), None) or _malformed(error)
 
 
 def named_model(body: bytes) -> str | None:
@@ -167,10 +160,7 @@ def labels(body: bytes, max_rows: int) -> list[Label]:
     except msgspec.ValidationError as error:
         raise _explain(error, "", ["prediction_id", "label", "labels"]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        path = next(_non_finite(_parse(body)), None)
-        if path is None:
-            raise _malformed(error) from error
-        raise InvalidInput("the value is not finite", where=path) from error
+        raise next(_unusable(_parse(body)), None) or _malformed(error) from error
     check_length(many, max_rows, "labels")
     return many
 
@@ -236,18 +226,51 @@ def _parse(body: bytes) -> Any:
         raise _malformed(error) from error
 
 
-def _non_finite(document: Any, path: str = "") -> Iterator[str]:
-    """Where a document holds NaN or an infinity; looks no deeper than a request is deep."""
+def _unusable(document: Any, path: str = "") -> Iterator[InvalidInput]:
+    """What Python reads and nobody can write down again: NaN, infinities, halves of characters.
+
+    Looks no deeper than a request is deep.
+    """
     if isinstance(document, float) and not math.isfinite(document):
-        yield path
+        yield InvalidInput(
+            "the value is not finite",
+            where=path,
+            remedy="Send null, or leave the field out, where a value is missing.",
+        )
+    elif isinstance(document, str) and not _is_text(document):
+        yield _half_character(path)
     elif path.count(".") > 3:
         return
     elif isinstance(document, dict):
         for name, value in document.items():
-            yield from _non_finite(value, f"{path}.{name}" if path else name)
+            place = f"{path}.{name}" if path else name
+            if not _is_text(name):
+                yield _half_character(_printable(place))
+            yield from _unusable(value, place)
     elif isinstance(document, list):
         for index, value in enumerate(document):
-            yield from _non_finite(value, f"{path}[{index}]")
+            yield from _unusable(value, f"{path}[{index}]")
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 has it; JSON can escape one half of a surrogate pair, which it has not."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _half_character(where: str) -> InvalidInput:
+    return InvalidInput(
+        "the text holds half of a surrogate pair, which is no character",
+        where=where,
+        remedy="Send whole characters; a cut through an escaped pair makes such halves.",
+    )
 
 
 def _malformed(error: Exception) -> InvalidInput:
