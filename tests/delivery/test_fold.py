@@ -132,3 +132,13 @@ def test_mature_gives_losses_and_coverage() -> None:
 def test_mature_compares_a_pair(challenger: int | None, champion: int, difference: int) -> None:
     cells = mature(SCALE, Facts(Arm.SHADOW, 0.0, challenger, champion), 1)
     assert cells[1] == Cell(Measure.PAIR_LOSS, 0.0, Arm.SHADOW, difference)
+
+
+def test_harvest_counts_a_mirrored_entity_once_and_apart_from_live_ones() -> None:
+    shadows = [
+        (name, Shadow(1, name, assigned(Arm.SHADOW, unit=5), "1.1.0", Output(0), Output(1), 9))
+        for name in (b"s1", b"s2")
+    ]
+    found = harvest([*shadows, (b"p1", answered(assigned(unit=5)))], live(unit="entity"))
+    assert len(found.units["d1"]) == 2
+    assert {key[1] for key in found.waiting} == {b"s1", b"p1"}

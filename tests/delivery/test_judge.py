@@ -123,3 +123,28 @@ def test_judge_rolls_back_identical_copies_no_more_often_than_its_budget() -> No
                 break
     # 99.9 % binomial limit around 60 x 0.025 (two live guardrails).
     assert false_alarms <= 6
+
+
+def test_judge_keeps_identical_copies_that_fail_by_themselves() -> None:
+    """Both copies fail 2 % of requests, each by itself: neither in pairs nor live is that harm."""
+    rng = np.random.default_rng(4)
+    plan = canary_plan()
+    for _ in range(20):
+        champion, challenger = (rng.random((2, 4000)) < 0.02).astype(int)
+        pairs_seen = ev.count(
+            Cell(Measure.PAIR_ERROR, 0.0, Arm.SHADOW, int(b) - int(a))
+            for a, b in zip(champion, challenger, strict=True)
+        )
+        assert judge(plan, 0, pairs_seen).outcome is not Outcome.ROLLBACK
+        live = EMPTY
+        for arm, failed in ((Arm.CHAMPION, champion), (Arm.CHALLENGER, challenger)):
+            for level, loss in ((0, 0), (1, ev.LOSS_STEPS)):
+                count = int((failed == level).sum())
+                live += Evidence(
+                    {
+                        Cell(Measure.ERROR, 0.5, arm, level): count,
+                        Cell(Measure.LOSS, 0.5, arm, loss): count,
+                        Cell(Measure.MATURED, 0.0, arm, 1): count,
+                    }
+                )
+        assert judge(plan, 3, live).outcome is not Outcome.ROLLBACK

@@ -127,16 +127,16 @@ def test_numbers_of_pairs_are_those_of_paired_betting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("came", "missing", "held"), [(995, 5, False), (994, 6, True), (0, 1, True), (0, 0, False)]
+    ("came", "missing", "held"), [(995, 5, False), (994, 6, True), (0, 1, True), (0, 0, True)]
 )
 def test_numbers_of_quality_are_held_below_the_coverage(
     came: int, missing: int, held: bool
 ) -> None:
     evidence = live(Measure.LOSS, {(0.5, Arm.CHALLENGER, 0): 10})
-    evidence += labelled(Arm.CHAMPION, came, missing)
+    evidence += labelled(Arm.CHAMPION, came, missing) + labelled(Arm.CHALLENGER, 10, 0)
     found = look("quality", evidence, LAST)
     assert bool(found.hold) is held
-    if held:
+    if came + missing and held:
         assert "champion's matured requests" in found.hold
         assert "99.5% are needed" in found.hold
 

@@ -206,7 +206,7 @@ def test_publish_restores_a_table_that_was_lost(champion: World) -> None:
 
 
 def test_pause_and_resume_never_stand_in_for_evidence(champion: World) -> None:
-    """Each passed gate leaves the verdict promote on the next step; a pause there is no approval."""
+    """A passed gate leaves the verdict promote on the next step; a pause is no approval."""
     deployment = champion.delivery.create(spec(shares=(0.5,)), actor="ann")
     champion.report("1.0.0", "1.1.0")
     champion.controller.run_once()
