@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from serinus import clock
 from serinus.delivery import plan as plans
-from serinus.delivery import reconcile, repository, routing
+from serinus.delivery import reconcile, repository, rollback, routing
 from serinus.delivery.evidence import Evidence, Measure
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.routing import Publisher
@@ -25,7 +24,7 @@ from serinus.delivery.types import (
     Transition,
     Verdict,
 )
-from serinus.errors import Conflict, InvalidInput, NotFound
+from serinus.errors import Conflict, InvalidInput
 from serinus.registry import repository as versions
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
@@ -227,9 +226,10 @@ class Delivery:
             )
         if version is not None:
             self.registry.get(model, version)
-            self._refuse_target(version, live, champion)
-        former = live.champion if live else None
-        target = version or former or self._former(model, champion)
+            rollback.check(version, live, champion)
+        target = version or (live.champion if live else None)
+        if target is None:
+            target = rollback.former(champion, self.registry.history(model, limit=_MOST_HISTORY))
         now = clock.now()
         with self.engine.begin() as connection:
             if live is not None:
@@ -390,38 +390,6 @@ class Delivery:
                 where=where,
                 remedy="Register it as a model of its own, or keep the inputs.",
             )
-
-    def _refuse_target(self, version: str, live: Deployment | None, champion: ModelVersion) -> None:
-        if live is not None and version == live.challenger:
-            raise Conflict(
-                f"version {version} is the challenger that would be taken back",
-                where=live.id,
-                remedy="Name another version, or none for the champion.",
-            )
-        if live is None and version == champion.version:
-            raise Conflict(
-                f"version {version} holds Production already",
-                where=champion.model,
-                remedy="Name another version.",
-            )
-
-    def _former(self, model: str, champion: ModelVersion) -> str:
-        """The version that the champion replaced when it first entered Production.
-
-        Not simply the last one that left it: after a rollback that is the version taken back, and
-        asking twice must not bring it again.
-        """
-        changes = self.registry.history(model, limit=_MOST_HISTORY)[::-1]
-        for before, entered in pairwise(changes):
-            if entered.version == champion.version and entered.to_stage == Stage.PRODUCTION:
-                if before.from_stage == Stage.PRODUCTION:
-                    return before.version
-                break
-        raise NotFound(
-            f"{model} {champion.version} has replaced no version that one could go back to",
-            where=model,
-            remedy="Name a version: serinus rollback MODEL --to VERSION.",
-        )
 
 
 def _target(version: ModelVersion) -> Target:
