@@ -133,3 +133,14 @@ while True:
     assert len(whole) >= 3_000
     assert set(whole) <= seen
     assert all(reader.lookup(ids.decode(text)) is not None for text in whole[:50])
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**64])
+def test_writer_refuses_what_cannot_be_packed(tmp_path, value):
+    writer = Writer(tmp_path, segment_bytes=10**6)
+    good = prediction(0)
+    with pytest.raises(InvalidInput, match="cannot be packed"):
+        writer.append([good, prediction(1, features=(value,))])
+    assert list(Reader(tmp_path).scan()) == []
+    assert len(writer.append([good])) == 1
+    writer.close()

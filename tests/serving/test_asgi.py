@@ -175,6 +175,17 @@ def test_predict_batch_answers_each_row_for_itself(serving):
     assert serving.reader.lookup(ids.decode(answers[5]["prediction_id"])) is not None
 
 
+def test_predict_batch_with_half_a_character_harms_only_its_row(serving):
+    body = b'{"requests":[{"features":{"age":1,"home town":"\\ud800"}},{"features":{"age":1}}]}'
+    headers = {"content-type": "application/json"}
+    response = serving.client.post(
+        "/models/mood/predict/batch", content=body, headers=headers, timeout=5
+    )
+    first, second = response.json()["predictions"]
+    assert first["error"]["where"] == "requests[0].features.home town"
+    assert second["prediction"] in samples.CLASSES
+
+
 def test_predict_batch_with_a_number_that_is_none(serving):
     body = b'{"requests":[{"features":{"age":NaN}},{"features":{"age":1}}]}'
     headers = {"content-type": "application/json"}

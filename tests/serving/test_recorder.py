@@ -3,7 +3,8 @@ import asyncio
 import pytest
 from tests.serving import scripted
 
-from serinus.errors import SerinusError, Unavailable
+from serinus.errors import InvalidInput, SerinusError, Unavailable
+from serinus.ledger import frames
 from serinus.ledger.reader import Reader
 from serinus.ledger.writer import Writer
 from serinus.serving.counters import Counters
@@ -62,5 +63,50 @@ def test_recorder_of_a_ledger_that_refuses_answers_nobody(tmp_path):
         full.refuses = False
         recorder.record(settled_rows(live, 1))
         assert recorder.error is None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**64, "x" * 5_000])
+def test_recorder_refuses_only_the_row_that_cannot_be_written(tmp_path, monkeypatch, value):
+    monkeypatch.setattr(frames, "MAX_PAYLOAD", 4_000)
+
+    async def scenario():
+        writer = Writer(tmp_path, segment_bytes=10**6)
+        counters = Counters()
+        recorder = Recorder(writer, counters)
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)))
+        rows = settled_rows(live, 9)
+        rows[4].features = (value, 0.0, 0.0, 0.0)
+        recorder.record(rows)
+        assert all(row.ticket.future.done() for row in rows)
+        assert isinstance(rows[4].error, InvalidInput)
+        good = [row for row in rows if row is not rows[4]]
+        assert {record.id for record in Reader(tmp_path).scan()} == {row.id for row in good}
+        assert [row.error for row in good] == [None] * 8
+        # It was the row's fault: the worker is still ready.
+        assert recorder.error is None
+        assert counters.ledger_errors == 0
+        writer.close()
+
+    asyncio.run(scenario())
+
+
+def test_recorder_wakes_everybody_whatever_happens():
+    class Broken:
+        def append(self, events):
+            raise RuntimeError("a fault of our own")
+
+    class Miscounting:
+        def append(self, events):
+            return [bytes(16)] * (len(events) - 1)
+
+    async def scenario():
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)))
+        for writer in (Broken(), Miscounting()):
+            rows = settled_rows(live, 3)
+            Recorder(writer, Counters()).record(rows)
+            assert all(row.ticket.future.done() for row in rows)
+            assert rows[2].error is not None
 
     asyncio.run(scenario())

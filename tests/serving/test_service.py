@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import time
 
+import pytest
+from tests.serving import scripted
 from tests.serving.conftest import route
 from tests.serving.loads import Load
 
 from serinus import wire
+from serinus.errors import Unavailable
 from serinus.ledger import ids
+from serinus.ledger.writer import Writer
+from serinus.serving.board import Board
+from serinus.serving.decode import Label, Request
+from serinus.serving.service import Service
+from serinus.serving.types import GatewayOptions
 
 FEATURES = {"age": 61.0}
 BODY = {"features": FEATURES}
@@ -161,3 +170,47 @@ def test_service_with_a_full_ledger_refuses_and_recovers(gateway, folders):
             if isinstance(record.event, wire.Prediction)
         ]
     assert recorded == acknowledged
+
+
+def service(tmp_path, **options):
+    """A worker's service in the test's own loop."""
+    given = GatewayOptions(
+        routing_table=tmp_path / "routing.json", ledger=tmp_path / "ledger", **options
+    )
+    writer = Writer(given.ledger, segment_bytes=10**6)
+    return Service(given, writer, asyncio.get_running_loop(), board=Board(), slot=0)
+
+
+def test_service_lets_nobody_wait_for_ever(tmp_path):
+    async def scenario():
+        serving = service(tmp_path, request_timeout_seconds=0.05)
+        # A lane whose own time-out never comes.
+        held = scripted.Held(1)
+        live = scripted.live_route(scripted.lane("1", held, inline=False))
+        asking = asyncio.ensure_future(serving.predict(live, Request((1.0,) * 4), None))
+        while not asking.done():
+            await asyncio.sleep(0.02)
+            serving.expire()
+        with pytest.raises(Unavailable, match="in time"):
+            asking.result()
+        held.release.set()
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+def test_service_label_that_cannot_be_written_harms_no_other(tmp_path):
+    async def scenario():
+        serving = service(tmp_path)
+        output = wire.Output("yes")
+        assignment = wire.Assignment("mood", wire.Arm.CHAMPION, 0.0, 1)
+        made = serving.recorder.append(
+            [wire.Prediction(n, assignment, "1", (), output, 1) for n in range(3)]
+        )
+        labels = [Label(ids.encode(id), "no") for id in made]
+        labels[1] = Label(labels[1].prediction_id, "\ud800")
+        first, second, third = await serving.label(labels)
+        assert (first, third) == (None, None)
+        assert second.status == 422
+        assert serving.counters.labels == 2
+
+    asyncio.run(scenario())

@@ -58,7 +58,7 @@ class Writer:
         Either all of them are in the ledger or none is.
 
         Raises:
-            InvalidInput: an event is larger than a frame may be.
+            InvalidInput: an event is larger than a frame may be, or holds what cannot be packed.
             Unavailable: the write failed (disk full, read-only); nothing of it remains.
         """
         try:
@@ -93,7 +93,13 @@ class Writer:
         made: list[bytes] = []
         encode, raw, number, size = self._encoder.encode, self._raw, self._number, self._size
         for event in events:
-            payload = encode(event)
+            try:
+                payload = encode(event)
+            except (ValueError, OverflowError, TypeError, RecursionError) as error:
+                raise InvalidInput(
+                    f"an event cannot be packed ({error})",
+                    remedy="Send text that is whole and integers of at most 64 bits.",
+                ) from error
             if len(payload) > frames.MAX_PAYLOAD:
                 raise InvalidInput(
                     f"an event of {len(payload)} bytes is too large for the ledger",

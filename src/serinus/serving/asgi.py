@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from serinus.errors import InvalidInput, NotFound, SerinusError
+from serinus.errors import InvalidInput, NotFound, SerinusError, Unavailable
 from serinus.serving import answers, decode, exposition
 from serinus.serving.answers import Predicted, Refused
 from serinus.serving.decode import Request
@@ -36,7 +36,6 @@ class Application:
         self._service = service
         self._max_rows = options.request_max_rows
         self._body = Body(options.request_max_bytes, options.request_timeout_seconds)
-        self.expire = self._body.expire
         self.is_draining = False
         self._routes: dict[str, tuple[str, Handler]] = {
             "/predict": ("POST", self._predict),
@@ -55,6 +54,11 @@ class Application:
             "predict": ("POST", self._predict),
             "predict/batch": ("POST", self._predict_batch),
         }
+
+    def expire(self) -> None:
+        """End what has taken too long; to be called about twice a second."""
+        self._body.expire()
+        self._service.expire()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -157,10 +161,13 @@ class Application:
             fault = faults.get(index)
             if fault is None:
                 row = next(rows)
-                if row.error is not None:
+                # What is wrong with one row is said of it; what the ledger refused, of them all.
+                if row.error is not None and not isinstance(row.error, InvalidInput):
                     raise row.error
-                out.append(Refused(_failed(row)) if row.failure else _predicted(row))
-            else:
+                fault = row.error
+                if fault is None:
+                    out.append(Refused(_failed(row)) if row.failure else _predicted(row))
+            if fault is not None:
                 out.append(Refused(fault.problem()))
         revision = b"%d" % live.revision
         await self._answer(
@@ -176,8 +183,10 @@ class Application:
         labels = decode.labels(body, self._max_rows)
         results = await self._service.label(labels)
         faults = [(index, error) for index, error in enumerate(results) if error is not None]
-        if len(faults) == len(labels):
-            raise faults[0][1]
+        # Labels may be sent twice, so a ledger that took only some of them is tried again for all.
+        refused = next((error for _, error in faults if isinstance(error, Unavailable)), None)
+        if refused is not None or len(faults) == len(labels):
+            raise refused or faults[0][1]
         answer: dict[str, object] = {"accepted": len(labels) - len(faults)}
         if faults:
             answer["rejected"] = [

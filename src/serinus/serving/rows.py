@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serinus import clock
-from serinus.errors import SerinusError
+from serinus.errors import SerinusError, Unavailable
 from serinus.serving.decode import RequestDecoder
 from serinus.serving.lanes import Lane
 from serinus.serving.router import Router
@@ -46,12 +47,18 @@ class LiveRoute:
 
 
 class Ticket:
-    """What a request waits on until all of its rows are settled."""
+    """What a request waits on until all of its rows are settled, or its time is over.
 
-    __slots__ = ("future", "left")
+    ``deadline`` is in seconds of ``time.perf_counter``.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, rows: int) -> None:
+    __slots__ = ("deadline", "future", "left")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, rows: int, deadline: float = math.inf
+    ) -> None:
         self.left = rows
+        self.deadline = deadline
         self.future: asyncio.Future[None] = loop.create_future()
 
     def settle(self) -> None:
@@ -60,6 +67,16 @@ class Ticket:
         # A client that went away has cancelled its future; its rows are recorded all the same.
         if self.left == 0 and not self.future.done():
             self.future.set_result(None)
+
+    def expire(self) -> None:
+        """Stop waiting: the request is refused; its rows are recorded if they are ever settled."""
+        if not self.future.done():
+            self.future.set_exception(
+                Unavailable(
+                    "the answer was not there in time",
+                    remedy="Try again; if it stays so, the models are too slow for the load.",
+                )
+            )
 
 
 class Row:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterable, Sequence
 
 from serinus import clock
@@ -29,6 +30,9 @@ from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
 
 LABELS_PER_TURN = 100
+SPARE_SECONDS = 0.5
+"""What a request may wait beyond its time-out, so that the models' own time-outs come first."""
+
 _log = logging.getLogger("serinus.serving")
 
 
@@ -66,6 +70,7 @@ class Service:
         self._loader = Loader(loop, self._make_lane)
         self._file = RoutingFile(options.routing_table)
         self._feedback = Feedback(Reader(options.ledger), self._find_manifest)
+        self._tickets: set[Ticket] = set()
         self._applying = asyncio.Lock()
         self._retry_at = 0.0
 
@@ -114,20 +119,51 @@ class Service:
         return row
 
     async def predict(self, live: LiveRoute, request: Request, arm: Arm | None) -> Row:
-        """Have one row answered and recorded."""
-        ticket = Ticket(self._loop, 1)
+        """Have one row answered and recorded.
+
+        Raises:
+            Conflict: a challenger is demanded and there is none.
+            Unavailable: it did not come to that in time.
+        """
+        ticket = self._ticket(1)
         row = self.row(live, request, arm, ticket)
-        await ticket.future
+        await self._settled(ticket)
         return row
 
     async def predict_many(
         self, rows: Iterable[tuple[LiveRoute, Request]], count: int, arm: Arm | None
     ) -> list[Row]:
-        """Have several rows answered and recorded, each for itself."""
-        ticket = Ticket(self._loop, count)
+        """Have several rows answered and recorded, each for itself.
+
+        Raises:
+            Conflict: a challenger is demanded and there is none.
+            Unavailable: it did not come to that in time.
+        """
+        ticket = self._ticket(count)
         sent = [self.row(live, request, arm, ticket) for live, request in rows]
-        await ticket.future
+        await self._settled(ticket)
         return sent
+
+    def expire(self) -> None:
+        """Refuse the requests whose time is over; to be called about twice a second.
+
+        One look at all of them now and then costs less than a timer for each.
+        """
+        now = time.perf_counter()
+        for ticket in self._tickets:
+            if ticket.deadline < now:
+                ticket.expire()
+
+    def _ticket(self, rows: int) -> Ticket:
+        limit = self._options.request_timeout_seconds + SPARE_SECONDS
+        return Ticket(self._loop, rows, time.perf_counter() + limit)
+
+    async def _settled(self, ticket: Ticket) -> None:
+        self._tickets.add(ticket)
+        try:
+            await ticket.future
+        finally:
+            self._tickets.discard(ticket)
 
     def _record(self, rows: list[Row]) -> None:
         self.recorder.record(rows)
@@ -138,21 +174,18 @@ class Service:
     # -------------------------------------------------------------- labels
 
     async def label(self, labels: Sequence[Label]) -> list[SerinusError | None]:
-        """Write the events of labels; for each that could not be taken, why.
-
-        Raises:
-            SerinusError: the ledger took none of a part of them.
-        """
+        """Write the events of labels; for each that could not be taken, why."""
         results: list[SerinusError | None] = []
         for start in range(0, len(labels), LABELS_PER_TURN):
             found = [
                 self._feedback.event(label) for label in labels[start : start + LABELS_PER_TURN]
             ]
             events = [event for event in found if not isinstance(event, SerinusError)]
-            if events:
-                self.recorder.append(events)
-                self.counters.labels += len(events)
-            results += [event if isinstance(event, SerinusError) else None for event in found]
+            written = iter(self.recorder.append_each(events) if events else ())
+            for event in found:
+                made = event if isinstance(event, SerinusError) else next(written)
+                results.append(made if isinstance(made, SerinusError) else None)
+                self.counters.labels += not isinstance(made, SerinusError)
             await asyncio.sleep(0)
         return results
 
