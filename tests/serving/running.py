@@ -96,7 +96,13 @@ class Gateway:
         raise AssertionError(self.log.read_text())
 
     def until_revision(self, revision: int) -> None:
-        self.until(lambda: self.get("/health").json()["revision"] == revision)
+        """Wait until a routing table is in force and all that it names was loaded."""
+
+        def holds() -> bool:
+            state = self.get("/health").json()
+            return state["revision"] == revision and not state["loading"]
+
+        self.until(holds)
 
     def workers(self) -> list[int]:
         """The process ids of the workers."""

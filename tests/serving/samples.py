@@ -55,6 +55,20 @@ def obedient(*, answer: str = "", always_raises: bool = False, seconds: float = 
     return Obedient()
 
 
+def sleepy(seconds: float) -> Any:
+    """A fitted classifier over NUMBERS that takes so long to load."""
+
+    class Sleepy(LogisticRegression):
+        def __setstate__(self, state: dict[str, Any]) -> None:
+            time.sleep(seconds)
+            super().__setstate__(state)
+
+    rows = number_rows(50, 0)
+    return Sleepy().fit(
+        pd.DataFrame(rows, columns=[field.name for field in NUMBERS]), (rows[:, 0] > 0).astype(int)
+    )
+
+
 def manifest(model: str = "mood", **changes: Any) -> wire.Manifest:
     plain = wire.Manifest(model, "classification", INPUTS, "outcome", CLASSES, EXAMPLE)
     return msgspec.structs.replace(plain, **changes)

@@ -7,7 +7,7 @@ import resource
 import time
 
 import pytest
-from tests.serving import scripted
+from tests.serving import samples, scripted
 from tests.serving.conftest import route
 from tests.serving.loads import Load
 
@@ -214,3 +214,49 @@ def test_service_label_that_cannot_be_written_harms_no_other(tmp_path):
         assert serving.counters.labels == 2
 
     asyncio.run(scenario())
+
+
+def test_service_rolls_back_at_once_while_another_model_loads(gateway, folders, tmp_path):
+    uri = samples.save(tmp_path / "sleepy", samples.sleepy(10.0), samples.number_manifest())
+    other = wire.Route(
+        "numbers", wire.Target("numbers", folders["numbers"]), wire.Target("sleepy", uri), share=0.5
+    )
+    running = gateway()
+    running.publish(1, route(folders, "good", "no", share=1.0), route(folders, "numbers"))
+    with running:
+        assert running.post("/models/mood/predict", BODY).json()["version"] == "no"
+        running.publish(2, route(folders, "good", "no", share=1.0), other)
+        running.until(lambda: running.get("/health").json()["loading"] == ["numbers@sleepy"])
+        started = time.monotonic()
+        running.publish(3, route(folders, "good"), other)
+        running.until(lambda: running.get("/health").json()["revision"] == 3)
+        answer = running.post("/models/mood/predict", BODY).json()
+        assert time.monotonic() - started < 1.0
+        assert (answer["version"], answer["revision"]) == ("good", 3)
+        body = {"features": {f"x{index}": 1.0 for index in range(4)}}
+        assert running.post("/models/numbers/predict", body).json()["version"] == "numbers"
+        state = running.get("/health").json()
+        assert state["loading"] == ["numbers@sleepy"]
+        assert sorted(state["serving"]) == ["mood@good", "numbers@numbers"]
+        last = statuses(running)[-1]
+        assert (last.revision, sorted(last.ready)) == (3, ["mood@good", "numbers@numbers"])
+        running.until(lambda: not running.get("/health").json()["loading"])
+        assert "numbers@sleepy" in running.get("/health").json()["serving"]
+
+
+def test_service_of_a_first_champion_that_still_loads_says_so(gateway, folders, tmp_path):
+    uri = samples.save(tmp_path / "sleepy", samples.sleepy(3.0), samples.number_manifest())
+    running = gateway()
+    running.publish(1, route(folders, "good"))
+    with running:
+        running.publish(
+            2, route(folders, "good"), wire.Route("numbers", wire.Target("sleepy", uri))
+        )
+        running.until(lambda: running.get("/health").json()["revision"] == 2)
+        refused = running.post("/models/numbers/predict", {"features": {}})
+        assert refused.status_code == 503
+        assert refused.json()["detail"] == "the model is being loaded"
+        assert running.post("/models/nobody/predict", BODY).status_code == 404
+        running.until_revision(2)
+        body = {"features": {f"x{index}": 1.0 for index in range(4)}}
+        assert running.post("/models/numbers/predict", body).status_code == 200

@@ -21,7 +21,7 @@ def loader():
     def make(version, runtime):
         return Lane(version, runtime, loop, timeout_seconds=5, freed=lambda: None)
 
-    return Loader(loop, make)
+    return Loader(loop, make, lambda: None)
 
 
 def tables(*routes):
@@ -31,10 +31,18 @@ def tables(*routes):
     ]
 
 
+async def apply(loading, given, before):
+    """What is in force once all that can be loaded is."""
+    loading.fetch(given)
+    snapshot = loading.snapshot(given, before)
+    await loading.loaded()
+    return loading.snapshot(given, snapshot)
+
+
 async def applied(loading, *given):
     snapshot = Snapshot()
     for item in given:
-        snapshot = await loading.apply(item, snapshot)
+        snapshot = await apply(loading, item, snapshot)
     return snapshot
 
 
@@ -67,9 +75,9 @@ def test_loader_loads_each_version_once(folders):
             [route(folders, "good", "yes", share=0.1)],
             [route(folders, "yes")],
         )
-        one = await loading.apply(first, Snapshot())
-        two = await loading.apply(second, one)
-        three = await loading.apply(third, two)
+        one = await apply(loading, first, Snapshot())
+        two = await apply(loading, second, one)
+        three = await apply(loading, third, two)
         assert two.routes["mood"].champion is one.routes["mood"].champion
         assert three.routes["mood"].champion is two.routes["mood"].challenger
         assert three.ready == ("mood@yes",)
@@ -163,13 +171,13 @@ def test_loader_does_not_wait_for_ever(folders, monkeypatch):
         first, second, third = tables(
             [route(folders, "good")], [route(folders, "yes")], [route(folders, "no")]
         )
-        snapshot = await loading.apply(first, Snapshot())
+        snapshot = await apply(loading, first, Snapshot())
         monkeypatch.setattr(table, "LOAD_SECONDS", 0.05)
-        snapshot = await loading.apply(second, snapshot)
+        snapshot = await apply(loading, second, snapshot)
         assert snapshot.ready == ("mood@good",)
         assert "within" in snapshot.failed["mood@yes"]
         monkeypatch.setattr(table, "LOAD_SECONDS", 5.0)
-        snapshot = await loading.apply(third, snapshot)
+        snapshot = await apply(loading, third, snapshot)
         assert snapshot.ready == ("mood@no",)
         release.set()
 
@@ -185,5 +193,41 @@ def test_loader_keeps_a_few_idle_versions_only(folders, monkeypatch):
         await applied(loading, *tables(*[[route(folders, name)] for name in names]))
         kept = [name for name in names if loading.find("mood", name)]
         assert kept == ["no", "slow"]
+
+    asyncio.run(scenario())
+
+
+def test_loader_swaps_before_it_loads_and_drops_what_is_no_longer_wanted(folders, monkeypatch):
+    release = threading.Event()
+    load = table.artifacts.load
+
+    def held(name, target):
+        if target.version == "yes":
+            release.wait(20)
+        return load(name, target)
+
+    monkeypatch.setattr(table.artifacts, "load", held)
+
+    async def scenario():
+        loading = loader()
+        first, second, third = tables(
+            [route(folders, "good")],
+            [route(folders, "good", "yes", share=1.0)],
+            [route(folders, "no")],
+        )
+        one = await apply(loading, first, Snapshot())
+        loading.fetch(second)
+        two = loading.snapshot(second, one)
+        assert (two.revision, two.ready, two.loading) == (2, ("mood@good",), ("mood@yes",))
+        assert two.routes["mood"].router.assign("x").share == 0.0
+        # The newer table does not wait for the load that the older one began, and drops it.
+        three = await apply(loading, third, two)
+        assert (three.revision, three.ready, three.loading) == (3, ("mood@no",), ())
+        release.set()
+        await asyncio.sleep(0.05)
+        assert loading.find("mood", "yes") is None
+        # Wanted again, it is loaded again.
+        four = await apply(loading, second, three)
+        assert four.ready == ("mood@good", "mood@yes")
 
     asyncio.run(scenario())

@@ -228,6 +228,7 @@ class Application:
             "revision": service.snapshot.revision,
             "serving": service.snapshot.ready,
             "failed": service.snapshot.failed,
+            "loading": service.snapshot.loading,
             "ledger": "ok" if ledger is None else ledger.what,
             "routing_table": "ok" if table is None else table.what,
             "draining": self.is_draining,

@@ -67,11 +67,11 @@ class Service:
         self.recorder = Recorder(writer, self.counters)
         self._mirror = Mirror(options.mirror_rows, self.counters, self.recorder.append)
         self._batcher = Batcher(loop, self._record)
-        self._loader = Loader(loop, self._make_lane)
+        self._loader = Loader(loop, self._make_lane, self._swap)
+        self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
         self._feedback = Feedback(Reader(options.ledger), self._find_manifest)
         self._tickets: set[Ticket] = set()
-        self._applying = asyncio.Lock()
         self._retry_at = 0.0
 
     # -------------------------------------------------------------- predictions
@@ -87,13 +87,8 @@ class Service:
         routes = self.snapshot.routes
         if model is None and len(routes) == 1:
             return next(iter(routes.values()))
-        failed = any(name.split("@")[0] == model for name in self.snapshot.failed)
-        if not routes or (failed and model not in routes):
-            raise Unavailable(
-                "no model is being served" if not failed else "the model cannot be loaded",
-                where=model or "",
-                remedy="Promote a version that works: serinus models promote NAME VERSION.",
-            )
+        if model not in routes and (why := _why_absent(model, self.snapshot)) is not None:
+            raise why
         choices = ", ".join(sorted(routes))
         if model is None:
             raise InvalidInput(
@@ -202,22 +197,32 @@ class Service:
             await asyncio.sleep(self._options.poll_seconds)
             retry = bool(self.snapshot.failed) and clock.monotonic() >= self._retry_at
             if self._file.has_changed() or retry:
-                await self.reload()
+                self._apply()
             self._board.write(self._slot, self.counters.counts())
             if clock.monotonic() >= next_report:
                 next_report = clock.monotonic() + self._options.worker_status_seconds
                 self._report()
 
     async def reload(self) -> Snapshot:
-        """Read the routing table now and put it in force as far as it can be."""
-        async with self._applying:
-            table = self._read()
-            if table is not None:
-                self.snapshot = await self._loader.apply(table, self.snapshot)
-                self._retry_at = clock.monotonic() + self._options.retry_load_seconds
-                _log.info("routing table %d is in force", table.revision)
-                self._report()
+        """Read the routing table now and put it in force; what is in force once all is loaded."""
+        self._apply()
+        await self._loader.loaded()
         return self.snapshot
+
+    def _apply(self) -> None:
+        """Put the file's table in force with what is loaded; the rest follows by and by."""
+        table = self._read()
+        if table is None:
+            return
+        self._table = table
+        self._retry_at = clock.monotonic() + self._options.retry_load_seconds
+        self._loader.fetch(table)
+        self._swap()
+        _log.info("routing table %d is in force", table.revision)
+
+    def _swap(self) -> None:
+        self.snapshot = self._loader.snapshot(self._table, self.snapshot)
+        self._report()
 
     def _read(self) -> RoutingTable | None:
         try:
@@ -294,3 +299,24 @@ def _forced(live: LiveRoute, arm: Arm) -> Assignment:
             remedy="Leave the header out, or start a deployment first.",
         )
     return live.router.force(arm)
+
+
+def _why_absent(model: str | None, snapshot: Snapshot) -> Unavailable | None:
+    """Why a model is not served though it is meant to be; None if it is not known at all."""
+
+    def among(names: Iterable[str]) -> bool:
+        return any(model in (None, name.split("@")[0]) for name in names)
+
+    if not snapshot.routes or model is not None:
+        if among(snapshot.loading):
+            return Unavailable(
+                "the model is being loaded", where=model or "", remedy="Try again in a moment."
+            )
+        if not snapshot.routes or among(snapshot.failed):
+            is_broken = model is not None and among(snapshot.failed)
+            return Unavailable(
+                "the model cannot be loaded" if is_broken else "no model is being served",
+                where=model or "",
+                remedy="Promote a version that works: serinus models promote NAME VERSION.",
+            )
+    return None

@@ -1,8 +1,9 @@
-"""Follows the routing table: file -> versions loaded beside the traffic -> one pointer swap.
+"""Follows the routing table: file -> a snapshot of what is loaded -> one pointer swap.
 
-The file is replaced as a whole by whoever writes it. A version is loaded and tried out in a
-thread of its own; only then do requests meet it. What cannot be loaded is left out and reported:
-a challenger's traffic stays with the champion, a champion's predecessor goes on.
+The file is replaced as a whole by whoever writes it, and what needs no load is in force at once.
+What is not loaded yet is loaded and tried out beside the traffic, and then put in force by another
+swap; until then, and if it cannot be loaded, a challenger's traffic stays with the champion, and
+a champion's predecessor goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -34,15 +36,20 @@ LOAD_SECONDS = 60.0
 _log = logging.getLogger("serinus.serving")
 
 MakeLane = Callable[[str, Runtime], Lane]
+_Key: TypeAlias = tuple[str, Target]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a worker has in force. ``failed`` is why a ``model@version`` is not loaded."""
+    """What a worker has in force.
+
+    ``failed`` is why a ``model@version`` is not loaded, ``loading`` those on their way.
+    """
 
     revision: int = 0
     routes: Mapping[str, LiveRoute] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    loading: tuple[str, ...] = ()
 
     @property
     def ready(self) -> tuple[str, ...]:
@@ -93,19 +100,27 @@ class RoutingFile:
 
 
 class Loader:
-    """Builds snapshots; keeps what is loaded from one to the next.
+    """Builds snapshots of what is loaded, loads the rest, and keeps what is loaded for the next.
+
+    Each version is loaded in a thread of its own, so that a slow one holds up no other.
 
     Args:
         loop: the event loop.
         make_lane: a lane for a loaded version.
+        changed: called in the loop when a version was loaded or could not be: a new snapshot
+            now holds more than the last one.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, make_lane: MakeLane) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, make_lane: MakeLane, changed: Callable[[], None]
+    ) -> None:
         self._loop = loop
-        self._hand = Hand(loop, "loader")
         self._make_lane = make_lane
+        self._changed = changed
         self._random_key = RandomKeys()
-        self._lanes: OrderedDict[tuple[str, Target], Lane] = OrderedDict()
+        self._lanes: OrderedDict[_Key, Lane] = OrderedDict()
+        self._loading: dict[_Key, asyncio.Task[None]] = {}
+        self._failed: dict[_Key, str] = {}
 
     def find(self, model: str, version: str) -> Lane | None:
         """A loaded version, in service or not."""
@@ -114,36 +129,55 @@ class Loader:
                 return lane
         return None
 
-    async def apply(self, table: RoutingTable, before: Snapshot) -> Snapshot:
-        """The snapshot that serves ``table`` as far as its versions can be loaded."""
-        failed: dict[str, str] = {}
+    def fetch(self, table: RoutingTable) -> None:
+        """Begin to load what ``table`` names and is not loaded; drop loads that it does not name.
+
+        What failed before is tried again.
+        """
+        wanted = _keys(table)
+        for key in self._loading.keys() - wanted:
+            self._loading.pop(key).cancel()
+        self._failed = {key: why for key, why in self._failed.items() if key in wanted}
+        for key in wanted - self._lanes.keys() - self._loading.keys():
+            self._loading[key] = self._loop.create_task(self._load(*key))
+
+    async def loaded(self) -> None:
+        """Wait until nothing is being loaded."""
+        while self._loading:
+            await asyncio.wait(self._loading.values())
+
+    def snapshot(self, table: RoutingTable, before: Snapshot) -> Snapshot:
+        """The snapshot that serves ``table`` as far as its versions are loaded.
+
+        A champion that is not loaded leaves its predecessor's route in force, a challenger that
+        is not leaves its share with the champion.
+        """
+        wanted = _keys(table)
+        failed = {_label(*key): why for key, why in self._failed.items() if key in wanted}
         routes: dict[str, LiveRoute] = {}
         for name, route in table.routes.items():
-            live = await self._live(name, route, table.revision, failed)
-            live = live or before.routes.get(name)
+            live = self._live(name, route, table.revision, failed) or before.routes.get(name)
             if live is not None:
                 routes[name] = live
-        self._release(routes)
-        return Snapshot(table.revision, routes, failed)
+        self._release(routes, wanted)
+        loading = tuple(sorted(_label(*key) for key in self._loading if key in wanted))
+        return Snapshot(table.revision, routes, failed, loading)
 
-    async def _live(
+    def _live(
         self, name: str, route: Route, revision: int, failed: dict[str, str]
     ) -> LiveRoute | None:
-        champion = await self._lane(name, route.champion, failed)
+        champion = self._lane(name, route.champion)
         if champion is None:
             return None
         champion.trust()
-        challenger = None
-        if route.challenger is not None:
-            challenger = await self._lane(name, route.challenger, failed)
-        try:
-            return self._join(route, revision, champion, challenger)
-        except SerinusError as error:
-            if challenger is None:
-                failed[f"{name}@{champion.version}"] = _words(error)
-                return None
-            failed[f"{name}@{challenger.version}"] = _words(error)
-            return self._join(route, revision, champion, None)
+        challenger = self._lane(name, route.challenger) if route.challenger else None
+        # With its challenger if there is one and they go together, else without.
+        for second in dict.fromkeys((challenger, None)):
+            try:
+                return self._join(route, revision, champion, second)
+            except SerinusError as error:
+                failed[f"{name}@{(second or champion).version}"] = _words(error)
+        return None
 
     def _join(
         self, route: Route, revision: int, champion: Lane, challenger: Lane | None
@@ -166,37 +200,56 @@ class Loader:
             projections={version: some for version, some in chosen.items() if some is not None},
         )
 
-    async def _lane(self, name: str, target: Target, failed: dict[str, str]) -> Lane | None:
+    def _lane(self, name: str, target: Target) -> Lane | None:
         key = (name, target)
         if key in self._lanes:
             self._lanes.move_to_end(key)
-            return self._lanes[key]
+        return self._lanes.get(key)
+
+    async def _load(self, name: str, target: Target) -> None:
+        key = (name, target)
 
         def load() -> Lane:
             lane = self._make_lane(target.version, artifacts.load(name, target))
             lane.measure()
             return lane
 
+        # A thread cannot be stopped: one that is too late, or dropped, is left to itself.
+        hand = Hand(self._loop, f"load {_label(*key)}")
         try:
-            lane: Lane = await asyncio.wait_for(self._hand.call(load), LOAD_SECONDS)
+            self._lanes[key] = await asyncio.wait_for(hand.call(load), LOAD_SECONDS)
+            self._failed.pop(key, None)
         except TimeoutError:
-            # A thread cannot be stopped: it is left to itself, and the next load gets another.
-            self._hand = Hand(self._loop, "loader")
-            failed[f"{name}@{target.version}"] = f"it did not load within {LOAD_SECONDS:g} s"
-            return None
+            self._failed[key] = f"it did not load within {LOAD_SECONDS:g} s"
         except Exception as error:
-            failed[f"{name}@{target.version}"] = _words(error)
-            _log.warning("%s@%s cannot be loaded: %s", name, target.version, _words(error))
-            return None
-        self._lanes[key] = lane
-        return lane
+            self._failed[key] = _words(error)
+        finally:
+            hand.close()
+        if key in self._failed:
+            _log.warning("%s cannot be loaded: %s", _label(*key), self._failed[key])
+        del self._loading[key]
+        self._changed()
 
-    def _release(self, routes: Mapping[str, LiveRoute]) -> None:
+    def _release(self, routes: Mapping[str, LiveRoute], wanted: set[_Key]) -> None:
         """Let go of the versions that have been out of service the longest."""
         used = {lane for live in routes.values() for lane in (live.champion, live.challenger)}
-        idle = [key for key, lane in self._lanes.items() if lane not in used]
+        idle = [key for key, lane in self._lanes.items() if lane not in used and key not in wanted]
         for key in idle[: max(len(idle) - KEPT_IDLE, 0)]:
             self._lanes.pop(key).close()
+
+
+def _keys(table: RoutingTable) -> set[_Key]:
+    """All versions that a table names."""
+    return {
+        (name, target)
+        for name, route in table.routes.items()
+        for target in (route.champion, route.challenger)
+        if target is not None
+    }
+
+
+def _label(model: str, target: Target) -> str:
+    return f"{model}@{target.version}"
 
 
 def _words(error: Exception) -> str:
