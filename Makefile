@@ -14,10 +14,12 @@ ARGS ?=
 # Serinus is several processes: without compiled modules each would start three seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check format bench docs lock clean
+.PHONY: help install demo test check format bench docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
+
+install: $(READY)  ## only make .venv with the command .venv/bin/serinus
 
 demo: $(READY)  ## the whole loop on real data, in about two minutes (ARGS="--data FILE --target COLUMN")
 	@$(PY) -m serinus demo $(ARGS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serinus.errors import InvalidInput
+from serinus.errors import Conflict, InvalidInput
 from serinus.processes import home
 
 
@@ -32,3 +32,10 @@ def test_prepare_refuses_a_read_only_folder(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInput, match="cannot be written"):
         home.prepare(tmp_path)
+
+
+def test_held_folder_takes_no_second_installation(tmp_path: Path) -> None:
+    with home.held(tmp_path), pytest.raises(Conflict, match="another `serinus up`"):
+        home.held(tmp_path).__enter__()
+    with home.held(tmp_path):
+        pass

@@ -62,14 +62,31 @@ def performance(
     """Performance by window from the labels that came, newest first."""
     with context.obj.client(url) as client:
         found = first(client.performance_history(model), limit)
-    _finish("performance", found, as_json=as_json)
+    _finish("performance", found, as_json=as_json, shown=[_with_measures(item) for item in found])
 
 
-def _finish(name: str, items: list[dict[str, Any]], *, as_json: bool) -> None:
+def _with_measures(window: dict[str, Any]) -> dict[str, Any]:
+    """A window with its measures as columns: value, interval, and what its test had given."""
+    columns = {
+        measure["name"]: f"{measure['value']:.4g} ({measure['low']:.4g} to {measure['high']:.4g})"
+        + ("" if measure["test"] is None else f", test {measure['test']:.4g}")
+        for measure in window["measures"]
+    }
+    return window | columns
+
+
+def _finish(
+    name: str,
+    items: list[dict[str, Any]],
+    *,
+    as_json: bool,
+    shown: list[dict[str, Any]] | None = None,
+) -> None:
     from serinus.cli import show
 
-    columns = [key for key, value in (items[0] if items else {}).items() if _short(value)]
-    rows = [[_text(item.get(key)) for key in columns] for item in items]
+    told = shown or items
+    columns = [key for key, value in (told[0] if told else {}).items() if _short(value)]
+    rows = [[_text(item.get(key)) for key in columns] for item in told]
     finish(
         {name: items},
         as_json=as_json,

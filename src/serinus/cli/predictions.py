@@ -70,4 +70,4 @@ def feedback(
 
     with context.obj.client(gateway_url=url) as client:
         done = client.feedback({prediction_id: value(label)})
-    finish(done, as_json=as_json, show=lambda out: out.print("Taken down."))
+    finish(done, as_json=as_json, show=lambda out: out.print("Recorded."))

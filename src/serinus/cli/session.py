@@ -43,7 +43,9 @@ class Session:
             name, equals, value = text.partition("=")
             if not equals or name not in Settings.__dataclass_fields__:
                 raise InvalidInput(
-                    f"{text!r} sets nothing",
+                    f"{text!r} sets nothing: there is no setting {name!r}"
+                    if equals
+                    else f"{text!r} sets nothing",
                     where="--set",
                     remedy="Write --set NAME=VALUE; `serinus config show` lists every name.",
                 )

@@ -74,7 +74,7 @@ def _healthy(client: Serinus) -> str:
 
 def _routed(client: Serinus) -> str:
     table = client.routing()
-    return f"revision {table.revision}, {len(table.routes)} models"
+    return f"revision {table.revision}, {len(table.routes)} model{'s'[: len(table.routes) != 1]}"
 
 
 def _predicted(client: Serinus, model: str) -> str:

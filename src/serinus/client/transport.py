@@ -151,7 +151,12 @@ class _Calls:
             what = f"no {name} answers at {root}"
         else:
             what = f"the {name} at {root} did not answer in time ({type(error).__name__})"
-        return Unavailable(what, remedy="Start one with `serinus up`, or name the right address.")
+        return Unavailable(
+            what,
+            remedy="Start one with `serinus up`, or name the right address: --control-url and "
+            "--gateway-url, SERINUS_CONTROL_PORT and SERINUS_GATEWAY_PORT, or the arguments of "
+            "Serinus().",
+        )
 
 
 class Serinus(_Calls):

@@ -85,7 +85,7 @@ class Delivery:
             step=0,
             step_entered_at=now,
             verdict=Outcome.NO_DATA,
-            reason="The gateways are loading the challenger.",
+            reason=f"The gateways are loading {challenger.model}@{challenger.version}.",
             requested_by=actor,
             created_at=now,
             updated_at=now,

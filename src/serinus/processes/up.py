@@ -34,6 +34,7 @@ def run(
 
     Raises:
         InvalidInput: a port is taken or the state folder cannot be written; nothing was started.
+        Conflict: another one runs in the same folder.
         Unavailable: something was not ready in time; everything was stopped again.
     """
     logs.configure(settings.log_level, process="up")
@@ -43,13 +44,14 @@ def run(
     stop = threading.Event()
     on_signal(stop)
     supervisor = Supervisor(programs(settings, given), stop)
-    try:
-        if supervisor.start():
-            urls = {"control_url": settings.control_url, "gateway_url": settings.gateway_url}
-            ready({**urls, "home": str(settings.home)})
-            supervisor.run()
-    finally:
-        supervisor.end()
+    with home.held(settings.home):
+        try:
+            if supervisor.start():
+                urls = {"control_url": settings.control_url, "gateway_url": settings.gateway_url}
+                ready({**urls, "home": str(settings.home)})
+                supervisor.run()
+        finally:
+            supervisor.end()
 
 
 def programs(settings: Settings, given: Mapping[str, Any]) -> list[Program]:
