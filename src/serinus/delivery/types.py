@@ -70,11 +70,7 @@ class Outcome(StrEnum):
 
 
 class Guardrail(msgspec.Struct, frozen=True):
-    """A metric that may not get worse.
-
-    ``alpha`` is its share of the error budget for a false rollback; ``null`` the harm that
-    is still tolerated before a rollback (an odds ratio for errors, a difference otherwise).
-    """
+    """A metric that may not get worse; ``alpha`` is its share of the budget for false rollbacks."""
 
     kind: Literal["errors", "quality", "shadow_errors", "shadow_quality"]
     alpha: float

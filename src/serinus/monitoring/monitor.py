@@ -16,10 +16,11 @@ from serinus.monitoring.drift import Calibration
 from serinus.monitoring.performance import Sums
 from serinus.monitoring.profile import Baseline, Extent, Window
 from serinus.monitoring.types import DriftWindow, PerformanceWindow, Recommendation, Reference
-from serinus.store.engine import reading
+from serinus.store.engine import exclusive, reading
 from serinus.wire import Label, Prediction
 
 NAME = "monitoring"
+_LOCK = 5375
 
 Key = tuple[str, str]
 """Model and version."""
@@ -94,7 +95,7 @@ class Monitor:
         self._state = None  # whatever happens before the commit, the database is right
         changes = self._fold(batch, references, state)
         with self._engine.begin() as connection:
-            repository.exclusive(connection)
+            exclusive(connection, _LOCK)
             if consumer.load_offsets(connection, NAME) != state.offsets:
                 return 0  # another monitor was faster: these events are counted
             repository.save_windows(connection, changes.windows)

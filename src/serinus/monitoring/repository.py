@@ -24,13 +24,6 @@ _LABELS = schema.labels
 _PERFORMANCE = schema.performance_windows
 _VERSIONS = schema.model_versions
 _CHUNK = 500
-_MONITOR_LOCK = 5375
-
-
-def exclusive(connection: Connection) -> None:
-    """Wait until no other monitor writes; SQLite's transactions do so by themselves."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_MONITOR_LOCK)))
 
 
 # ------------------------------------------------------------------ profiles

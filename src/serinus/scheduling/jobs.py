@@ -20,7 +20,7 @@ from serinus import clock
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.scheduling.types import ENDED, Job, JobState
 from serinus.store import schema
-from serinus.store.engine import reading
+from serinus.store.engine import exclusive, reading
 
 _JOBS = schema.jobs
 _CLAIM_LOCK = 5374
@@ -134,8 +134,7 @@ class Jobs:
             if connection.execute(select(_JOBS.c.id).where(*wanted).limit(1)).first() is None:
                 return None
         with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
+            exclusive(connection, _CLAIM_LOCK)
             self._give_up(connection, now)
             if full := _full_kinds(connection, now, limit_per_kind or {}):
                 wanted.append(_JOBS.c.kind.not_in(full))
