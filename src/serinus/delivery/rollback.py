@@ -10,23 +10,17 @@ from serinus.errors import Conflict, NotFound
 from serinus.registry.types import ModelVersion, Stage, StageChange
 
 
-def check(version: str, live: Deployment | None, champion: ModelVersion) -> None:
+def check(version: str, live: Deployment | None) -> None:
     """Refuse a version that a rollback cannot lead to.
 
     Raises:
-        Conflict: it is the live deployment's challenger, or holds Production already.
+        Conflict: it is the live deployment's challenger.
     """
     if live is not None and version == live.challenger:
         raise Conflict(
             f"version {version} is the challenger that would be taken back",
             where=live.id,
             remedy="Name another version, or none for the champion.",
-        )
-    if live is None and version == champion.version:
-        raise Conflict(
-            f"version {version} holds Production already",
-            where=champion.model,
-            remedy="Name another version.",
         )
 
 

@@ -226,7 +226,7 @@ class Delivery:
             )
         if version is not None:
             self.registry.get(model, version)
-            rollback.check(version, live, champion)
+            rollback.check(version, live)
         target = version or (live.champion if live else None)
         if target is None:
             target = rollback.former(champion, self.registry.history(model, limit=_MOST_HISTORY))
