@@ -15,6 +15,7 @@ TEXT = st.text(max_size=12)
 TIMES = st.integers(min_value=0, max_value=2**53)
 SHARES = st.floats(min_value=0, max_value=1)
 NUMBERS = st.floats(allow_nan=False)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 WHOLE = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 # In msgpack and in JSON a float that is a whole number may come back as an int that equals it.
 ANSWERS = st.one_of(st.booleans(), WHOLE, NUMBERS, TEXT)
@@ -44,6 +45,7 @@ EVENTS: dict[type, st.SearchStrategy[Any]] = {
         TEXT,
     ),
     wire.Label: st.builds(wire.Label, TIMES, IDS, ANSWERS, TIMES, ASSIGNMENTS, TEXT, OUTPUTS),
+    wire.Value: st.builds(wire.Value, TIMES, IDS, FINITE, TIMES, ASSIGNMENTS, TEXT),
     wire.WorkerStatus: st.builds(
         wire.WorkerStatus, TIMES, TEXT, TIMES, st.lists(TEXT, max_size=3).map(tuple), FAILED
     ),

@@ -164,6 +164,21 @@ class Label(msgspec.Struct, frozen=True, array_like=True, tag="label"):
     output: Output
 
 
+class Value(msgspec.Struct, frozen=True, array_like=True, tag="value"):
+    """What an answer turned out to be worth to the business, however late that was known.
+
+    ``value`` is finite, in the unit that the deployment's business scale is given in. One value a
+    prediction counts: the first.
+    """
+
+    at: int
+    prediction: bytes
+    value: float
+    predicted_at: int
+    assignment: Assignment
+    version: str
+
+
 class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, tag="worker"):
     """What a gateway worker has in force; written at each change and every few seconds.
 
@@ -177,5 +192,5 @@ class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, tag="worker"):
     failed: dict[str, str]
 
 
-Event: TypeAlias = Prediction | Failure | Shadow | Label | WorkerStatus
+Event: TypeAlias = Prediction | Failure | Shadow | Label | Value | WorkerStatus
 """Everything the data plane tells the control plane."""
