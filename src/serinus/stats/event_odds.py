@@ -16,18 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from serinus.stats import mixing
+from serinus.stats.mixing import Floats, LogE
 
-EventCounts = Mapping[float, tuple[int, int]]
-"""By configured challenger share: (events in the champion arm, events in the challenger arm)."""
+EventCounts = Mapping[float, ArrayLike]
+"""By configured challenger share, shape (..., 2): events in the (champion, challenger) arm."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """A prior over odds ratios: the bets placed before the first event.
 
@@ -40,6 +41,7 @@ class Mixture:
     log_weights: Floats
 
 
+@lru_cache(maxsize=1)
 def harm_mixture() -> Mixture:
     """Bets on a challenger that is worse: 24 odds ratios from 1.1 to 50, small harm likelier."""
     odds = np.geomspace(1.1, 50.0, 24)
@@ -47,6 +49,7 @@ def harm_mixture() -> Mixture:
     return Mixture(odds, np.log(weights / weights.sum()))
 
 
+@lru_cache(maxsize=64)
 def safety_mixture(margin_odds: float) -> Mixture:
     """Bets on a challenger inside the margin: half on "just as good", half from 0.25 upwards.
 
@@ -58,24 +61,30 @@ def safety_mixture(margin_odds: float) -> Mixture:
     return Mixture(odds, np.log(weights))
 
 
-def log_e(counts: EventCounts, *, null_odds: float, mixture: Mixture) -> float:
+def log_e(counts: EventCounts, *, null_odds: float, mixture: Mixture) -> LogE:
     """Natural logarithm of the e-value against "the odds ratio is ``null_odds``".
 
-    With a mixture above ``null_odds`` it tests theta <= null_odds (rollback), with one below it
-    theta >= null_odds (promotion). By Ville's inequality it ever exceeds log(1/alpha) with
-    probability at most alpha if the null is true. 0.0 without events; shares of 0 and 1 say
-    nothing.
+    Args:
+        counts: by configured challenger share, shape (..., 2).
+        null_odds: the odds ratio of the null's boundary.
+        mixture: what is bet on: odds above ``null_odds`` test theta <= null_odds (rollback),
+            odds below it theta >= null_odds (promotion).
+
+    Returns:
+        Of the leading shape of ``counts``; a float without leading axes. By Ville's inequality
+        it ever exceeds log(1/alpha) with probability at most alpha if the null is true. 0
+        without events; shares of 0 and 1 say nothing.
     """
-    total = np.zeros_like(mixture.odds)
-    for share, (champion, challenger) in sorted(counts.items()):
-        if not 0.0 < share < 1.0:
-            continue
-        null = _challenger_probability(np.array([null_odds]), share)
-        bets = _challenger_probability(mixture.odds, share)
-        total += challenger * np.log(bets / null)
-        total += champion * (np.log1p(-bets) - np.log1p(-null))
-    return float(logsumexp(total + mixture.log_weights))
+    wealth = mixing.log_wealth(counts, (2,), lambda share: _log_gains(share, null_odds, mixture))
+    return mixing.mix(wealth, mixture.log_weights)
 
 
-def _challenger_probability(odds: Floats, share: float) -> Floats:
-    return odds * share / (odds * share + 1.0 - share)
+@lru_cache(maxsize=1024)
+def _log_gains(share: float, null_odds: float, mixture: Mixture) -> Floats:
+    """Shape (2, k): what an event in the champion and in the challenger arm adds."""
+    if not 0.0 < share < 1.0:
+        return np.zeros((2, mixture.odds.size))
+    null = null_odds * share + 1.0 - share
+    bets = mixture.odds * share + 1.0 - share
+    champion = np.log(null / bets)
+    return np.stack([champion, np.log(mixture.odds / null_odds) + champion])

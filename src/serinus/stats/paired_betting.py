@@ -10,37 +10,53 @@ order, each with conditional mean on the null's side; neither identical nor inde
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
+from functools import lru_cache
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+import numpy as np
+from numpy.typing import ArrayLike
+
+from serinus.stats import mixing
+from serinus.stats.mixing import Floats, LogE
 
 BETS = np.geomspace(0.02, 0.95, 20)
+_LOG_WEIGHTS = mixing.uniform(len(BETS))
 
 
-def log_e_harm(counts: Counts, differences: Floats) -> float:
+def log_e_harm(counts: ArrayLike, differences: Floats) -> LogE:
     """Log e-value against "the challenger's mean loss is not larger" (rollback).
 
     Args:
-        counts: shape (k,), how often each difference was seen.
+        counts: shape (..., k), how often each difference was seen.
         differences: shape (k,), challenger's loss minus champion's, in [-1, 1].
+
+    Returns:
+        Of the leading shape of ``counts``; a float without leading axes; 0 without pairs.
     """
-    return _log_wealth(counts, differences)
+    return _log_e(counts, np.asarray(differences, np.float64).tobytes(), None)
 
 
-def log_e_safety(counts: Counts, differences: Floats, margin: float) -> float:
+def log_e_safety(counts: ArrayLike, differences: Floats, margin: float) -> LogE:
     """Log e-value against "the mean loss is larger by ``margin`` or more" (promotion).
 
     Args:
-        counts: shape (k,), how often each difference was seen.
+        counts: shape (..., k), how often each difference was seen.
         differences: shape (k,), challenger's loss minus champion's, in [-1, 1].
         margin: in the unit of the loss, in (0, 1).
+
+    Returns:
+        Of the leading shape of ``counts``; a float without leading axes; 0 without pairs.
     """
-    return _log_wealth(counts, margin - differences)
+    return _log_e(counts, np.asarray(differences, np.float64).tobytes(), margin)
 
 
-def _log_wealth(counts: Counts, gains: Floats) -> float:
-    wealth = np.log1p(BETS[:, None] * gains[None, :]) @ counts
-    return float(logsumexp(wealth) - np.log(len(BETS)))
+def _log_e(counts: ArrayLike, key: bytes, margin: float | None) -> LogE:
+    wealth = np.asarray(counts, np.float64) @ _log_gains(key, margin)
+    return mixing.mix(wealth, _LOG_WEIGHTS)
+
+
+@lru_cache(maxsize=256)
+def _log_gains(difference_bytes: bytes, margin: float | None) -> Floats:
+    """Shape (k, bets): what one pair of each difference adds to each bet."""
+    differences = np.frombuffer(difference_bytes)
+    gains = differences if margin is None else margin - differences
+    return np.log1p(gains[:, None] * BETS)

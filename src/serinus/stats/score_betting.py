@@ -14,19 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from serinus.stats import mixing
+from serinus.stats.mixing import Floats, LogE
 
-ArmCounts = Mapping[float, Counts]
-"""By configured challenger share: shape (2, k), counts of each loss level by (champion,
+ArmCounts = Mapping[float, ArrayLike]
+"""By configured challenger share: shape (..., 2, k), counts of each level by (champion,
 challenger)."""
 
 BETS = np.geomspace(0.03, 3.0, 20)
+_LOG_WEIGHTS = mixing.uniform(len(BETS))
 # Never stake everything: a wealth of zero could not recover.
 LARGEST_STAKE = 0.98
 
@@ -35,13 +36,15 @@ LARGEST_STAKE = 0.98
 class Question:
     """What is bet on.
 
-    With ``sign`` +1 that the difference of the arms' losses exceeds ``margin``, with -1 that it
-    stays below. ``centre`` is the champion's expected loss, frozen before the first request.
+    With ``sign`` +1 that ``scale`` times the challenger's mean level exceeds the champion's by
+    more than ``margin``, with -1 that it stays below. ``centre`` is the champion's expected
+    level, frozen before the first request.
     """
 
     sign: int
     margin: float
     centre: float
+    scale: float = 1.0
 
 
 def harm(centre: float) -> Question:
@@ -54,30 +57,56 @@ def safety(margin: float, centre: float) -> Question:
     return Question(-1, margin, centre)
 
 
-def log_e(counts: ArmCounts, levels: Floats, question: Question) -> float:
+def gain_harm(centre: float) -> Question:
+    """Bet against "the challenger gains no less" (rollback); levels are gains: more is better."""
+    return Question(-1, 0.0, centre)
+
+
+def gain_safety(margin_ratio: float, centre: float) -> Question:
+    """Bet against "the challenger gains at most ``1 - margin_ratio`` times as much" (promotion).
+
+    Args:
+        margin_ratio: the relative loss of gain that must be excluded, in (0, 1).
+        centre: the champion's expected gain as a level, in [0, 1].
+    """
+    return Question(+1, 0.0, centre, 1.0 / (1.0 - margin_ratio))
+
+
+def log_e(counts: ArmCounts, levels: Floats, question: Question) -> LogE:
     """Natural logarithm of the e-value, the average wealth over a grid of stakes.
 
     Args:
-        counts: by share in force, how often each loss level was seen in each arm, shape (2, k).
-        levels: shape (k,), the loss levels, in [0, 1].
+        counts: by share in force, how often each level was seen in each arm, shape (..., 2, k).
+        levels: shape (k,), the levels, in [0, 1].
         question: which null is bet against.
 
-    By Ville's inequality it ever exceeds log(1/alpha) with probability at most alpha if the null
-    is true. 0.0 with no observations; shares of 0 and 1 say nothing.
+    Returns:
+        Of the leading shape of ``counts``; a float without leading axes. By Ville's inequality
+        it ever exceeds log(1/alpha) with probability at most alpha if the null is true. 0 with
+        no observations; shares of 0 and 1 say nothing.
     """
-    wealth = np.zeros_like(BETS)
-    for share, observed in sorted(counts.items()):
-        if not 0.0 < share < 1.0:
-            continue
-        gains = question.sign * _scores(share, levels, question)
-        extremes = question.sign * _scores(share, np.array([0.0, 1.0]), question)
-        stakes = np.minimum(BETS, LARGEST_STAKE / max(-extremes.min(), 1e-12))
-        wealth += np.einsum("ak,bak->b", observed, np.log1p(stakes[:, None, None] * gains))
-    return float(logsumexp(wealth) - np.log(len(BETS)))
+    key = np.asarray(levels, np.float64).tobytes()
+    wealth = mixing.log_wealth(
+        counts, (2, len(levels)), lambda share: _log_gains(share, key, question)
+    )
+    return mixing.mix(wealth, _LOG_WEIGHTS)
+
+
+@lru_cache(maxsize=1024)
+def _log_gains(share: float, level_bytes: bytes, question: Question) -> Floats:
+    """Shape (2 k, bets): what one observation of each arm and level adds to each bet."""
+    levels = np.frombuffer(level_bytes)
+    if not 0.0 < share < 1.0:
+        return np.zeros((2 * levels.size, BETS.size))
+    gains = question.sign * _scores(share, levels, question)
+    extremes = question.sign * _scores(share, np.array([0.0, 1.0]), question)
+    stakes = np.minimum(BETS, LARGEST_STAKE / max(-extremes.min(), 1e-12))
+    table: Floats = np.log1p(gains.reshape(-1, 1) * stakes)
+    return table
 
 
 def _scores(share: float, levels: Floats, question: Question) -> Floats:
-    """Shape (2, k): the score of each arm and loss level."""
+    """Shape (2, k): the score of each arm and level."""
     champion = -share * (levels - question.centre)
-    challenger = (1.0 - share) * (levels - question.margin - question.centre)
+    challenger = (1.0 - share) * (question.scale * levels - question.margin - question.centre)
     return np.stack([champion, challenger])
