@@ -127,6 +127,7 @@ def test_commands_ask_the_gateway(installation: Installation, client: Serinus) -
     one = installation.call("predict", json.dumps(example), "--model", "tumour", "--json")
     two = installation.call("predict", "--json", text=json.dumps([example, {"oops": 1}]))
     label = installation.call("feedback", one.json["prediction_id"], "0", "--json")
+    value = installation.call("feedback", one.json["prediction_id"], "--value", "-2.5", "--json")
     smoke = installation.call("smoke", "--json")
 
     assert one.json["version"] == "1.0.0"
@@ -135,6 +136,7 @@ def test_commands_ask_the_gateway(installation: Installation, client: Serinus) -
     assert good["prediction"] == one.json["prediction"]
     assert bad["error"]["status"] == 422
     assert label.code == 0, label.err
+    assert value.json == {"accepted": 1}, value.err
     assert smoke.code == 0, smoke.out
     assert [check["name"] for check in smoke.json["checks"]] == [
         "control plane",

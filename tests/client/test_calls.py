@@ -67,6 +67,17 @@ def test_deploy_leaves_out_what_was_not_given() -> None:
     }
 
 
+def test_feedback_joins_labels_and_values_by_prediction() -> None:
+    assert calls.feedback({"a": 1, "b": "x"}, value={"b": 2.5, "c": 0.0}).body == {
+        "labels": [
+            {"prediction_id": "a", "label": 1},
+            {"prediction_id": "b", "label": "x", "value": 2.5},
+            {"prediction_id": "c", "value": 0.0},
+        ]
+    }
+    assert calls.feedback(value={"c": 1}).body == {"labels": [{"prediction_id": "c", "value": 1}]}
+
+
 @pytest.mark.parametrize(
     ("arm", "headers"), [(None, {}), ("champion", {"x-serinus-arm": "champion"})]
 )

@@ -395,11 +395,37 @@ def test_feedback_in_bulk_takes_what_is_right(serving):
     ]
     labels[1]["label"] = "maybe"
     labels[2]["prediction_id"] = "0" * 32
+    id = labels[0]["prediction_id"]
+    told = [{"value": 12.5}, {"label": "yes", "value": -3}, {"value": "much"}, {}, {"label": None}]
+    labels += [{"prediction_id": id, **item} for item in told]
+    before = serving.get("/stats").json()
     response = serving.post("/feedback", {"labels": labels})
     assert response.status_code == 202
-    assert response.json()["accepted"] == 2
-    rejected = response.json()["rejected"]
-    assert [(item["index"], item["error"]["status"]) for item in rejected] == [(1, 422), (2, 404)]
+    assert response.json()["accepted"] == 4
+    rejected = {item["index"]: item["error"] for item in response.json()["rejected"]}
+    assert {index: error["status"] for index, error in rejected.items()} == {
+        1: 422, 2: 404, 6: 422, 7: 422, 8: 422,
+    }  # fmt: skip
+    assert [rejected[index]["where"] for index in (6, 7, 8)] == [
+        "labels[6].value", "labels[7]", "labels[8].label",
+    ]  # fmt: skip
+    after = serving.get("/stats").json()
+    assert [after[name] - before[name] for name in ("labels", "values")] == [3, 2]
+
+
+def test_feedback_of_a_value_joins_the_prediction(serving):
+    answer = serving.post("/models/mood/predict", {"features": FEATURES, "entity": "v"}).json()
+    body = {"prediction_id": answer["prediction_id"], "label": "yes", "value": 12.5}
+    response = serving.post("/feedback", body)
+    assert (response.status_code, response.json()) == (202, {"accepted": 1})
+    [(_, label), (id, value)] = [events(serving, kind)[-1] for kind in (wire.Label, wire.Value)]
+    prediction = serving.reader.lookup(value.prediction)
+    assert ids.encode(value.prediction) == answer["prediction_id"]
+    assert (value.value, label.value, label.prediction) == (12.5, "yes", value.prediction)
+    assert (value.predicted_at, value.assignment) == (prediction.at, prediction.assignment)
+    assert value.version == prediction.version
+    # A value is no prediction: it is worth nothing itself.
+    problem(serving.post("/feedback", {"prediction_id": ids.encode(id), "value": 1}), 404)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +434,11 @@ def test_feedback_in_bulk_takes_what_is_right(serving):
         ({"prediction_id": "0" * 32, "label": "yes"}, 404, "prediction_id"),
         ({"prediction_id": "zz", "label": "yes"}, 422, "prediction_id"),
         ({"prediction_id": 5, "label": "yes"}, 422, "prediction_id"),
-        ({"prediction_id": "0" * 32}, 422, "label"),
+        ({"prediction_id": "0" * 32}, 422, "label, value"),
+        ({"prediction_id": "0" * 32, "value": 1.5}, 404, "prediction_id"),
+        ({"prediction_id": "0" * 32, "value": "1.5"}, 422, "value"),
+        ({"prediction_id": "0" * 32, "value": None, "label": "yes"}, 422, "value"),
+        ({"labels": [{"prediction_id": "0" * 32}]}, 422, "labels[0]"),
         ({"label": "yes"}, 422, "prediction_id"),
         ({"prediction_id": "0" * 32, "label": None}, 422, "label"),
         ({"labels": []}, 422, "labels"),

@@ -22,6 +22,7 @@ counts = st.builds(
     tallies=st.lists(tallies, max_size=4),
     refused=st.dictionaries(st.sampled_from(["404", "422"]), st.integers(0, 9)),
     shed=st.integers(0, 9),
+    values=st.integers(0, 9),
 )
 
 
@@ -31,6 +32,7 @@ def test_total_is_the_same_however_it_is_grouped(many):
     assert counters.total([counters.total(many[:2]), counters.total(many[2:])]) == whole
     assert sum(t.rows for t in whole.tallies) == sum(t.rows for c in many for t in c.tallies)
     assert whole.shed == sum(c.shed for c in many)
+    assert whole.values == sum(c.values for c in many)
 
 
 @given(st.lists(st.floats(0.0001, 9.9), min_size=1, max_size=50), st.floats(0.01, 0.99))

@@ -3,10 +3,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UnsetType
 
 from serinus.errors import InvalidInput
 from serinus.serving import decode
-from serinus.serving.decode import Request, RequestDecoder
+from serinus.serving.decode import FeedbackItem, Request, RequestDecoder
 from serinus.wire import Field
 
 INPUTS = (
@@ -143,10 +144,23 @@ def test_named_model_of_any_body():
     assert decode.named_model(b"[" * 100_000) is None
 
 
-def test_labels_single_and_many():
-    one = decode.labels(b'{"prediction_id":"a","label":1}', 5)
-    many = decode.labels(b'{"labels":[{"prediction_id":"a","label":1}]}', 5)
-    assert one == many == [decode.Label("a", 1)]
+def test_feedback_single_and_many():
+    for told, item in (
+        ('"label":1', FeedbackItem("a", 1)),
+        ('"value":-2', FeedbackItem("a", value=-2.0)),
+        ('"label":"yes","value":1e3', FeedbackItem("a", "yes", 1000.0)),
+    ):
+        text = f'{{"prediction_id":"a",{told}}}'
+        one = decode.feedback(text.encode(), 5)
+        many = decode.feedback(f'{{"labels":[{text}]}}'.encode(), 5)
+        assert one == many == [item]
+        assert type(one[0].value) in (float, UnsetType)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**1000), 2**1000))
+def test_feedback_value_is_the_float_that_was_sent(number):
+    [item] = decode.feedback(json.dumps({"prediction_id": "a", "value": number}).encode(), 5)
+    assert repr(item.value) == repr(float(number))
 
 
 @pytest.mark.parametrize(
@@ -159,20 +173,46 @@ def test_labels_single_and_many():
         ('{"prediction_id":"a","label":"\\ud800"}', "label"),
         ('{"labels":[{"prediction_id":"a","label":"\\udc00"}]}', "labels[0].label"),
         ('{"prediction_id":"a","label":1,"more":1}', "more"),
+        ('{"prediction_id":"a"}', "label, value"),
+        ('{"labels":[{"prediction_id":"a"}]}', "labels[0]"),
+        ('{"prediction_id":"a","value":NaN}', "value"),
+        ('{"prediction_id":"a","value":-Infinity}', "value"),
+        ('{"prediction_id":"a","value":1e400}', "value"),
+        ('{"prediction_id":"a","value":"1"}', "value"),
+        ('{"prediction_id":"a","value":true}', "value"),
+        ('{"prediction_id":"a","label":1,"value":null}', "value"),
+        ('{"prediction_id":"a","value":1%s}' % ("0" * 400), "value"),
+        ('{"labels":[{"prediction_id":"a","value":Infinity}]}', "labels[0].value"),
+        ('{"labels":[],"more":1}', "more"),
+        ('{"labels":[1]}', "labels[0]"),
+        ('[{"prediction_id":"a","label":1}]', ""),
         ('{"labels":[{"prediction_id":"a","label":null}]}', "labels[0].label"),
         ('{"labels":{}}', "labels"),
         ("[]", ""),
         ("", ""),
     ],
 )
-def test_labels_name_the_field(text, where):
-    with pytest.raises(InvalidInput) as caught:
-        decode.labels(text.encode(), 5)
-    assert caught.value.where == where
+def test_feedback_names_the_field(text, where):
+    try:
+        [fault] = decode.feedback(text.encode(), 5)
+    except InvalidInput as error:
+        fault = error
+    assert isinstance(fault, InvalidInput)
+    assert fault.where == where
 
 
-def test_labels_that_are_too_many():
-    text = json.dumps({"labels": [{"prediction_id": "a", "label": 1}] * 6})
+def test_feedback_saves_the_items_that_are_right():
+    told = ({"label": 1}, {"value": float("nan")}, {}, {"value": 2})
+    rows = [{"prediction_id": "a", **item} for item in told]
+    found = decode.feedback(json.dumps({"labels": rows}).encode(), 5)
+    assert [found[0], found[3]] == [FeedbackItem("a", 1), FeedbackItem("a", value=2.0)]
+    assert [fault.where for fault in found[1:3]] == ["labels[1].value", "labels[2]"]
+    assert all(word in found[2].what for word in ("label", "value"))
+
+
+@pytest.mark.parametrize("value", [1, "text"])
+def test_feedback_that_is_too_much(value):
+    text = json.dumps({"labels": [{"prediction_id": "a", "value": value}] * 6})
     with pytest.raises(InvalidInput) as caught:
-        decode.labels(text.encode(), 5)
+        decode.feedback(text.encode(), 5)
     assert "5" in caught.value.what

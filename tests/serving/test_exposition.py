@@ -13,6 +13,8 @@ def some():
             Tally("m", "2", "champion", success=1, seconds=0.5, latency=list(latency)),
         ],
         refused={"422": 2},
+        labels=6,
+        values=5,
         shed=4,
     )
 
@@ -35,6 +37,8 @@ def test_metrics_sum_versions_and_bound_their_labels():
     assert found[("ml_prediction_latency_seconds_sum", *by)] == 13.0
     assert found[("serinus_gateway_refused_total", ("code", "422"))] == 2
     assert found[("serinus_gateway_shed_total",)] == 4
+    assert found[("serinus_gateway_labels_total",)] == 6
+    assert found[("serinus_gateway_values_total",)] == 5
     assert found[("serinus_gateway_revision",)] == 7
     assert {name for key in found for name, _ in key[1:]} <= {
         "arm", "model", "status", "code", "le",
@@ -54,6 +58,7 @@ def test_metrics_buckets_never_fall():
 def test_stats_name_versions():
     found = exposition.stats(some())
     assert (found["requests"], found["errors"], found["shed"]) == (5, 1, 4)
+    assert (found["labels"], found["values"]) == (6, 5)
     assert found["models"]["m"]["1"]["champion"]["failed"] == 1
     assert set(found["models"]["m"]["2"]["champion"]["latency_ms"]) == {"p50", "p95", "p99"}
 

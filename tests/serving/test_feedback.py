@@ -6,9 +6,9 @@ from serinus.ledger import ids
 from serinus.ledger.reader import Reader
 from serinus.ledger.writer import Writer
 from serinus.serving import feedback
-from serinus.serving.decode import Label
+from serinus.serving.decode import FeedbackItem
 from serinus.serving.feedback import Feedback
-from serinus.wire import Arm, Assignment, Failure, Output, Prediction
+from serinus.wire import Arm, Assignment, Failure, Label, Output, Prediction, Value
 
 ASSIGNMENT = Assignment("mood", Arm.CHALLENGER, 0.1, 3, "d", 1, 5)
 
@@ -18,23 +18,40 @@ def test_feedback_carries_the_predictions_own_facts(tmp_path):
     event = Prediction(7, ASSIGNMENT, "1.0.0", (1.0,), Output("yes", (0.1, 0.9)), 10)
     [id] = writer.append([event])
     joining = Feedback(Reader(tmp_path), lambda model, version: samples.manifest())
-    label = joining.event(Label(ids.encode(id), "no"))
+    [label] = joining.events(FeedbackItem(ids.encode(id), "no"))
     assert (label.prediction, label.value, label.predicted_at) == (id, "no", 7)
     assert (label.assignment, label.version, label.output) == (ASSIGNMENT, "1.0.0", event.output)
-    assert isinstance(joining.event(Label("0" * 32, "no")), NotFound)
-    assert isinstance(joining.event(Label("nonsense", "no")), InvalidInput)
-    assert isinstance(joining.event(Label(ids.encode(id), "maybe")), InvalidInput)
+    [value] = joining.events(FeedbackItem(ids.encode(id), value=-2.5))
+    assert (value.prediction, value.value, value.predicted_at) == (id, -2.5, 7)
+    assert (value.assignment, value.version) == (ASSIGNMENT, "1.0.0")
+    both = joining.events(FeedbackItem(ids.encode(id), "no", 0.0))
+    assert [(type(event), event.value) for event in both] == [(Label, "no"), (Value, 0.0)]
     writer.close()
 
 
-def test_feedback_takes_no_label_for_what_was_not_predicted(tmp_path):
+@pytest.mark.parametrize("told", [{"label": "no"}, {"value": 1.0}, {"label": "no", "value": 1.0}])
+def test_feedback_on_nothing_is_refused(tmp_path, told):
+    joining = Feedback(Reader(tmp_path), lambda model, version: samples.manifest())
+    assert isinstance(joining.events(FeedbackItem("0" * 32, **told)), NotFound)
+    assert isinstance(joining.events(FeedbackItem("nonsense", **told)), InvalidInput)
+
+
+def test_feedback_with_a_wrong_label_is_refused_whole(tmp_path):
+    writer = Writer(tmp_path, segment_bytes=10**6)
+    [id] = writer.append([Prediction(7, ASSIGNMENT, "1.0.0", (1.0,), Output("yes"), 10)])
+    joining = Feedback(Reader(tmp_path), lambda model, version: samples.manifest())
+    assert isinstance(joining.events(FeedbackItem(ids.encode(id), "maybe", 3.0)), InvalidInput)
+    writer.close()
+
+
+def test_feedback_takes_nothing_for_what_was_not_predicted(tmp_path):
     writer = Writer(tmp_path, segment_bytes=10**6)
     [id] = writer.append([Failure(7, ASSIGNMENT, "1.0.0", "it raised", 10)])
-    refused = Feedback(Reader(tmp_path), lambda model, version: samples.manifest()).event(
-        Label(ids.encode(id), "no")
-    )
-    assert isinstance(refused, NotFound)
-    assert refused.what == f"there is no prediction {ids.encode(id)}"
+    joining = Feedback(Reader(tmp_path), lambda model, version: samples.manifest())
+    for item in (FeedbackItem(ids.encode(id), "no"), FeedbackItem(ids.encode(id), value=1.0)):
+        refused = joining.events(item)
+        assert isinstance(refused, NotFound)
+        assert refused.what == f"there is no prediction {ids.encode(id)}"
     writer.close()
 
 

@@ -12,11 +12,11 @@ from tests.serving.conftest import route
 from tests.serving.loads import Load
 
 from serinus import wire
-from serinus.errors import Unavailable
+from serinus.errors import InvalidInput, Unavailable
 from serinus.ledger import ids
 from serinus.ledger.writer import Writer
 from serinus.serving.board import Board
-from serinus.serving.decode import Label, Request
+from serinus.serving.decode import FeedbackItem, Request
 from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions
 
@@ -198,7 +198,7 @@ def test_service_lets_nobody_wait_for_ever(tmp_path):
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
-def test_service_label_that_cannot_be_written_harms_no_other(tmp_path):
+def test_service_feedback_that_cannot_be_written_harms_no_other(tmp_path):
     async def scenario():
         serving = service(tmp_path)
         output = wire.Output("yes")
@@ -206,12 +206,13 @@ def test_service_label_that_cannot_be_written_harms_no_other(tmp_path):
         made = serving.recorder.append(
             [wire.Prediction(n, assignment, "1", (), output, 1) for n in range(3)]
         )
-        labels = [Label(ids.encode(id), "no") for id in made]
-        labels[1] = Label(labels[1].prediction_id, "\ud800")
-        first, second, third = await serving.label(labels)
-        assert (first, third) == (None, None)
+        items = [FeedbackItem(ids.encode(id), "no", 1.5) for id in made]
+        items[1] = FeedbackItem(items[1].prediction_id, "\ud800")
+        fault = InvalidInput("it is wrong")
+        first, second, third, fourth = await serving.feedback([*items, fault])
+        assert (first, third, fourth) == (None, None, fault)
         assert second.status == 422
-        assert serving.counters.labels == 2
+        assert (serving.counters.labels, serving.counters.values) == (2, 2)
 
     asyncio.run(scenario())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Annotated, Any
 
@@ -61,13 +62,29 @@ def predict(
 def feedback(
     context: typer.Context,
     prediction_id: str,
-    label: Annotated[str, typer.Argument(help="What was true: a number or a class.")],
+    label: Annotated[str | None, typer.Argument(help="What was true: a number or a class.")] = None,
+    value: Annotated[
+        float | None, typer.Option(help="What the answer was worth to the business.")
+    ] = None,
     url: GatewayUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what turned out to be true of a prediction."""
-    from serinus.cli.values import value
+    """Tell what turned out to be true of a prediction, what it was worth, or both."""
+    from serinus.cli import values
 
+    if label is None and value is None:
+        raise InvalidInput(
+            "there is neither a label nor a value",
+            where="label, --value",
+            remedy="Write serinus feedback PREDICTION_ID LABEL, --value NUMBER, or both.",
+        )
+    if value is not None and not math.isfinite(value):
+        raise InvalidInput(
+            f"a value of {value} cannot be counted", where="--value", remedy="Give a finite number."
+        )
     with context.obj.client(gateway_url=url) as client:
-        done = client.feedback({prediction_id: value(label)})
+        done = client.feedback(
+            {} if label is None else {prediction_id: values.value(label)},
+            value={} if value is None else {prediction_id: value},
+        )
     finish(done, as_json=as_json, show=lambda out: out.print("Recorded."))

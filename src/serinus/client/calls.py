@@ -334,9 +334,21 @@ def answers(batch: _Batch) -> list[Prediction | Refused]:
     ]
 
 
-def feedback(labels: Mapping[str, Answer]) -> Call[dict[str, Any]]:
-    """What turned out to be true, by prediction id."""
-    body = {"labels": [{"prediction_id": id, "label": label} for id, label in labels.items()]}
+def feedback(
+    labels: Mapping[str, Answer] | None = None, *, value: Mapping[str, float] | None = None
+) -> Call[dict[str, Any]]:
+    """What turned out of predictions, by prediction id.
+
+    Args:
+        labels: what was true.
+        value: what the answers were worth to the business, finite numbers. A prediction may have
+            a label, a value, or both, sent together or apart.
+    """
+    items: dict[str, dict[str, Any]] = {}
+    for field, given in (("label", labels or {}), ("value", value or {})):
+        for id, told in given.items():
+            items.setdefault(id, {"prediction_id": id})[field] = told
+    body = {"labels": list(items.values())}
     return Call("POST", "/feedback", dict[str, Any], body=body, plane="gateway")
 
 

@@ -174,20 +174,20 @@ class Application:
             send, answers.encode({"predictions": out}), headers=((REVISION_HEADER, revision),)
         )
 
-    # -------------------------------------------------------------- labels
+    # -------------------------------------------------------------- feedback
 
     async def _feedback(
         self, scope: Scope, receive: Receive, send: Send, _model: str | None
     ) -> None:
         body, _ = await self._body.read(scope, receive)
-        labels = decode.labels(body, self._max_rows)
-        results = await self._service.label(labels)
+        items = decode.feedback(body, self._max_rows)
+        results = await self._service.feedback(items)
         faults = [(index, error) for index, error in enumerate(results) if error is not None]
-        # Labels may be sent twice, so a ledger that took only some of them is tried again for all.
+        # Feedback may be sent twice, so a ledger that took only some of it is tried again for all.
         refused = next((error for _, error in faults if isinstance(error, Unavailable)), None)
-        if refused is not None or len(faults) == len(labels):
+        if refused is not None or len(faults) == len(items):
             raise refused or faults[0][1]
-        answer: dict[str, object] = {"accepted": len(labels) - len(faults)}
+        answer: dict[str, object] = {"accepted": len(items) - len(faults)}
         if faults:
             answer["rejected"] = [
                 {"index": index, "error": error.problem()} for index, error in faults

@@ -55,6 +55,7 @@ class Counts(msgspec.Struct):
     tallies: list[Tally] = []
     refused: dict[str, int] = {}
     labels: int = 0
+    values: int = 0
     ledger_errors: int = 0
     mirrored: int = 0
     shed: int = 0
@@ -67,6 +68,7 @@ class Counters:
         self._tallies: dict[tuple[str, str, str], Tally] = {}
         self._refused: Counter[str] = Counter()
         self.labels = 0
+        self.values = 0
         self.ledger_errors = 0
         self.mirrored = 0
         self.shed = 0
@@ -98,6 +100,7 @@ class Counters:
             tallies=list(self._tallies.values()),
             refused=dict(self._refused),
             labels=self.labels,
+            values=self.values,
             ledger_errors=self.ledger_errors,
             mirrored=self.mirrored,
             shed=self.shed,
@@ -117,6 +120,7 @@ def total(many: Iterable[Counts]) -> Counts:
             tallies[key].add(tally)
         refused.update(counts.refused)
         out.labels += counts.labels
+        out.values += counts.values
         out.ledger_errors += counts.ledger_errors
         out.mirrored += counts.mirrored
         out.shed += counts.shed

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from serinus.errors import InvalidInput
@@ -31,6 +32,7 @@ _WORDS = {
     "object": "an object",
     "array": "an array",
 }
+_ITEM_FIELDS = ("prediction_id", "label", "value", "labels")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 _TYPE_FAULT = re.compile(r"^Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`$")
 _FIELD_FAULT = re.compile(
@@ -46,15 +48,19 @@ class Request(msgspec.Struct, frozen=True):
     model: str | None = None
 
 
-class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What turned out to be true of one prediction."""
+class FeedbackItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What turned out of one prediction: what was true, what it was worth, or both.
+
+    Null is no way to leave a field out: it is what others make of a NaN.
+    """
 
     prediction_id: str
-    label: float | _Long | str | bool
+    label: float | _Long | str | bool | UnsetType = UNSET
+    value: float | UnsetType = UNSET
 
 
-class _Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    labels: list[Label]
+class _Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    labels: list[FeedbackItem]
 
 
 class _Named(msgspec.Struct):
@@ -122,13 +128,8 @@ class RequestDecoder:
         return [self._convert(row, index) for index, row in enumerate(document["requests"])]
 
     def _convert(self, row: Any, index: int) -> Request | InvalidInput:
-        place = f"requests[{index}]."
-        if (fault := next(_unusable(row, place.rstrip(".")), None)) is not None:
-            return fault
-        try:
-            return _request(msgspec.convert(row, self._row))
-        except msgspec.ValidationError as error:
-            return _explain(error, place, self._names)
+        found = _converted(row, self._row, f"requests[{index}]", self._names)
+        return found if isinstance(found, InvalidInput) else _request(found)
 
     def _fault(self, body: bytes, error: Exception) -> InvalidInput:
         if isinstance(error, msgspec.ValidationError):
@@ -144,25 +145,56 @@ def named_model(body: bytes) -> str | None:
         return None
 
 
-def labels(body: bytes, max_rows: int) -> list[Label]:
-    """The labels of a body ``{"prediction_id", "label"}`` or ``{"labels": [...]}``.
+def feedback(body: bytes, max_rows: int) -> list[FeedbackItem | InvalidInput]:
+    """The items of a body, and for each that is wrong its fault.
+
+    A body is one item ``{"prediction_id", "label"?, "value"?}`` or ``{"labels": [item, ...]}``.
 
     Raises:
-        InvalidInput: naming the field that is wrong.
+        InvalidInput: the body as a whole is wrong, empty or too long.
     """
+    items: list[FeedbackItem | InvalidInput]
     try:
-        try:
-            many = msgspec.json.decode(body, type=_Labels).labels
-        except msgspec.ValidationError:
-            if b'"labels"' in body:
-                raise
-            many = [msgspec.json.decode(body, type=Label)]
-    except msgspec.ValidationError as error:
-        raise _explain(error, "", ["prediction_id", "label", "labels"]) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise next(_unusable(_parse(body)), None) or _malformed(error) from error
-    check_length(many, max_rows, "labels")
-    return many
+        items = list(msgspec.json.decode(body, type=_Feedback).labels)
+        place = "labels"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        items, place = _items_one_by_one(body, max_rows)
+    check_length(items, max_rows, "labels")
+    return [_told(item, f"labels[{index}]" if place else "") for index, item in enumerate(items)]
+
+
+def _items_one_by_one(body: bytes, max_rows: int) -> tuple[list[FeedbackItem | InvalidInput], str]:
+    """The items and the field that they are in; none for a body that is itself an item."""
+    try:
+        return [msgspec.json.decode(body, type=FeedbackItem)], ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = _parse(body)
+    if not isinstance(document, dict) or "labels" not in document:
+        return [_converted(document, FeedbackItem, "", _ITEM_FIELDS)], ""
+    if unknown := document.keys() - {"labels"}:
+        raise InvalidInput("the field is unknown", where=_printable(sorted(unknown)[0]))
+    rows = document["labels"]
+    if not isinstance(rows, list):
+        raise InvalidInput(
+            "the items are missing",
+            where="labels",
+            remedy='Send {"labels": [{"prediction_id": "...", "label": ...}, ...]}.',
+        )
+    check_length(rows, max_rows, "labels")
+    return [
+        _converted(row, FeedbackItem, f"labels[{index}]", _ITEM_FIELDS)
+        for index, row in enumerate(rows)
+    ], "labels"
+
+
+def _told(item: FeedbackItem | InvalidInput, place: str) -> FeedbackItem | InvalidInput:
+    if isinstance(item, InvalidInput) or not (item.label is UNSET and item.value is UNSET):
+        return item
+    return InvalidInput(
+        "there is neither a label nor a value",
+        where=place or "label, value",
+        remedy="Send label (what was true), value (what it was worth, a finite number), or both.",
+    )
 
 
 def check_length(rows: list[Any], max_rows: int, where: str) -> None:
@@ -214,6 +246,16 @@ def _request(row: Any) -> Request:
     return Request(astuple(row.features), entity, row.model)
 
 
+def _converted(row: Any, kind: type[Any], place: str, names: Sequence[str]) -> Any | InvalidInput:
+    """A row that Python has read, as ``kind``, or its fault, named from ``place`` on."""
+    if (fault := next(_unusable(row, place), None)) is not None:
+        return fault
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as error:
+        return _explain(error, f"{place}." if place else "", names)
+
+
 def _parse(body: bytes) -> Any:
     """The document as Python reads it: NaN and Infinity included, so that they can be named.
 
@@ -235,7 +277,7 @@ def _unusable(document: Any, path: str = "") -> Iterator[InvalidInput]:
         yield InvalidInput(
             "the value is not finite",
             where=path,
-            remedy="Send null, or leave the field out, where a value is missing.",
+            remedy="Leave the field out where a value is missing.",
         )
     elif isinstance(document, str) and not _is_text(document):
         yield _half_character(path)
@@ -280,7 +322,7 @@ def _malformed(error: Exception) -> InvalidInput:
     )
 
 
-def _explain(error: msgspec.ValidationError, place: str, names: list[str]) -> InvalidInput:
+def _explain(error: msgspec.ValidationError, place: str, names: Sequence[str]) -> InvalidInput:
     """Msgspec's message in a person's words, with the field's place apart."""
     found = _AT.match(str(error))
     what, path = (found["what"], found["path"]) if found else (str(error), None)

@@ -40,6 +40,7 @@ def stats(counts: Counts) -> dict[str, object]:
         "fallbacks": sum(tally.fallback for tally in counts.tallies),
         "refused": counts.refused,
         "labels": counts.labels,
+        "values": counts.values,
         "ledger_errors": counts.ledger_errors,
         "mirrored": counts.mirrored,
         "shed": counts.shed,
@@ -103,6 +104,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     yield refused
     for name, text, count in (
         ("serinus_gateway_labels", "Labels taken", counts.labels),
+        ("serinus_gateway_values", "Business values taken", counts.values),
         ("serinus_gateway_ledger_errors", "Writes that the ledger refused", counts.ledger_errors),
         ("serinus_gateway_mirrored", "Rows that a shadow answered", counts.mirrored),
         ("serinus_gateway_shed", "Rows that no shadow had room for", counts.shed),

@@ -1,24 +1,30 @@
-"""Joins labels to the predictions they are about: id -> the ledger's own record -> label event.
+"""Joins what turned out to the predictions it is about: id -> the ledger's own record -> events.
 
-Writing a label twice is harmless: whoever folds the ledger counts the first one of an id.
+Telling the same twice is harmless: whoever folds the ledger counts the first label of an id, and
+the first value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import UNSET
 
 from serinus import clock, wire
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.ledger import ids
 from serinus.ledger.reader import Reader
-from serinus.serving.decode import Label
+from serinus.serving.decode import FeedbackItem
 from serinus.wire import Answer, Manifest
 
 FindManifest = Callable[[str, str], Manifest | None]
+Told: TypeAlias = wire.Label | wire.Value
+"""The event of a label or of a value."""
 
 
 class Feedback:
-    """Turns labels into events.
+    """Turns labels and values into events.
 
     Args:
         reader: of the ledger that the predictions are in.
@@ -29,30 +35,56 @@ class Feedback:
         self._reader = reader
         self._find_manifest = find_manifest
 
-    def event(self, label: Label) -> wire.Label | SerinusError:
-        """The label's event, or why it cannot be taken."""
+    def events(self, item: FeedbackItem) -> list[Told] | SerinusError:
+        """One event for the label and one for the value, or why the item cannot be taken.
+
+        An item whose label is wrong is refused with its value: half of it would be hard to repeat.
+        """
         try:
-            id = ids.decode(label.prediction_id)
-            found = self._reader.lookup(id)
-            if not isinstance(found, wire.Prediction):
-                raise NotFound(
-                    f"there is no prediction {label.prediction_id}",
-                    where="prediction_id",
-                    remedy="Give the prediction_id of an answer of this installation.",
-                )
-            manifest = self._find_manifest(found.assignment.model, found.version)
-            value = checked(label.label, found.output.value, manifest)
+            id = ids.decode(item.prediction_id)
+            found = self._found(id, item.prediction_id)
+            events: list[Told] = []
+            if item.label is not UNSET:
+                manifest = self._find_manifest(found.assignment.model, found.version)
+                events.append(_label(id, found, checked(item.label, found.output.value, manifest)))
+            if item.value is not UNSET:
+                events.append(_value(id, found, item.value))
         except SerinusError as error:
             return error
-        return wire.Label(
-            at=clock.epoch_us(),
-            prediction=id,
-            value=value,
-            predicted_at=found.at,
-            assignment=found.assignment,
-            version=found.version,
-            output=found.output,
-        )
+        return events
+
+    def _found(self, id: bytes, text: str) -> wire.Prediction:
+        found = self._reader.lookup(id)
+        if not isinstance(found, wire.Prediction):
+            raise NotFound(
+                f"there is no prediction {text}",
+                where="prediction_id",
+                remedy="Give the prediction_id of an answer of this installation.",
+            )
+        return found
+
+
+def _label(id: bytes, about: wire.Prediction, label: Answer) -> wire.Label:
+    return wire.Label(
+        at=clock.epoch_us(),
+        prediction=id,
+        value=label,
+        predicted_at=about.at,
+        assignment=about.assignment,
+        version=about.version,
+        output=about.output,
+    )
+
+
+def _value(id: bytes, about: wire.Prediction, value: float) -> wire.Value:
+    return wire.Value(
+        at=clock.epoch_us(),
+        prediction=id,
+        value=value,
+        predicted_at=about.at,
+        assignment=about.assignment,
+        version=about.version,
+    )
 
 
 def checked(label: Answer, predicted: Answer, manifest: Manifest | None) -> Answer:

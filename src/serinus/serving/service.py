@@ -18,8 +18,8 @@ from serinus.ledger.writer import Writer
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
 from serinus.serving.counters import Counters, Counts, total
-from serinus.serving.decode import Label, Request
-from serinus.serving.feedback import Feedback
+from serinus.serving.decode import FeedbackItem, Request
+from serinus.serving.feedback import Feedback, Told
 from serinus.serving.lanes import Lane
 from serinus.serving.mirror import Mirror
 from serinus.serving.recorder import Recorder
@@ -27,9 +27,9 @@ from serinus.serving.rows import LiveRoute, Row, Ticket
 from serinus.serving.runtimes import Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
+from serinus.wire import Arm, Assignment, Label, Manifest, RoutingTable, WorkerStatus
 
-LABELS_PER_TURN = 100
+ITEMS_PER_TURN = 100
 SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
@@ -166,22 +166,38 @@ class Service:
             # The requests were woken first, so their answers leave before the shadow runs.
             self._loop.call_soon(self._mirror.feed)
 
-    # -------------------------------------------------------------- labels
+    # -------------------------------------------------------------- feedback
 
-    async def label(self, labels: Sequence[Label]) -> list[SerinusError | None]:
-        """Write the events of labels; for each that could not be taken, why."""
+    async def feedback(
+        self, items: Sequence[FeedbackItem | InvalidInput]
+    ) -> list[SerinusError | None]:
+        """Write the events of labels and values; for each item that could not be taken, why."""
         results: list[SerinusError | None] = []
-        for start in range(0, len(labels), LABELS_PER_TURN):
+        for start in range(0, len(items), ITEMS_PER_TURN):
             found = [
-                self._feedback.event(label) for label in labels[start : start + LABELS_PER_TURN]
+                item if isinstance(item, InvalidInput) else self._feedback.events(item)
+                for item in items[start : start + ITEMS_PER_TURN]
             ]
-            events = [event for event in found if not isinstance(event, SerinusError)]
-            written = iter(self.recorder.append_each(events) if events else ())
-            for event in found:
-                made = event if isinstance(event, SerinusError) else next(written)
-                results.append(made if isinstance(made, SerinusError) else None)
-                self.counters.labels += not isinstance(made, SerinusError)
+            results += self._write_told(found)
             await asyncio.sleep(0)
+        return results
+
+    def _write_told(self, found: list[list[Told] | SerinusError]) -> list[SerinusError | None]:
+        """Write the events of items in one go, and count them; for each item its fault, if any."""
+        events = [event for item in found if isinstance(item, list) for event in item]
+        written = iter(self.recorder.append_each(events) if events else ())
+        results: list[SerinusError | None] = []
+        for item in found:
+            fault = None if isinstance(item, list) else item
+            for event in item if isinstance(item, list) else ():
+                made = next(written)
+                if isinstance(made, SerinusError):
+                    fault = made
+                elif isinstance(event, Label):
+                    self.counters.labels += 1
+                else:
+                    self.counters.values += 1
+            results.append(fault)
         return results
 
     def _find_manifest(self, model: str, version: str) -> Manifest | None:
