@@ -1,0 +1,103 @@
+"""Ordinal odds: are the challenger's requests slower anywhere in the distribution? Any look.
+
+Each request falls in an ordered level: how many of the champion's quantile thresholds it exceeds.
+A pattern gives each level b an odds ratio theta_b that does not fall with b. With configured
+challenger share w a request multiplies the pattern's wealth by
+
+    theta_b / (theta_b w + 1 - w)   if the challenger answered,
+          1 / (theta_b w + 1 - w)   if the champion did.
+
+With p the champion's and p + d the challenger's chances of the levels, the factor's mean is
+``1 + w sum_b d_b theta_b / (theta_b w + 1 - w)``. That fraction rises with b, so the mean is at
+most one whenever the challenger is not stochastically slower, whatever p is: daily swings, ramps
+and thresholds that have drifted off their quantiles cost speed, never validity.
+
+Source: the event-odds bet of :mod:`serinus.stats.event_odds` (Lindon & Malek 2022), laid on all
+ordered levels at once; the mean above is the proof. Assumes that the arm of each request is drawn
+independently with the configured share, and thresholds set from *earlier* requests alone.
+
+Bets: three in five on a shift of the whole distribution, two in five on a tail that alone has
+grown. Measured (a tenth of the traffic, alpha .008, lognormal latency of sigma 0.5, requests,
+median and 90 %) against the average of three tail-odds e-values at p90, p95, p99 (alpha .010):
+
+                                  +50 %      +20 %          +20 % beyond p95 only
+    average of three            420 / 900   2.5k / 5.3k         8.7k / 18.3k
+    p50 p75 p90 p95 p99         240 / 440   1.1k / 2.3k         9.2k / 18.7k
+    p25 p50 p75 p90 p95 p98 p99 240 / 420   1.1k / 2.0k         6.1k / 11.7k
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from serinus.stats import mixing
+from serinus.stats.mixing import Floats, LogE
+
+QUANTILES = (0.50, 0.75, 0.90, 0.95, 0.99)
+"""The champion's quantiles that are the thresholds, unless others are given."""
+
+_SHIFTS = np.geomspace(0.1, 2.0, 12)  # standard deviations of log latency
+_TAIL_ODDS = (1.5, 2.5, 6.0)
+_TAIL_FROM = 0.97
+_TAIL_WEIGHT = 0.35
+
+
+def log_e(counts: Mapping[float, ArrayLike], quantiles: tuple[float, ...] = QUANTILES) -> LogE:
+    """Natural logarithm of the e-value against "the challenger is not stochastically slower".
+
+    Args:
+        counts: by configured challenger share, shape (..., 2, L): requests of (champion,
+            challenger) by how many of the L - 1 thresholds they exceed.
+        quantiles: the L - 1 quantiles that the thresholds are meant to be, rising, in (0, 1);
+            they set what is bet on, never the validity.
+
+    Returns:
+        Of the leading shape of ``counts``; a float without leading axes; 0 without requests.
+        By Ville's inequality it ever exceeds log(1/alpha) with probability at most alpha if the
+        null is true. Shares of 0 and 1 say nothing.
+    """
+    odds, log_weights = patterns(quantiles)
+    wealth = mixing.log_wealth(
+        counts, (2, odds.shape[1]), lambda share: _log_gains(share, quantiles)
+    )
+    return mixing.mix(wealth, log_weights)
+
+
+@lru_cache(maxsize=16)
+def patterns(quantiles: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """What is bet on: odds ratios by level, rising, shape (k, L), and log weights, shape (k,).
+
+    A shift's odds are the ratios of a level's mass under a normal law moved by so many standard
+    deviations. A tail's are the same number in all levels beyond its threshold, and below it
+    what is left of the mass.
+    """
+    thresholds = special.ndtri(quantiles)
+    mass = -np.diff(special.ndtr(-thresholds), prepend=1.0, append=0.0)
+    beyond = special.ndtr(_SHIFTS[:, None] - thresholds)
+    shifts = -np.diff(beyond, prepend=1.0, append=0.0, axis=1) / mass
+    starts = [place for place, rank in enumerate(quantiles) if rank >= _TAIL_FROM]
+    tails = []
+    for place in starts or [len(quantiles) - 1]:
+        size = 1.0 - quantiles[place]
+        levels = np.arange(len(quantiles) + 1)
+        for odds in (odds for odds in _TAIL_ODDS if odds * size < 1.0):
+            tails.append(np.where(levels > place, odds, (1.0 - odds * size) / (1.0 - size)))
+    weights = [(1.0 - _TAIL_WEIGHT) / len(shifts)] * len(shifts) + [
+        _TAIL_WEIGHT / len(tails)
+    ] * len(tails)
+    return np.vstack([shifts, tails]), np.log(weights)
+
+
+@lru_cache(maxsize=1024)
+def _log_gains(share: float, quantiles: tuple[float, ...]) -> Floats:
+    """Shape (2 L, k): what a request of each arm and level adds to each pattern."""
+    odds = patterns(quantiles)[0].T
+    if not 0.0 < share < 1.0:
+        return np.zeros((2 * odds.shape[0], odds.shape[1]))
+    champion = -np.log(odds * share + 1.0 - share)
+    return np.concatenate([champion, np.log(odds) + champion])
