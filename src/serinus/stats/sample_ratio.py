@@ -69,15 +69,14 @@ def log_e_sound(units: Mapping[float, ArrayLike], tolerance: float = 0.10) -> Lo
         Of the leading shape; a float without leading axes; 0 without units. The lesser of two
         e-values, one for each direction: valid whichever of them holds.
     """
-    sides = [
-        mixing.mix(
-            mixing.log_wealth(units, (2,), lambda share, end=end: _log_gains(share, end)),
-            _SOUND_LOG_WEIGHTS,
-        )
-        for end in (-tolerance, tolerance)
-    ]
+    sides = [_excluded(units, end) for end in (-tolerance, tolerance)]
     least = np.minimum(*sides)
     return float(least) if np.ndim(least) == 0 else least
+
+
+def _excluded(units: Mapping[float, ArrayLike], end: float) -> LogE:
+    wealth = mixing.log_wealth(units, (2,), lambda share: _log_gains(share, end))
+    return mixing.mix(wealth, _SOUND_LOG_WEIGHTS)
 
 
 @lru_cache(maxsize=1024)
