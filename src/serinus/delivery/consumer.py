@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import takewhile
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from serinus import clock
 from serinus.delivery import evidence as ev
-from serinus.delivery import fold, repository
-from serinus.delivery.evidence import Cell
-from serinus.delivery.fold import Facts, Harvest, Waiting
-from serinus.delivery.types import Deployment
+from serinus.delivery import fold, journal, repository
+from serinus.delivery.evidence import Evidence, Sight
+from serinus.delivery.fold import Facts, Gathered, Waiting
+from serinus.delivery.types import Deployment, Kind
 from serinus.ledger import consumer as offsets_of
 from serinus.ledger.reader import Offset, Reader
 from serinus.store import schema
 from serinus.store.engine import exclusive, reading
-from serinus.wire import Answer, WorkerStatus
+from serinus.wire import Answer, Event, WorkerStatus
 
 NAME = "delivery"
 BATCH = 5_000
@@ -26,7 +37,11 @@ BATCH = 5_000
 ORPHAN_SECONDS = 60.0
 _CHUNK = 500
 _LOCK = 5376
-_AWAITING = schema.awaiting_labels
+_AWAITING = schema.awaiting
+_KINDS: dict[str, tuple[Kind, ...]] = {
+    fold.LABEL: ("quality", "shadow_quality"),
+    fold.VALUE: ("business",),
+}
 
 
 class Consumer:
@@ -51,28 +66,64 @@ class Consumer:
         if not batch.records and clock.monotonic() < self._next_look:
             return 0
         self._next_look = clock.monotonic() + 1.0
+        now = clock.now()
         with self._engine.begin() as connection:
             exclusive(connection, _LOCK)
             if offsets_of.load_offsets(connection, NAME) != self._offsets:
                 # Another controller was faster: its transaction holds these events already.
                 self._offsets = None
                 return 0
-            live = {item.id: item for item in repository.live(connection)}
-            records = [(record.id, record.event) for record in batch.records]
-            found = fold.harvest(records, live)
-            now = clock.now()
-            _write_workers(connection, found.workers.values())
-            _write_units(connection, found)
-            _write_waiting(connection, found)
-            for deployment in live.values():
-                cells = found.cells.get(deployment.id, [])
-                cells.extend(_mature(connection, deployment, now, give_up=batch.complete))
-                if cells:
-                    repository.add_evidence(connection, deployment.id, ev.count(cells), now)
+            live = repository.live(connection)
+            changed = absorb(connection, batch.records, live, now, complete=batch.complete)
             if batch.records:
                 offsets_of.save_offsets(connection, NAME, batch.offsets)
+            if changed:
+                journal.note(connection, self._offsets, batch, now, changed)
         self._offsets = dict(batch.offsets)
         return len(batch.records)
+
+
+def absorb(
+    connection: Connection,
+    records: Sequence[tuple[bytes, Event]],
+    live: Sequence[Deployment],
+    now: datetime,
+    *,
+    complete: bool,
+) -> list[str]:
+    """Fold a batch into the evidence of the live deployments, in the caller's transaction.
+
+    It depends on its arguments and the store alone, so that a replay of the same batches gives the
+    same evidence, bit for bit.
+
+    Args:
+        connection: the transaction.
+        records: ids and events, in ledger order.
+        live: the deployments that may learn from them.
+        now: the present time: what was predicted a label window before it is given up.
+        complete: whether all of the ledger was read. Only then may labels be given up, since after
+            a pause of the controller they may lie behind what was read so far.
+
+    Returns:
+        The deployments whose state changed.
+    """
+    found, workers = fold.sort(records, {item.id: item for item in live})
+    _write_workers(connection, workers.values())
+    changed = []
+    for deployment in live:
+        events = found[deployment.id]
+        watch = repository.watch(connection, deployment.id)
+        known = _known_units(connection, deployment.id, fold.units_of(deployment, events))
+        gathered = fold.gather(deployment, events, watch, known)
+        _write_units(connection, deployment.id, gathered.units, known)
+        _write_waiting(connection, deployment.id, gathered)
+        more, ended = _mature(connection, deployment, now, give_up=complete)
+        evidence = gathered.evidence + more
+        if evidence.tables or gathered.watch is not watch:
+            repository.add_evidence(connection, deployment.id, evidence, gathered.watch, now)
+        if events or ended:
+            changed.append(deployment.id)
+    return changed
 
 
 def _write_workers(connection: Connection, statuses: Iterable[WorkerStatus]) -> None:
@@ -91,45 +142,54 @@ def _write_workers(connection: Connection, statuses: Iterable[WorkerStatus]) -> 
             connection.execute(insert(table).values(worker=status.worker, **values))
 
 
-def _write_units(connection: Connection, found: Harvest) -> None:
-    """Count the entities that are new to their deployment; forget the requests of the others."""
+def _known_units(connection: Connection, deployment: str, units: set[int]) -> dict[int, bool]:
     table = schema.evidence_units
-    for deployment, units in found.units.items():
-        known: set[int] = set()
-        for chunk in _chunks(list(units)):
-            known.update(
-                connection.scalars(
-                    select(table.c.unit).where(
-                        table.c.deployment == deployment, table.c.unit.in_(chunk)
-                    )
-                )
+    known: dict[int, bool] = {}
+    for chunk in _chunks(sorted(units)):
+        rows = connection.execute(
+            select(table.c.unit, table.c.failed).where(
+                table.c.deployment == deployment, table.c.unit.in_(chunk)
             )
-        fresh = {unit: cells for unit, cells in units.items() if unit not in known}
-        if fresh:
-            rows = [{"deployment": deployment, "unit": unit} for unit in fresh]
-            connection.execute(insert(table), rows)
-        found.cells.setdefault(deployment, []).extend(
-            cell for cells in fresh.values() for cell in cells
         )
-        for key, unit in found.unit_of.items():
-            if key[0] == deployment and unit in known:
-                found.waiting.pop(key, None)
+        known.update((row.unit, row.failed) for row in rows)
+    return known
 
 
-def _write_waiting(connection: Connection, found: Harvest) -> None:
-    by_deployment: dict[str, dict[bytes, Waiting]] = {}
-    for (deployment, prediction), entry in found.waiting.items():
-        by_deployment.setdefault(deployment, {})[prediction] = entry
-    for deployment, entries in by_deployment.items():
-        known = _known(connection, deployment, list(entries))
+def _write_units(
+    connection: Connection, deployment: str, units: dict[int, bool], known: dict[int, bool]
+) -> None:
+    table = schema.evidence_units
+    fresh = [
+        {"deployment": deployment, "unit": unit, "failed": failed}
+        for unit, failed in units.items()
+        if unit not in known
+    ]
+    if fresh:
+        connection.execute(insert(table), fresh)
+    failed = [unit for unit, has_failed in units.items() if unit in known and has_failed]
+    for chunk in _chunks(failed):
+        connection.execute(
+            update(table)
+            .where(table.c.deployment == deployment, table.c.unit.in_(chunk))
+            .values(failed=True)
+        )
+
+
+def _write_waiting(connection: Connection, deployment: str, gathered: Gathered) -> None:
+    by_kind: dict[str, dict[bytes, Waiting]] = {}
+    for (kind, prediction), entry in gathered.waiting.items():
+        by_kind.setdefault(kind, {})[prediction] = entry
+    for kind, entries in by_kind.items():
+        here = (_AWAITING.c.deployment == deployment) & (_AWAITING.c.kind == kind)
+        known = _known(connection, here, list(entries))
         new = [
-            _row(deployment, prediction, entry)
+            _row(deployment, kind, prediction, entry)
             for prediction, entry in entries.items()
             if prediction not in known
         ]
         if new:
             connection.execute(insert(_AWAITING), new)
-        for column in ("facts", "label"):
+        for column in ("facts", "outcome"):
             changes = [
                 {"of": prediction, "to": _packed(getattr(entry, column))}
                 for prediction, entry in entries.items()
@@ -137,102 +197,114 @@ def _write_waiting(connection: Connection, found: Harvest) -> None:
             ]
             if changes:
                 empty = (
-                    _AWAITING.c.label.is_(None) if column == "label" else (_AWAITING.c.facts == b"")
+                    _AWAITING.c.outcome.is_(None)
+                    if column == "outcome"
+                    else (_AWAITING.c.facts == b"")
                 )
                 connection.execute(
                     update(_AWAITING)
-                    .where(
-                        _AWAITING.c.deployment == deployment,
-                        _AWAITING.c.prediction == bindparam("of"),
-                        empty,
-                    )
+                    .where(here, _AWAITING.c.prediction == bindparam("of"), empty)
                     .values({column: bindparam("to")}),
                     changes,
                 )
 
 
-def _known(connection: Connection, deployment: str, predictions: list[bytes]) -> set[bytes]:
+def _known(
+    connection: Connection, here: ColumnElement[bool], predictions: list[bytes]
+) -> set[bytes]:
     known: set[bytes] = set()
     for chunk in _chunks(predictions):
         known.update(
             connection.scalars(
-                select(_AWAITING.c.prediction).where(
-                    _AWAITING.c.deployment == deployment, _AWAITING.c.prediction.in_(chunk)
-                )
+                select(_AWAITING.c.prediction).where(here, _AWAITING.c.prediction.in_(chunk))
             )
         )
     return known
 
 
-def _row(deployment: str, prediction: bytes, entry: Waiting) -> dict[str, object]:
+def _row(deployment: str, kind: str, prediction: bytes, entry: Waiting) -> dict[str, object]:
     return {
         "prediction": prediction,
         "deployment": deployment,
+        "kind": kind,
         "predicted_at": entry.predicted_at,
         "facts": b"" if entry.facts is None else _packed(entry.facts),
-        "label": None if entry.label is None else _packed(entry.label),
+        "outcome": None if entry.outcome is None else _packed(entry.outcome),
     }
 
 
 def _mature(
     connection: Connection, deployment: Deployment, now: datetime, *, give_up: bool
-) -> list[Cell]:
-    """Fold labels in the order of their requests, up to the first that may still come.
+) -> tuple[Evidence, bool]:
+    """Fold outcomes in the order of their requests, up to the first that may still come.
 
-    Args:
-        connection: the transaction.
-        deployment: whose labels.
-        now: the present time.
-        give_up: whether overdue labels may be given up: only when all of the ledger was read, since
-            after a pause of the controller the labels may lie behind what was read so far.
+    Returns:
+        What they add, and whether anything waits no longer.
     """
-    window = deployment.plan.label_window_seconds
-    given_up = clock.to_epoch_us(now) - round(window * 1e6) if give_up else 0
-    cells: list[Cell] = []
-    while True:
+    plan = deployment.plan
+    given_up = clock.to_epoch_us(now) - round(plan.label_window_seconds * 1e6) if give_up else 0
+    sights: list[Sight] = []
+    ended = 0
+    for kind, guardrails in _KINDS.items():
+        if not plan.has(*guardrails):
+            continue
+        here = (_AWAITING.c.deployment == deployment.id) & (_AWAITING.c.kind == kind)
+        for rows in _settled(connection, here, given_up):
+            for row in rows:
+                facts = msgspec.msgpack.decode(row.facts, type=Facts)
+                sights += fold.mature(plan, kind, facts, _unpacked(row.outcome))
+            done = [row.prediction for row in rows]
+            connection.execute(delete(_AWAITING).where(here, _AWAITING.c.prediction.in_(done)))
+            ended += len(done)
+    if give_up:
+        oldest = clock.to_epoch_us(now) - round(ORPHAN_SECONDS * 1e6)
+        orphans = connection.execute(
+            delete(_AWAITING).where(
+                _AWAITING.c.deployment == deployment.id,
+                _AWAITING.c.facts == b"",
+                _AWAITING.c.predicted_at < oldest,
+            )
+        )
+        ended += orphans.rowcount
+    return ev.count(sights), ended > 0
+
+
+def _settled(
+    connection: Connection, here: ColumnElement[bool], given_up: int
+) -> Iterator[Sequence[Any]]:
+    """By the chunk, the oldest rows that wait no longer; each is to be deleted before the next."""
+    settled = _CHUNK
+    while settled == _CHUNK:
         rows = connection.execute(
             select(
                 _AWAITING.c.prediction,
                 _AWAITING.c.predicted_at,
                 _AWAITING.c.facts,
-                _AWAITING.c.label,
+                _AWAITING.c.outcome,
             )
-            .where(_AWAITING.c.deployment == deployment.id, _AWAITING.c.facts != b"")
+            .where(here, _AWAITING.c.facts != b"")
             .order_by(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
             .limit(_CHUNK)
         ).all()
-        done: list[bytes] = []
-        for row in rows:
-            if row.label is None and row.predicted_at > given_up:
-                break
-            facts = msgspec.msgpack.decode(row.facts, type=Facts)
-            label: Answer | None = (
-                None if row.label is None else msgspec.msgpack.decode(row.label, type=Answer)
-            )
-            cells.extend(fold.mature(deployment.plan.quality, facts, label))
-            done.append(row.prediction)
+        done = list(takewhile(lambda row: _is_settled(row, given_up), rows))
+        settled = len(done)
         if done:
-            connection.execute(
-                delete(_AWAITING).where(
-                    _AWAITING.c.deployment == deployment.id, _AWAITING.c.prediction.in_(done)
-                )
-            )
-        if len(done) < _CHUNK:
-            break
-    if not give_up:
-        return cells
-    connection.execute(
-        delete(_AWAITING).where(
-            _AWAITING.c.deployment == deployment.id,
-            _AWAITING.c.facts == b"",
-            _AWAITING.c.predicted_at < clock.to_epoch_us(now) - round(ORPHAN_SECONDS * 1e6),
-        )
-    )
-    return cells
+            yield done
+
+
+def _is_settled(row: Any, given_up: int) -> bool:
+    return row.outcome is not None or row.predicted_at <= given_up
 
 
 def _packed(value: Facts | Answer) -> bytes:
     return msgspec.msgpack.encode(value)
+
+
+def _unpacked(outcome: bytes | None) -> Answer | None:
+    if outcome is None:
+        return None
+    found: Answer = msgspec.msgpack.decode(outcome, type=Answer)
+    return found
 
 
 def _chunks(items: Sequence[int] | Sequence[bytes]) -> Iterator[Sequence[int] | Sequence[bytes]]:

@@ -80,6 +80,7 @@ class Controller:
         now = clock.now()
         with reading(delivery.engine) as connection:
             evidence = repository.evidence(connection, deployment.id)
+            fold = repository.folded(connection, deployment.id)
             workers = repository.workers(connection, now, delivery.worker_seconds)
         verdict = judge.judge(deployment.plan, deployment.step, evidence)
         fresh = evidence.total(Measure.STEP, level=deployment.step)
@@ -87,7 +88,7 @@ class Controller:
         if decision is None and not self._worth_keeping(deployment, verdict):
             return
         with delivery.engine.begin() as connection:
-            repository.record_verdict(connection, deployment, verdict, now)
+            repository.record_verdict(connection, deployment, verdict, fold, now)
             if decision is not None:
                 delivery.apply(connection, deployment, decision, actor=ACTOR, at=now)
         if decision is not None:

@@ -1,104 +1,124 @@
 """What is known of a challenger: counts, from which every e-value follows.
 
-Evidence is a bag of counted cells. It merges by addition, so order and sharding cannot matter, and
-its size depends on the plan, never on the traffic.
+Evidence is a set of tables: for each measure and configured share, how often each level was seen in
+each arm. It merges by addition, so order and sharding cannot matter, and its size depends on the
+plan, never on the traffic. The same tables with leading axes hold many looks at once, which is how
+forecasts and proofs ask the judge's own functions.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.types import QualityScale
+from serinus.delivery.types import QualityScale, ValueScale
 from serinus.wire import Answer, Arm
+
+Floats: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.int64]
 
 # A loss is kept to 1/32; that coarser loss is bounded as well, so the tests stay exact for it.
 LOSS_STEPS = 32
-LOSS_LEVELS: NDArray[np.float64] = np.arange(LOSS_STEPS + 1) / LOSS_STEPS
-LOSS_DIFFERENCES: NDArray[np.float64] = np.arange(-LOSS_STEPS, LOSS_STEPS + 1) / LOSS_STEPS
-FAILURE_DIFFERENCES: NDArray[np.float64] = np.array([-1.0, 0.0, 1.0])
+LOSS_LEVELS: Floats = np.arange(LOSS_STEPS + 1) / LOSS_STEPS
+LOSS_DIFFERENCES: Floats = np.arange(-LOSS_STEPS, LOSS_STEPS + 1) / LOSS_STEPS
+FAILURE_DIFFERENCES: Floats = np.array([-1.0, 0.0, 1.0])
+# The champion's quantiles between which a latency lies, and the tenths of its scores.
+LATENCY_QUANTILES = (0.50, 0.75, 0.90, 0.95, 0.99)
+SCORE_BINS = 10
+MOST_CLASSES = 32
 
 
 class Measure(StrEnum):
-    """What a cell counts."""
+    """What a table counts. Pairs have the share 0 and only a challenger's row."""
 
     ERROR = "error"
     """Live requests by whether the assigned arm failed (level 0 or 1)."""
+    FIRST_FAILURE = "first_failure"
+    """Entities by their first failure (level 1), for plans by entity."""
+    LATENCY = "latency"
+    """Answered live requests by the champion's quantiles below their latency (0 to 5)."""
+    LATENCY_EARLY = "latency_early"
+    """The same with the challenger's latency divided by the early gates' ratio."""
+    LATENCY_LAST = "latency_last"
+    """The same with the challenger's latency divided by the last gate's ratio."""
+    SCORE = "score"
+    """Answered live requests by the tenth of the champion's scores (0 to 9)."""
+    CLASS = "class"
+    """Answered live requests by the predicted class (its place in the plan's classes)."""
     LOSS = "loss"
-    """Live labelled requests by loss (level 0 to 32)."""
+    """Live labelled requests by loss (0 to 32)."""
+    VALUE = "value"
+    """Live requests by what they were worth (0 to 32)."""
     PAIR_ERROR = "pair_error"
-    """Mirrored requests by challenger's failure minus champion's (level -1 to 1)."""
+    """Mirrored requests by challenger's failure minus champion's, plus 1 (0 to 2)."""
     PAIR_LOSS = "pair_loss"
-    """Mirrored labelled requests by challenger's loss minus champion's (level -32 to 32)."""
+    """Mirrored labelled requests by challenger's loss minus champion's, plus 32 (0 to 64)."""
+    PAIR_FLIP = "pair_flip"
+    """Mirrored requests that both answered, by whether they differ (0 or 1)."""
     STEP = "step"
     """Requests or pairs that the plan's steps added (level = step)."""
     MATURED = "matured"
     """Requests whose time for a label is over or whose label came (level 1 if it came)."""
+    PAIR_MATURED = "pair_matured"
+    """The same for mirrored requests."""
 
 
-class Cell(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """One kind of observation; ``share`` is the configured share that was in force."""
-
-    measure: Measure
-    share: float
-    arm: Arm
-    level: int
+Tables: TypeAlias = Mapping[Measure, Mapping[float, Counts]]
+"""By measure and configured share: counts of shape (..., 2, levels) by (champion, challenger)."""
 
 
-class Evidence(msgspec.Struct, frozen=True):
-    """How often each cell was observed."""
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """How often each level was seen: tables without leading axes, shape (2, levels) each."""
 
-    cells: dict[Cell, int]
+    tables: dict[Measure, dict[float, Counts]]
 
     def __add__(self, other: Evidence) -> Evidence:
         """The evidence of both; order does not matter."""
-        total = Counter(self.cells)
-        total.update(other.cells)
-        return Evidence(dict(total))
+        total = {measure: dict(tables) for measure, tables in self.tables.items()}
+        for measure, tables in other.tables.items():
+            mine = total.setdefault(measure, {})
+            for share, counts in tables.items():
+                mine[share] = _sum(mine[share], counts) if share in mine else counts
+        return Evidence(total)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same was counted, whatever the width of the tables."""
+        return isinstance(other, Evidence) and self.encode() == other.encode()
+
+    def __hash__(self) -> int:
+        """Equal evidence has an equal hash."""
+        return hash(self.encode())
 
     def total(self, measure: Measure, arm: Arm | None = None, level: int | None = None) -> int:
         """Observations of ``measure``, of one arm and level if given."""
         return sum(
-            count
-            for cell, count in self.cells.items()
-            if cell.measure is measure
-            and (arm is None or cell.arm is arm)
-            and (level is None or cell.level == level)
+            int(counts[_rows(arm), level : None if level is None else level + 1].sum())
+            for counts in self.tables.get(measure, {}).values()
         )
-
-    def by_arm(self, measure: Measure, levels: int) -> dict[float, NDArray[np.int64]]:
-        """By share, shape (2, ``levels``): counts of each level by (champion, challenger)."""
-        counts: dict[float, NDArray[np.int64]] = {}
-        for cell, count in self.cells.items():
-            if cell.measure is measure:
-                row = 1 if cell.arm is Arm.CHALLENGER else 0
-                table = counts.setdefault(cell.share, np.zeros((2, levels), np.int64))
-                table[row, cell.level] += count
-        return counts
-
-    def pairs(self, measure: Measure, reach: int) -> NDArray[np.int64]:
-        """Shape (2 ``reach`` + 1,): counts of the differences -reach..reach."""
-        counts = np.zeros(2 * reach + 1, np.int64)
-        for cell, count in self.cells.items():
-            if cell.measure is measure:
-                counts[cell.level + reach] += count
-        return counts
 
     def coverage(self, arm: Arm) -> float | None:
         """The share of an arm's matured requests that got a label; None if none matured."""
-        labelled = self.total(Measure.MATURED, arm, 1)
-        matured = labelled + self.total(Measure.MATURED, arm, 0)
-        return labelled / matured if matured else None
+        measure = Measure.PAIR_MATURED if arm is Arm.SHADOW else Measure.MATURED
+        matured = self.total(measure, arm)
+        return self.total(measure, arm, 1) / matured if matured else None
 
     def encode(self) -> bytes:
         """A canonical form: equal evidence gives equal bytes."""
-        return msgspec.msgpack.encode(sorted(self.cells.items()))
+        return msgspec.msgpack.encode(
+            [
+                (measure, [(share, _narrow(counts)) for share, counts in sorted(tables.items())])
+                for measure, tables in sorted(self.tables.items())
+                if any(counts.any() for counts in tables.values())
+            ]
+        )
 
     def digest(self) -> str:
         """A short hash by which two evidences can be compared."""
@@ -110,12 +130,52 @@ EMPTY = Evidence({})
 
 def decode(data: bytes) -> Evidence:
     """The evidence that :meth:`Evidence.encode` wrote."""
-    return Evidence(dict(msgspec.msgpack.decode(data, type=list[tuple[Cell, int]])))
+    found = msgspec.msgpack.decode(
+        data, type=list[tuple[Measure, list[tuple[float, tuple[list[int], list[int]]]]]]
+    )
+    return Evidence(
+        {
+            measure: {share: np.array(rows, np.int64) for share, rows in tables}
+            for measure, tables in found
+        }
+    )
 
 
-def count(observations: Iterable[Cell]) -> Evidence:
+class Sight(msgspec.Struct, frozen=True, array_like=True):
+    """One single observation."""
+
+    measure: Measure
+    share: float
+    arm: Arm
+    level: int
+
+
+def count(sights: Iterable[Sight]) -> Evidence:
     """The evidence of single observations."""
-    return Evidence(dict(Counter(observations)))
+    seen: dict[tuple[Measure, float], list[tuple[int, int]]] = {}
+    for sight in sights:
+        row = 0 if sight.arm is Arm.CHAMPION else 1
+        seen.setdefault((sight.measure, sight.share), []).append((row, sight.level))
+    tables: dict[Measure, dict[float, Counts]] = {}
+    for (measure, share), places in seen.items():
+        rows, levels = np.array(places).T
+        counts = np.zeros((2, int(levels.max()) + 1), np.int64)
+        np.add.at(counts, (rows, levels), 1)
+        tables.setdefault(measure, {})[share] = counts
+    return Evidence(tables)
+
+
+def shaped(tables: Tables, measure: Measure, levels: int) -> dict[float, Counts]:
+    """The tables of one measure by share, each just ``levels`` wide; levels beyond are cut off."""
+    return {
+        share: _widened(counts, levels)[..., :levels]
+        for share, counts in sorted(tables.get(measure, {}).items())
+    }
+
+
+def pooled(tables: Tables, measure: Measure, levels: int) -> Counts:
+    """Shape (..., 2, ``levels``): the counts of one measure over all shares."""
+    return sum(shaped(tables, measure, levels).values(), start=np.zeros((2, levels), np.int64))
 
 
 def loss_level(scale: QualityScale, answer: Answer | None, truth: Answer) -> int:
@@ -123,9 +183,49 @@ def loss_level(scale: QualityScale, answer: Answer | None, truth: Answer) -> int
     if answer is None:
         return LOSS_STEPS
     if scale.task == "classification":
-        # Labels come through JSON and CSV: 1, "1" and 1.0 are the same class, True is 1.
-        return 0 if answer == truth or str(answer) == str(truth) else LOSS_STEPS
+        return 0 if same(answer, truth) else LOSS_STEPS
     error = abs(float(answer) - float(truth))
     if not error < scale.cap:
         return LOSS_STEPS
     return int(error / scale.cap * LOSS_STEPS)
+
+
+def value_level(scale: ValueScale, value: float) -> int:
+    """What a request was worth on the scale 0..32, clipped to the scale's ends."""
+    gain = (value - scale.floor) / (scale.cap - scale.floor)
+    return round(min(max(gain, 0.0), 1.0) * LOSS_STEPS)
+
+
+def same(one: Answer, other: Answer) -> bool:
+    """Whether two answers are the same class: 1, "1" and 1.0 are, and True is 1.
+
+    Labels come through JSON and CSV, which do not keep the type.
+    """
+    return one == other or str(one) == str(other)
+
+
+def _rows(arm: Arm | None) -> slice:
+    if arm is None:
+        return slice(None)
+    return slice(0, 1) if arm is Arm.CHAMPION else slice(1, 2)
+
+
+def _widened(counts: Counts, levels: int) -> Counts:
+    missing = levels - counts.shape[-1]
+    if missing <= 0:
+        return counts
+    return np.pad(counts, [(0, 0)] * (counts.ndim - 1) + [(0, missing)])
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    if one.shape[1] < other.shape[1]:
+        one, other = other, one
+    total = one.copy()
+    total[:, : other.shape[1]] += other
+    return total
+
+
+def _narrow(counts: Counts) -> list[list[int]]:
+    used = np.flatnonzero(counts.any(axis=0))
+    rows: list[list[int]] = counts[:, : used[-1] + 1 if len(used) else 0].tolist()
+    return rows

@@ -1,33 +1,41 @@
-"""From events to evidence: what each event adds to a live deployment. Pure."""
+"""From events to evidence: what a batch of events adds to the live deployments. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from serinus.delivery import evidence as ev
-from serinus.delivery.evidence import Cell, Measure
-from serinus.delivery.types import Deployment, QualityScale
+from serinus.delivery import tally
+from serinus.delivery.evidence import Evidence, Measure, Sight
+from serinus.delivery.tally import Requests
+from serinus.delivery.types import Deployment, Plan
+from serinus.delivery.watch import Watch
 from serinus.wire import (
     Answer,
     Arm,
-    Assignment,
     Event,
     Failure,
     Label,
+    Output,
     Prediction,
     Shadow,
+    Value,
     WorkerStatus,
 )
 
-_ANY: Answer = 0
+ANY: Answer = 0
 """Stands for the label of an answer that is wrong whatever the label."""
+
+LABEL, VALUE = "label", "value"
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
-    """What must be remembered of an answer until its label comes.
+    """What must be remembered of an answer until its label or value comes.
 
     ``answer`` is the assigned arm's (None: it failed); ``champion`` the champion's to the same
     request, for pairs only.
@@ -41,148 +49,276 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass
 class Waiting:
-    """One request that waits for its label, or a label that came before its request was read."""
+    """One request that waits for what came of it, or what came before its request was read."""
 
     predicted_at: int
     facts: Facts | None = None
-    label: Answer | None = None
+    outcome: Answer | None = None
 
 
 @dataclass
-class Harvest:
-    """What one batch of events adds, before it is written down.
+class Events:
+    """A batch's events of one deployment, in ledger order. ``pairs`` and ``live`` carry the ids."""
 
-    ``units`` holds, by deployment, cells that count only if their entity is new.
-    """
+    live: list[tuple[bytes, Prediction | Failure]] = field(default_factory=list)
+    pairs: list[Shadow] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
 
-    cells: dict[str, list[Cell]] = field(default_factory=dict)
-    units: dict[str, dict[int, list[Cell]]] = field(default_factory=dict)
-    unit_of: dict[tuple[str, bytes], int] = field(default_factory=dict)
-    waiting: dict[tuple[str, bytes], Waiting] = field(default_factory=dict)
-    workers: dict[str, WorkerStatus] = field(default_factory=dict)
-
-    def add(self, deployment: str, unit: int, cells: list[Cell]) -> bool:
-        """Take cells of one request; whether the request counts (its entity is new here)."""
-        if not unit:
-            self.cells.setdefault(deployment, []).extend(cells)
-            return True
-        return self.units.setdefault(deployment, {}).setdefault(unit, cells) is cells
-
-    def wait(self, deployment: str, prediction: bytes, predicted_at: int) -> Waiting:
-        """The waiting entry of a prediction, made if it is not there."""
-        return self.waiting.setdefault((deployment, prediction), Waiting(predicted_at))
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.live or self.pairs or self.labels or self.values)
 
 
-def harvest(records: list[tuple[bytes, Event]], live: Mapping[str, Deployment]) -> Harvest:
-    """What these events add to the live deployments; events of no live deployment add nothing.
+def sort(
+    records: Sequence[tuple[bytes, Event]], live: Mapping[str, Deployment]
+) -> tuple[dict[str, Events], dict[str, WorkerStatus]]:
+    """Events by live deployment, and the workers' last words; others add nothing.
 
     Args:
         records: ids and events, in ledger order.
         live: the live deployments by id.
     """
-    found = Harvest()
+    found = {identity: Events() for identity in live}
+    workers: dict[str, WorkerStatus] = {}
     for identity, event in records:
         if isinstance(event, WorkerStatus):
-            found.workers[event.worker] = event
+            workers[event.worker] = event
             continue
-        deployment = live.get(event.assignment.deployment)
-        if deployment is None:
+        batch = found.get(event.assignment.deployment)
+        if batch is None:
             continue
-        match event:
-            case Prediction():
-                _answered(found, deployment, identity, event)
-            case Failure():
-                _failed(found, deployment, identity, event)
-            case Shadow():
-                _pair(found, deployment, event)
-            case Label():
-                if _labelled(deployment):
-                    entry = found.wait(deployment.id, event.prediction, event.predicted_at)
-                    if entry.label is None:
-                        entry.label = event.value
+        if isinstance(event, Prediction | Failure):
+            batch.live.append((identity, event))
+        elif isinstance(event, Shadow):
+            batch.pairs.append(event)
+        elif isinstance(event, Label):
+            batch.labels.append(event)
+        else:
+            batch.values.append(event)
+    return found, workers
+
+
+@dataclass
+class Gathered:
+    """What a batch adds to one deployment, before it is written down.
+
+    ``units`` holds the entities that are new or failed for the first time, with whether they have
+    failed; ``waiting`` is by kind (label or value) and prediction.
+    """
+
+    evidence: Evidence
+    watch: Watch
+    units: dict[int, bool] = field(default_factory=dict)
+    waiting: dict[tuple[str, bytes], Waiting] = field(default_factory=dict)
+
+    def wait(self, kind: str, prediction: bytes, predicted_at: int) -> Waiting:
+        """The waiting entry of a prediction, made if it is not there."""
+        return self.waiting.setdefault((kind, prediction), Waiting(predicted_at))
+
+
+def gather(
+    deployment: Deployment, events: Events, watch: Watch, known: Mapping[int, bool]
+) -> Gathered:
+    """What these events add to a deployment.
+
+    Args:
+        deployment: a live one.
+        events: its events of the batch.
+        watch: the champion's latencies so far.
+        known: the entities among :func:`units_of` that came before, with whether they have failed.
+    """
+    drawn = requests(deployment, events.live)
+    units = _units(deployment.plan, [event.assignment.unit for _, event in events.live])
+    counting = _counting(units, drawn.share, known)
+    levels, after = tally.levels(deployment.plan, drawn, watch, counting)
+    found = Gathered(tally.totals(levels, drawn), after)
+    sights = _first_failures(found, units, drawn, known)
+    for number in np.flatnonzero(counting & (drawn.share > 0) & (drawn.share < 1)).tolist():
+        _await(found, deployment.plan, *events.live[number], failed=bool(drawn.failed[number]))
+    for event in events.pairs:
+        sights += _pair(found, deployment.plan, event, known)
+    found.evidence += ev.count(sights)
+    for label in events.labels:
+        if deployment.plan.has("quality", "shadow_quality"):
+            _outcome(found, LABEL, label.prediction, label.predicted_at, label.value)
+    for value in events.values:
+        if deployment.plan.has("business"):
+            _outcome(found, VALUE, value.prediction, value.predicted_at, value.value)
     return found
 
 
-def mature(scale: QualityScale, facts: Facts, label: Answer | None) -> list[Cell]:
-    """The cells of a request whose label came, or (None) will not come any more."""
-    came = Cell(Measure.MATURED, 0.0, facts.arm, 0 if label is None else 1)
-    if label is None:
+def units_of(deployment: Deployment, events: Events) -> set[int]:
+    """The entities of a batch: live ones, and (inverted) mirrored ones, which are other draws."""
+    live = _units(deployment.plan, [event.assignment.unit for _, event in events.live])
+    pairs = _units(deployment.plan, [event.assignment.unit for event in events.pairs])
+    return {unit for unit in live if unit} | {~unit for unit in pairs if unit}
+
+
+def requests(
+    deployment: Deployment, events: Sequence[tuple[bytes, Prediction | Failure]]
+) -> Requests:
+    """The live requests as arrays.
+
+    In the soak the challenger has all traffic, in the champion's place: share 1.
+    """
+    plan = deployment.plan
+    found = [event for _, event in events]
+    assignments = [event.assignment for event in found]
+    step = np.array([assignment.step for assignment in assignments], np.int64)
+    share = np.array([assignment.share for assignment in assignments], np.float64)
+    challenger = np.array([item.arm is Arm.CHALLENGER for item in assignments], np.bool_)
+    soaking = step >= len(plan.steps)
+    if soaking.any():
+        soaking &= np.array([event.version == deployment.challenger for event in found], np.bool_)
+        share[soaking], challenger[soaking] = 1.0, True
+    failed = [isinstance(event, Failure) or event.fallback != "" for event in found]
+    outputs = [None if isinstance(event, Failure) else event.output for event in found]
+    return Requests(
+        share=share,
+        challenger=challenger,
+        step=step,
+        failed=np.array(failed, np.bool_),
+        latency=np.array([event.latency_us for event in found], np.float64),
+        score=np.array(
+            [_score(output) for output in outputs]
+            if plan.has("distribution")
+            else np.full(len(found), np.nan),
+            np.float64,
+        ),
+        category=np.array(
+            _categories(plan, outputs) if plan.has("class_mix") else np.full(len(found), -1),
+            np.int64,
+        ),
+    )
+
+
+def mature(plan: Plan, kind: str, facts: Facts, outcome: Answer | None) -> list[Sight]:
+    """The observations of a request of which came what it waited for, or (None) never will."""
+    if kind == VALUE:
+        # What was never worth anything is never told: no value is nothing.
+        if plan.value is None:
+            return []
+        worth = ev.value_level(plan.value, 0.0 if outcome is None else float(outcome))
+        return [Sight(Measure.VALUE, facts.share, facts.arm, worth)]
+    paired = facts.arm is Arm.SHADOW
+    measure = Measure.PAIR_MATURED if paired else Measure.MATURED
+    came = Sight(measure, 0.0, facts.arm, 0 if outcome is None else 1)
+    if outcome is None:
         return [came]
-    loss = ev.loss_level(scale, facts.answer, label)
-    if facts.arm is Arm.SHADOW:
-        difference = loss - ev.loss_level(scale, facts.champion, label)
-        return [came, Cell(Measure.PAIR_LOSS, 0.0, Arm.SHADOW, difference)]
-    return [came, Cell(Measure.LOSS, facts.share, facts.arm, loss)]
+    loss = ev.loss_level(plan.quality, facts.answer, outcome)
+    if paired:
+        difference = loss - ev.loss_level(plan.quality, facts.champion, outcome)
+        return [came, Sight(Measure.PAIR_LOSS, 0.0, facts.arm, difference + ev.LOSS_STEPS)]
+    return [came, Sight(Measure.LOSS, facts.share, facts.arm, loss)]
 
 
-def _answered(found: Harvest, deployment: Deployment, identity: bytes, event: Prediction) -> None:
-    counts = _request(found, deployment, event.assignment, failed=bool(event.fallback))
-    if counts and _labelled(deployment):
-        answer = None if event.fallback else event.output.value
-        _remember(found, deployment, identity, event, answer)
+def _units(plan: Plan, units: list[int]) -> list[int]:
+    return units if plan.unit == "entity" else [0] * len(units)
 
 
-def _failed(found: Harvest, deployment: Deployment, identity: bytes, event: Failure) -> None:
-    counts = _request(found, deployment, event.assignment, failed=True)
-    if counts and _labelled(deployment):
-        _remember(found, deployment, identity, event, None)
+def _counting(
+    units: list[int], share: NDArray[np.float64], known: Mapping[int, bool]
+) -> NDArray[np.bool_]:
+    """Which requests count: of an entity the first that drew an arm, all of those without one."""
+    if not any(units):
+        return np.ones(len(units), np.bool_)
+    met = set(known)
+    counting = np.ones(len(units), np.bool_)
+    for number, unit in enumerate(units):
+        if unit and 0.0 < share[number] < 1.0:
+            counting[number] = unit not in met
+            met.add(unit)
+    return counting
 
 
-def _remember(
-    found: Harvest,
-    deployment: Deployment,
+def _first_failures(
+    found: Gathered, units: list[int], drawn: Requests, known: Mapping[int, bool]
+) -> list[Sight]:
+    """The entities' first failures; also notes which entities were met, and which have failed."""
+    if not any(units):
+        return []
+    sights: list[Sight] = []
+    for number, unit in enumerate(units):
+        share = float(drawn.share[number])
+        if not 0.0 < share < 1.0:
+            continue
+        before = found.units.get(unit, known.get(unit, False)) if unit else False
+        failed = bool(drawn.failed[number])
+        if failed and not before:
+            arm = Arm.CHALLENGER if drawn.challenger[number] else Arm.CHAMPION
+            sights.append(Sight(Measure.FIRST_FAILURE, share, arm, 1))
+        if unit and (unit not in known or failed != before):
+            found.units[unit] = before or failed
+    return sights
+
+
+def _await(
+    found: Gathered,
+    plan: Plan,
     identity: bytes,
     event: Prediction | Failure,
-    answer: Answer | None,
+    *,
+    failed: bool,
 ) -> None:
     assignment = event.assignment
-    entry = found.wait(deployment.id, identity, event.at)
-    entry.facts = Facts(assignment.arm, assignment.share, answer)
-    if answer is None and entry.label is None:
-        # A failure is wrong whatever the truth, in either arm: no label need come, none could.
-        entry.label = _ANY
-    if deployment.plan.unit == "entity" and assignment.unit:
-        found.unit_of[deployment.id, identity] = assignment.unit
+    answer = None if failed or isinstance(event, Failure) else event.output.value
+    facts = Facts(assignment.arm, assignment.share, answer)
+    if plan.has("quality"):
+        entry = found.wait(LABEL, identity, event.at)
+        entry.facts = facts
+        if answer is None:
+            # A failure is wrong whatever the truth, in either arm: no label need come.
+            entry.outcome = ANY
+    if plan.has("business"):
+        found.wait(VALUE, identity, event.at).facts = facts
 
 
-def _request(
-    found: Harvest, deployment: Deployment, assignment: Assignment, *, failed: bool
-) -> bool:
-    if not 0.0 < assignment.share < 1.0:
-        return False  # nobody drew an arm, so there is nothing to learn
-    unit = assignment.unit if deployment.plan.unit == "entity" else 0
-    cells = [
-        Cell(Measure.ERROR, assignment.share, assignment.arm, int(failed)),
-        Cell(Measure.STEP, 0.0, assignment.arm, assignment.step),
-    ]
-    return found.add(deployment.id, unit, cells)
-
-
-def _pair(found: Harvest, deployment: Deployment, event: Shadow) -> None:
+def _pair(found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool]) -> list[Sight]:
     # Live and mirrored requests of an entity are two draws: one of each may count.
-    unit = ~event.assignment.unit if _by_entity(deployment, event) else 0
+    unit = ~event.assignment.unit if plan.unit == "entity" and event.assignment.unit else 0
+    if unit:
+        if unit in known or unit in found.units:
+            return []
+        found.units[unit] = False
     difference = int(event.output is None) - int(event.champion is None)
-    counts = found.add(
-        deployment.id,
-        unit,
-        [
-            Cell(Measure.PAIR_ERROR, 0.0, Arm.SHADOW, difference),
-            Cell(Measure.STEP, 0.0, Arm.SHADOW, event.assignment.step),
-        ],
-    )
-    # Quality is compared where both answered; where one failed, the difference above says so.
-    if event.output is None or event.champion is None or not counts:
-        return
-    if _labelled(deployment):
-        entry = found.wait(deployment.id, event.prediction, event.at)
-        entry.facts = Facts(Arm.SHADOW, 0.0, event.output.value, event.champion.value)
-        if unit:
-            found.unit_of[deployment.id, event.prediction] = unit
+    sights = [
+        Sight(Measure.PAIR_ERROR, 0.0, Arm.SHADOW, difference + 1),
+        Sight(Measure.STEP, 0.0, Arm.SHADOW, event.assignment.step),
+    ]
+    # Answers are compared where both answered; where one failed, the difference above says so.
+    if event.output is None or event.champion is None:
+        return sights
+    mine, theirs = event.output.value, event.champion.value
+    sights.append(Sight(Measure.PAIR_FLIP, 0.0, Arm.SHADOW, int(_differ(plan, mine, theirs))))
+    if plan.has("shadow_quality"):
+        entry = found.wait(LABEL, event.prediction, event.at)
+        entry.facts = Facts(Arm.SHADOW, 0.0, mine, theirs)
+    return sights
 
 
-def _by_entity(deployment: Deployment, event: Shadow) -> bool:
-    return deployment.plan.unit == "entity" and event.assignment.unit != 0
+def _differ(plan: Plan, one: Answer, other: Answer) -> bool:
+    if plan.quality.task == "classification":
+        return not ev.same(one, other)
+    return not abs(float(one) - float(other)) <= plan.same_within
 
 
-def _labelled(deployment: Deployment) -> bool:
-    return any(rail.kind.endswith("quality") for rail in deployment.plan.guardrails)
+def _outcome(
+    found: Gathered, kind: str, prediction: bytes, predicted_at: int, outcome: Answer
+) -> None:
+    entry = found.wait(kind, prediction, predicted_at)
+    if entry.outcome is None:
+        entry.outcome = outcome
+
+
+def _score(output: Output | None) -> float:
+    if output is None:
+        return np.nan
+    if output.scores:
+        return output.scores[1] if len(output.scores) == 2 else max(output.scores)
+    return float(output.value) if not isinstance(output.value, str) else np.nan
+
+
+def _categories(plan: Plan, outputs: list[Output | None]) -> list[int]:
+    place: dict[Answer, int] = {value: number for number, value in enumerate(plan.classes)}
+    return [-1 if output is None else place.get(output.value, -1) for output in outputs]

@@ -10,9 +10,16 @@ from __future__ import annotations
 from math import log
 from typing import Literal
 
+import msgspec
+
 from serinus.delivery import measure, wording
+from serinus.delivery.estimate import Estimate, estimate
 from serinus.delivery.evidence import Evidence, Measure
-from serinus.delivery.types import Assessment, Guardrail, Outcome, Plan, Step, Verdict
+from serinus.delivery.types import Assessment, Gate, Guardrail, Kind, Outcome, Plan, Step, Verdict
+from serinus.wire import Arm
+
+_SHADOW: tuple[Kind, ...] = ("shadow_errors", "shadow_quality", "disagreement")
+_ASKS_NOTHING = Gate()
 
 
 def judge(plan: Plan, step: int, evidence: Evidence) -> Verdict:
@@ -29,44 +36,59 @@ def judge(plan: Plan, step: int, evidence: Evidence) -> Verdict:
     )
 
 
+def gate_of(step: Step | None, kind: Kind) -> Gate:
+    """What a step asks of a kind: a mirror step of pairs only, a live step of live traffic only."""
+    asked = step is not None and step.shadow == (kind in _SHADOW)
+    return step.gate if step is not None and asked else _ASKS_NOTHING
+
+
 def _assess(plan: Plan, step: Step | None, rail: Guardrail, evidence: Evidence) -> Assessment:
-    found = measure.numbers(plan, step, rail, evidence)
+    gate = gate_of(step, rail.kind)
+    found = estimate(plan, rail.kind, evidence)
+    log_harm = float(measure.log_harm(plan, rail, evidence.tables))
+    safe = measure.log_safe(plan, gate, rail.kind, evidence.tables)
+    log_safe = None if safe is None else float(safe)
     harm_bound, safe_bound = log(1.0 / rail.alpha), log(1.0 / plan.promote_alpha)
-    state = _state(found, harm_bound, safe_bound)
-    return Assessment(
+    hold = _uncovered(plan, rail.kind, evidence)
+    state: Literal["harm", "safe", "open", "no_data"] = "open"
+    if found.requests == 0:
+        state = "no_data"
+    elif hold:
+        state = "open"
+    elif log_harm >= harm_bound:
+        state = "harm"
+    elif log_safe is not None and log_safe >= safe_bound:
+        state = "safe"
+    seen = Assessment(
         kind=rail.kind,
         state=state,
         requests=found.requests,
         challenger_requests=found.challenger_requests,
         champion=found.champion,
         challenger=found.challenger,
-        log_harm=found.log_harm,
+        log_harm=log_harm,
         harm_bound=harm_bound,
-        log_safe=found.log_safe,
+        log_safe=log_safe,
         safe_bound=safe_bound,
-        margin=found.margin,
-        sentence=wording.sentence(rail.kind, state, found, harm_bound, safe_bound),
+        margin=wording.margin(gate, rail.kind) if log_safe is not None else "",
+        sentence="",
     )
+    return _with_sentence(seen, rail, found, hold)
 
 
-def _state(
-    found: measure.Numbers, harm_bound: float, safe_bound: float
-) -> Literal["harm", "safe", "open", "no_data"]:
-    if found.requests == 0:
-        return "no_data"
-    if found.hold:
-        return "open"
-    if found.log_harm >= harm_bound:
-        return "harm"
-    if found.log_safe is not None and found.log_safe >= safe_bound:
-        return "safe"
-    return "open"
+def _with_sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str) -> Assessment:
+    sentence = wording.sentence(seen, rail, found, hold)
+    return msgspec.structs.replace(seen, sentence=sentence)
 
 
 def _conclude(step: Step | None, assessments: tuple[Assessment, ...]) -> tuple[Outcome, str]:
-    for item in assessments:
-        if item.state == "harm":
-            return Outcome.ROLLBACK, item.sentence
+    harmed = [item for item in assessments if item.state == "harm"]
+    for item in harmed:
+        if item.kind == "sample_ratio":
+            # The arms are not those that were configured, so nothing else can be believed.
+            return Outcome.INCONCLUSIVE, item.sentence
+    if harmed:
+        return Outcome.ROLLBACK, harmed[0].sentence
     if all(item.state == "no_data" for item in assessments):
         return Outcome.NO_DATA, "Nothing has been observed yet, and no data decides nothing."
     if step is None:
@@ -79,3 +101,21 @@ def _conclude(step: Step | None, assessments: tuple[Assessment, ...]) -> tuple[O
         # A plan without a single required guardrail must not promote on silence.
         return Outcome.CONTINUE, "The gate of this step asks for nothing; promote by hand."
     return Outcome.PROMOTE, " ".join(item.sentence for item in asked)
+
+
+def _uncovered(plan: Plan, kind: Kind, evidence: Evidence) -> str:
+    """Why labels may not decide yet: if too many never came, those that did may be chosen."""
+    arms = {
+        "quality": (Arm.CHAMPION, Arm.CHALLENGER),
+        "shadow_quality": (Arm.SHADOW,),
+    }.get(kind, ())
+    for arm in arms:
+        coverage = evidence.coverage(arm)
+        if coverage is None:
+            return f"none of the {arm}'s requests has matured yet"
+        if coverage < plan.label_coverage:
+            return (
+                f"only {coverage:.1%} of the {arm}'s matured requests have a label, "
+                f"{plan.label_coverage:.1%} are needed before quality may decide"
+            )
+    return ""

@@ -1,154 +1,286 @@
-"""The numbers of each guardrail: estimates and e-values from the evidence. Pure."""
+"""The e-values of each guardrail: pure functions of a plan and tables, of one look or of many.
+
+Natural logarithms throughout; each result has the leading shape of the tables.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import log
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serinus.delivery import evidence as ev
-from serinus.delivery.evidence import Evidence, Measure
-from serinus.delivery.types import Gate, Guardrail, Plan, Step
-from serinus.stats import event_odds, paired_betting, score_betting
-from serinus.wire import Arm
+from serinus.delivery.evidence import Counts, Floats, Measure, Tables
+from serinus.delivery.types import Gate, Guardrail, Kind, Plan, QualityScale
+from serinus.stats import (
+    event_odds,
+    mcnemar,
+    ordinal_odds,
+    paired_betting,
+    sample_ratio,
+    score_betting,
+    service_level,
+)
+from serinus.stats.event_odds import Mixture
+from serinus.stats.mixing import LogE
 
 _HARM_ODDS = event_odds.harm_mixture()
+# Slower than the margin is excluded by bets on every smaller ratio of slow requests.
+_FASTER_ODDS = Mixture(np.geomspace(0.08, 0.95, 24), np.full(24, -log(24)))
 _FAILED = np.array([0.0, 1.0])
 # Errors are rare wherever models run at all; the centre sets the speed, never the validity.
 _ERROR_CENTRE = 0.001
 # An expected loss at the edge of [0, 1] would make one kind of stake pointless.
 _LEAST_CENTRE, _MOST_CENTRE = 0.001, 0.999
+# p95 and p99 must each be inside the margin: the levels from which a request lies above them.
+_ABOVE_P95, _ABOVE_P99 = 4, 5
+_LATENCY_LEVELS = len(ev.LATENCY_QUANTILES) + 1
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """One guardrail's evidence before it is held against its bounds.
-
-    ``champion`` and ``challenger`` are mean losses (in shadow: the mean difference, as the
-    challenger's); ``log_safe`` is None where the gate asks nothing; ``hold`` says why the
-    numbers may not decide yet.
-    """
-
-    requests: int
-    challenger_requests: int
-    champion: float | None
-    challenger: float | None
-    log_harm: float
-    log_safe: float | None = None
-    margin: str = ""
-    hold: str = ""
+def log_harm(plan: Plan, rail: Guardrail, tables: Tables) -> Floats:
+    """Log e-value against "this guardrail's metric is not harmed"."""
+    return np.asarray(_HARM[rail.kind](plan, rail, tables))
 
 
-def numbers(plan: Plan, step: Step | None, rail: Guardrail, evidence: Evidence) -> Numbers:
-    """The numbers of one guardrail at a step; None is the soak, which asks for no safety."""
-    shadow = step is not None and step.shadow
-    live_gate = step.gate if step is not None and not shadow else Gate()
-    shadow_gate = step.gate if step is not None and shadow else Gate()
-    match rail.kind:
-        case "errors":
-            return _errors(live_gate, evidence)
-        case "quality":
-            return _quality(plan, live_gate.quality_points, evidence)
-        case "shadow_errors":
-            pairs = evidence.pairs(Measure.PAIR_ERROR, 1)
-            return _paired(pairs, ev.FAILURE_DIFFERENCES, shadow_gate.error_points)
-        case "shadow_quality":
-            pairs = evidence.pairs(Measure.PAIR_LOSS, ev.LOSS_STEPS)
-            hold = _uncovered(plan, evidence, Arm.SHADOW)
-            return _paired(pairs, ev.LOSS_DIFFERENCES, shadow_gate.quality_points, hold)
+def log_safe(plan: Plan, gate: Gate, kind: Kind, tables: Tables) -> Floats | None:
+    """Log e-value against "the margin is exceeded"; None if the gate asks nothing of this kind."""
+    safe = _SAFE.get(kind)
+    found = None if safe is None else safe(plan, gate, tables)
+    return None if found is None else np.asarray(found)
 
 
-def _errors(gate: Gate, evidence: Evidence) -> Numbers:
-    tables = evidence.by_arm(Measure.ERROR, 2)
-    events = {share: (int(table[0, 1]), int(table[1, 1])) for share, table in tables.items()}
-    safe, margins = [], []
+# ------------------------------------------------------------------ events in either arm
+
+
+def _errors_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    # By entity only the first failure is an event: later ones are not drawn anew.
+    measure = Measure.FIRST_FAILURE if plan.unit == "entity" else Measure.ERROR
+    return event_odds.log_e(_events(tables, measure), null_odds=1.0, mixture=_HARM_ODDS)
+
+
+def _errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    safe = []
     if gate.error_odds is not None:
         mixture = event_odds.safety_mixture(gate.error_odds)
+        events = _events(tables, Measure.ERROR)
         safe.append(event_odds.log_e(events, null_odds=gate.error_odds, mixture=mixture))
-        margins.append(f"{gate.error_odds:g} times the champion's errors")
     if gate.error_points is not None:
         question = score_betting.safety(gate.error_points, _ERROR_CENTRE)
-        safe.append(score_betting.log_e(tables, _FAILED, question))
-        margins.append(f"{100 * gate.error_points:g} points more of them")
-    return _live(
-        tables,
-        _FAILED,
-        log_harm=event_odds.log_e(events, null_odds=1.0, mixture=_HARM_ODDS),
-        # Either margin is enough: while both are exceeded, the mean of the two is an e-value.
-        log_safe=float(np.logaddexp.reduce(safe)) - log(len(safe)) if safe else None,
-        margin=" and ".join(margins),
-    )
+        failures = ev.shaped(tables, Measure.ERROR, 2)
+        safe.append(score_betting.log_e(failures, _FAILED, question))
+    # Either margin is enough: while both are exceeded, the mean of the two is an e-value.
+    return _mean(np.stack(safe)) if safe else None
 
 
-def _quality(plan: Plan, margin: float | None, evidence: Evidence) -> Numbers:
-    tables = evidence.by_arm(Measure.LOSS, len(ev.LOSS_LEVELS))
-    centre = min(max(plan.quality.baseline, _LEAST_CENTRE), _MOST_CENTRE)
-    log_safe = None
-    if margin is not None:
-        question = score_betting.safety(margin, centre)
-        log_safe = score_betting.log_e(tables, ev.LOSS_LEVELS, question)
-    return _live(
-        tables,
-        ev.LOSS_LEVELS,
-        log_harm=score_betting.log_e(tables, ev.LOSS_LEVELS, score_betting.harm(centre)),
-        log_safe=log_safe,
-        margin="" if margin is None else f"{100 * margin:g} points of loss more",
-        hold=_uncovered(plan, evidence, Arm.CHAMPION, Arm.CHALLENGER),
-    )
+def _service_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    counts = ev.pooled(tables, Measure.ERROR, 2)
+    breach = service_level.log_e_breach(counts[..., 1], counts.sum(axis=-1), rail.tolerance)
+    # Where the champion breaches as well, the cause lies elsewhere: not the model.
+    champion, challenger = breach[..., 0], breach[..., 1]
+    return np.where(champion >= log(1.0 / rail.alpha), 0.0, challenger)
 
 
-def _live(
-    tables: dict[float, NDArray[np.int64]],
-    levels: NDArray[np.float64],
-    *,
-    log_harm: float,
-    log_safe: float | None,
-    margin: str,
-    hold: str = "",
-) -> Numbers:
-    counts = sum(tables.values(), start=np.zeros((2, len(levels)), np.int64))
-    totals = counts.sum(axis=1)
-    champion, challenger = (
-        float(row @ levels / total) if total else None
-        for row, total in zip(counts, totals, strict=True)
-    )
-    return Numbers(
-        int(totals.sum()), int(totals[1]), champion, challenger, log_harm, log_safe, margin, hold
-    )
+def _latency_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    return ordinal_odds.log_e(ev.shaped(tables, Measure.LATENCY, _LATENCY_LEVELS))
 
 
-def _paired(
-    pairs: NDArray[np.int64],
-    differences: NDArray[np.float64],
-    margin: float | None,
-    hold: str = "",
-) -> Numbers:
-    total = int(pairs.sum())
-    return Numbers(
-        requests=total,
-        challenger_requests=total,
-        champion=None,
-        challenger=float(pairs @ differences / total) if total else None,
-        log_harm=paired_betting.log_e_harm(pairs, differences),
-        log_safe=None
-        if margin is None
-        else paired_betting.log_e_safety(pairs, differences, margin),
-        margin="" if margin is None else f"{100 * margin:g} points more",
-        hold=hold,
-    )
-
-
-def _uncovered(plan: Plan, evidence: Evidence, *arms: Arm) -> str:
-    """Why labels may not decide yet: if too many never came, those that did may be chosen."""
-    for arm in arms:
-        coverage = evidence.coverage(arm)
-        if coverage is None:
-            return f"none of the {arm}'s requests has matured yet"
-        if coverage < plan.label_coverage:
-            return (
-                f"only {coverage:.1%} of the {arm}'s matured requests have a label, "
-                f"{plan.label_coverage:.1%} are needed before quality may decide"
+def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.latency_ratio is None:
+        return None
+    early = gate.latency_ratio == plan.latency.early_ratio
+    measure = Measure.LATENCY_EARLY if early else Measure.LATENCY_LAST
+    exceeded = ev.shaped(tables, measure, _LATENCY_LEVELS)
+    return np.minimum(
+        *(
+            event_odds.log_e(
+                {share: counts[..., level:].sum(axis=-1) for share, counts in exceeded.items()},
+                null_odds=1.0,
+                mixture=_FASTER_ODDS,
             )
-    return ""
+            for level in (_ABOVE_P95, _ABOVE_P99)
+        )
+    )
+
+
+def _class_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    """The mean over classes and both directions: more frequent, or rarer, than tolerated."""
+    # Classes go before the arms, to be one more leading axis.
+    counts = {
+        share: np.swapaxes(table, -1, -2)
+        for share, table in ev.shaped(tables, Measure.CLASS, len(plan.classes)).items()
+    }
+    if not counts or not plan.classes:
+        return np.zeros(())
+    mirrored = {1.0 - share: table[..., ::-1] for share, table in counts.items()}
+    bets = _beyond(rail.tolerance)
+    found = [
+        np.moveaxis(event_odds.log_e(arms, null_odds=rail.tolerance, mixture=bets), -1, 0)
+        for arms in (counts, mirrored)
+    ]
+    return _mean(np.concatenate(found))
+
+
+@lru_cache(maxsize=64)
+def _beyond(odds: float) -> Mixture:
+    return Mixture(_HARM_ODDS.odds * odds, _HARM_ODDS.log_weights)
+
+
+def _ratio_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    return sample_ratio.log_e(_units(tables))
+
+
+def _ratio_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.share_error is None:
+        return None
+    return sample_ratio.log_e_sound(_units(tables), gate.share_error)
+
+
+# ------------------------------------------------------------------ bounded scores
+
+
+def _distribution_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    return _mean(_cuts(plan, tables, +1, rail.tolerance))
+
+
+def _distribution_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.score_shift is None:
+        return None
+    safe: Floats = _cuts(plan, tables, -1, gate.score_shift).min(axis=0)
+    return safe
+
+
+def _cuts(plan: Plan, tables: Tables, sign: int, margin: float) -> Floats:
+    """Shape (2 cuts, ...): how far the scores' distributions are apart, at each cut, either way."""
+    counts = ev.shaped(tables, Measure.SCORE, ev.SCORE_BINS)
+    below = {share: np.cumsum(table, axis=-1) for share, table in counts.items()}
+    found = []
+    for cut in range(len(plan.score_cuts)):
+        at_most = {
+            share: np.stack([table[..., -1] - table[..., cut], table[..., cut]], axis=-1)
+            for share, table in below.items()
+        }
+        centre = (cut + 1) / ev.SCORE_BINS
+        above = {share: table[..., ::-1] for share, table in at_most.items()}
+        for arms, middle in ((at_most, centre), (above, 1.0 - centre)):
+            question = score_betting.Question(sign, margin, middle)
+            found.append(score_betting.log_e(arms, _FAILED, question))
+    return np.stack(found) if found else np.zeros((1,))
+
+
+def _quality_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    losses = ev.shaped(tables, Measure.LOSS, len(ev.LOSS_LEVELS))
+    return score_betting.log_e(losses, ev.LOSS_LEVELS, score_betting.harm(_centre(plan.quality)))
+
+
+def _quality_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.quality_points is None:
+        return None
+    losses = ev.shaped(tables, Measure.LOSS, len(ev.LOSS_LEVELS))
+    question = score_betting.safety(gate.quality_points, _centre(plan.quality))
+    return score_betting.log_e(losses, ev.LOSS_LEVELS, question)
+
+
+def _business_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    values = ev.shaped(tables, Measure.VALUE, len(ev.LOSS_LEVELS))
+    baseline = plan.value.baseline if plan.value else 0.5
+    return score_betting.log_e(values, ev.LOSS_LEVELS, score_betting.gain_harm(baseline))
+
+
+def _business_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.value_loss is None or plan.value is None:
+        return None
+    values = ev.shaped(tables, Measure.VALUE, len(ev.LOSS_LEVELS))
+    question = score_betting.gain_safety(gate.value_loss, plan.value.baseline)
+    return score_betting.log_e(values, ev.LOSS_LEVELS, question)
+
+
+# ------------------------------------------------------------------ pairs
+
+
+def _shadow_errors_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    pairs = _pairs(tables, Measure.PAIR_ERROR, 3)
+    return mcnemar.log_e(pairs[..., 2], pairs[..., 0])
+
+
+def _shadow_errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.error_points is None:
+        return None
+    pairs = _pairs(tables, Measure.PAIR_ERROR, 3)
+    return paired_betting.log_e_safety(pairs, ev.FAILURE_DIFFERENCES, gate.error_points)
+
+
+def _shadow_quality_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    pairs = _pairs(tables, Measure.PAIR_LOSS, len(ev.LOSS_DIFFERENCES))
+    if plan.quality.task == "classification":
+        return mcnemar.log_e(pairs[..., -1], pairs[..., 0])
+    return paired_betting.log_e_harm(pairs, ev.LOSS_DIFFERENCES)
+
+
+def _shadow_quality_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    if gate.quality_points is None:
+        return None
+    pairs = _pairs(tables, Measure.PAIR_LOSS, len(ev.LOSS_DIFFERENCES))
+    return paired_betting.log_e_safety(pairs, ev.LOSS_DIFFERENCES, gate.quality_points)
+
+
+def _disagreement_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
+    flips = _pairs(tables, Measure.PAIR_FLIP, 2)
+    return service_level.log_e_breach(flips[..., 1], flips.sum(axis=-1), rail.tolerance)
+
+
+# ------------------------------------------------------------------ parts
+
+
+def _events(tables: Tables, measure: Measure) -> dict[float, Counts]:
+    return {share: counts[..., 1] for share, counts in ev.shaped(tables, measure, 2).items()}
+
+
+def _units(tables: Tables) -> dict[float, Counts]:
+    return {
+        share: counts.sum(axis=-1) for share, counts in ev.shaped(tables, Measure.ERROR, 2).items()
+    }
+
+
+def _pairs(tables: Tables, measure: Measure, levels: int) -> Counts:
+    return ev.pooled(tables, measure, levels)[..., 1, :]
+
+
+def _mean(log_e: Floats) -> Floats:
+    """The mean of e-values over the first axis, in logarithms."""
+    top = log_e.max(axis=0)
+    mean: Floats = top + np.log(np.exp(log_e - top).mean(axis=0))
+    return mean
+
+
+def _centre(scale: QualityScale) -> float:
+    return min(max(scale.baseline, _LEAST_CENTRE), _MOST_CENTRE)
+
+
+_Harm: TypeAlias = Callable[[Plan, Guardrail, Tables], LogE]
+_Safe: TypeAlias = Callable[[Plan, Gate, Tables], LogE | None]
+_HARM: Mapping[Kind, _Harm] = {
+    "errors": _errors_harm,
+    "service_level": _service_harm,
+    "latency": _latency_harm,
+    "distribution": _distribution_harm,
+    "class_mix": _class_harm,
+    "quality": _quality_harm,
+    "business": _business_harm,
+    "sample_ratio": _ratio_harm,
+    "shadow_errors": _shadow_errors_harm,
+    "shadow_quality": _shadow_quality_harm,
+    "disagreement": _disagreement_harm,
+}
+_SAFE: Mapping[Kind, _Safe] = {
+    "errors": _errors_safe,
+    "latency": _latency_safe,
+    "distribution": _distribution_safe,
+    "quality": _quality_safe,
+    "business": _business_safe,
+    "sample_ratio": _ratio_safe,
+    "shadow_errors": _shadow_errors_safe,
+    "shadow_quality": _shadow_quality_safe,
+}

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from serinus.delivery.types import Deployment, Outcome, Phase, Step, Verdict
+from serinus.delivery.types import TRANSITIONS, Deployment, Outcome, Phase, Step, Verdict
 
 
 class WorkerView(msgspec.Struct, frozen=True):
@@ -52,6 +52,13 @@ def reconcile(snapshot: Snapshot) -> Decision | None:
     if snapshot.verdict.outcome is Outcome.ROLLBACK:
         return Decision(
             Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, snapshot.verdict.reason
+        )
+    if (
+        snapshot.verdict.outcome is Outcome.INCONCLUSIVE
+        and Phase.INCONCLUSIVE in TRANSITIONS[deployment.phase]
+    ):
+        return Decision(
+            Phase.INCONCLUSIVE, deployment.step, Outcome.INCONCLUSIVE, snapshot.verdict.reason
         )
     match deployment.phase:
         case Phase.PENDING:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serinus.delivery import evidence as ev
+from serinus.delivery import watch as watches
 from serinus.delivery.evidence import Evidence
 from serinus.delivery.reconcile import Decision, WorkerView
 from serinus.delivery.types import (
@@ -25,6 +26,7 @@ from serinus.delivery.types import (
     Transition,
     Verdict,
 )
+from serinus.delivery.watch import Watch
 from serinus.errors import Conflict, NotFound
 from serinus.store import schema
 
@@ -111,7 +113,7 @@ def move(
         )
     _note(connection, moved, deployment.phase, actor)
     if ended:
-        awaiting, units = schema.awaiting_labels, schema.evidence_units
+        awaiting, units = schema.awaiting, schema.evidence_units
         connection.execute(delete(awaiting).where(awaiting.c.deployment == deployment.id))
         connection.execute(delete(units).where(units.c.deployment == deployment.id))
     return moved
@@ -182,8 +184,21 @@ def evidence(connection: Connection, deployment_id: str) -> Evidence:
     return ev.EMPTY if row is None else ev.decode(row.summary)
 
 
+def watch(connection: Connection, deployment_id: str) -> Watch:
+    """The champion's latencies of late, as a deployment has seen them."""
+    table = schema.evidence
+    row = connection.execute(
+        select(table.c.watch).where(table.c.deployment == deployment_id)
+    ).first()
+    return watches.decode(row.watch or b"") if row else watches.UNSEEN
+
+
 def add_evidence(
-    connection: Connection, deployment_id: str, more: Evidence, at: datetime
+    connection: Connection,
+    deployment_id: str,
+    more: Evidence,
+    latencies: Watch,
+    at: datetime,
 ) -> Evidence:
     """Add to a deployment's evidence within the transaction that also saves the offsets."""
     total = evidence(connection, deployment_id) + more
@@ -191,15 +206,22 @@ def add_evidence(
     connection.execute(
         update(table)
         .where(table.c.deployment == deployment_id)
-        .values(summary=total.encode(), updated_at=at)
+        .values(summary=total.encode(), watch=latencies.encode(), updated_at=at)
     )
     return total
 
 
+def folded(connection: Connection, deployment_id: str) -> int:
+    """The number of the last batch that changed a deployment's evidence; 0 before the first."""
+    table = schema.evidence
+    query = select(table.c.fold).where(table.c.deployment == deployment_id)
+    return connection.execute(query).scalar() or 0
+
+
 def record_verdict(
-    connection: Connection, deployment: Deployment, verdict: Verdict, at: datetime
+    connection: Connection, deployment: Deployment, verdict: Verdict, fold: int, at: datetime
 ) -> None:
-    """Keep one look at the evidence, for the curve and the replay."""
+    """Keep one look at the evidence as it stood after ``fold``, for the curve and the replay."""
     connection.execute(
         insert(schema.verdicts).values(
             deployment=deployment.id,
@@ -209,6 +231,7 @@ def record_verdict(
             reason=verdict.reason,
             requests=verdict.requests,
             guardrails=msgspec.to_builtins(verdict.guardrails),
+            fold=fold,
         )
     )
 

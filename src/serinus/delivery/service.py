@@ -14,6 +14,7 @@ from serinus import clock
 from serinus.delivery import plan as plans
 from serinus.delivery import reconcile, repository, rollback, routing
 from serinus.delivery.evidence import Evidence, Measure
+from serinus.delivery.plan import Basis, score_cuts
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.routing import Publisher
 from serinus.delivery.types import (
@@ -32,6 +33,9 @@ from serinus.store.engine import reading
 from serinus.wire import Arm, Route, RoutingTable, Target
 
 _MOST_HISTORY = 10_000
+# The levels at which a challenger failed: of pairs the one where only it did.
+_FAILED = {Measure.ERROR: 1, Measure.PAIR_ERROR: 2}
+_MATURED = {Arm.SHADOW: Measure.PAIR_MATURED}
 
 # Named here because a method below is called list.
 Looks: TypeAlias = list[tuple[datetime, int, Verdict]]
@@ -69,9 +73,7 @@ class Delivery:
         self._check(spec, challenger, champion)
         now = clock.now()
         identity = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
-        first = champion is None
-        scale = plans.quality_scale(challenger.task, (champion or challenger).metrics)
-        plan = plans.make_plan(spec, salt=identity, quality=scale, first=first)
+        plan = plans.make_plan(spec, _basis(champion, challenger), salt=identity)
         deployment = Deployment(
             id=identity,
             model=spec.model,
@@ -155,8 +157,12 @@ class Delivery:
         measures[Arm.SHADOW] = Measure.PAIR_ERROR
         return {
             "requests": {arm: evidence.total(kind, arm) for arm, kind in measures.items()},
-            "failures": {arm: evidence.total(kind, arm, 1) for arm, kind in measures.items()},
-            "labelled": {arm: evidence.total(Measure.MATURED, arm, 1) for arm in measures},
+            "failures": {
+                arm: evidence.total(kind, arm, _FAILED[kind]) for arm, kind in measures.items()
+            },
+            "labelled": {
+                arm: evidence.total(_MATURED.get(arm, Measure.MATURED), arm, 1) for arm in measures
+            },
             "share": mine.share if mine else 0.0,
             "mirror": mine.mirror if mine else 0.0,
             "revision": table.revision if table else 0,
@@ -394,6 +400,17 @@ class Delivery:
 
 def _target(version: ModelVersion) -> Target:
     return Target(version.version, version.uri)
+
+
+def _basis(champion: ModelVersion | None, challenger: ModelVersion) -> Basis:
+    """What a plan is made from: the champion's own figures, or a first version's."""
+    known = champion or challenger
+    return Basis(
+        quality=plans.quality_scale(known.task, known.metrics),
+        score_cuts=score_cuts(known.reference),
+        classes=known.manifest.classes,
+        first=champion is None,
+    )
 
 
 def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage]]:

@@ -69,23 +69,51 @@ class Outcome(StrEnum):
     NO_DATA = "no_data"
 
 
-class Guardrail(msgspec.Struct, frozen=True):
-    """A metric that may not get worse; ``alpha`` is its share of the budget for false rollbacks."""
+Kind = Literal[
+    "errors",
+    "service_level",
+    "latency",
+    "distribution",
+    "class_mix",
+    "quality",
+    "business",
+    "sample_ratio",
+    "shadow_errors",
+    "shadow_quality",
+    "disagreement",
+]
 
-    kind: Literal["errors", "quality", "shadow_errors", "shadow_quality"]
+
+class Guardrail(msgspec.Struct, frozen=True):
+    """A metric that may not get worse; ``alpha`` is its share of the budget for false rollbacks.
+
+    ``tolerance`` is what counts as no harm yet, in the metric's own terms: the failing share that
+    a service level allows, the distance of two score distributions, the ratio of a class's
+    frequencies, the share of requests that two versions may answer differently. 0 elsewhere.
+    """
+
+    kind: Kind
     alpha: float
+    tolerance: float = 0.0
 
 
 class Gate(msgspec.Struct, frozen=True):
     """What the evidence must exclude before traffic moves on: a margin for each guardrail.
 
-    ``error_odds`` or ``error_points`` (either is enough: their e-values are averaged) and
-    ``quality_points`` in points of the loss (0.02 is two points of accuracy). None asks nothing.
+    ``error_odds`` or ``error_points`` (either is enough: their e-values are averaged),
+    ``quality_points`` in points of the loss (0.02 is two points of accuracy), ``latency_ratio``
+    (1.25 is a quarter slower), ``value_loss`` (0.2 is a fifth of the business value lost),
+    ``score_shift`` (distance of the score distributions) and ``share_error`` (0.1 is a delivered
+    share a tenth off the configured one). None asks nothing.
     """
 
     error_odds: float | None = None
     error_points: float | None = None
     quality_points: float | None = None
+    latency_ratio: float | None = None
+    value_loss: float | None = None
+    score_shift: float | None = None
+    share_error: float | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -120,12 +148,47 @@ class QualityScale(msgspec.Struct, frozen=True):
     baseline: float
 
 
+class ValueScale(msgspec.Struct, frozen=True):
+    """How a business value becomes a gain in [0, 1]: clipped to ``floor`` .. ``cap``, then scaled.
+
+    ``baseline`` is the champion's expected gain; it affects speed only, never validity.
+    """
+
+    floor: float
+    cap: float
+    baseline: float
+
+
+class LatencyScale(msgspec.Struct, frozen=True):
+    """Which latencies of a challenger are compared with the champion's, after forgiving some.
+
+    A challenger's latency counts as ``(latency - slack) / ratio``, with ``ratio`` = 1 +
+    ``tolerance`` where harm is asked for, and ``early_ratio`` or ``last_ratio`` where the gates
+    ask for safety. ``slack_us`` in microseconds.
+    """
+
+    tolerance: float
+    slack_us: float
+    early_ratio: float
+    last_ratio: float
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """Everything that decides a deployment, frozen and hashed before its first request."""
+    """Everything that decides a deployment, frozen and hashed before its first request.
+
+    ``score_cuts`` part the champion's scores into tenths, ``classes`` are those whose frequencies
+    are compared; ``same_within`` is how far two answers of a regression may differ and still count
+    as the same; ``value`` is None where no business value is judged.
+    """
 
     steps: tuple[Step, ...]
     guardrails: tuple[Guardrail, ...]
     quality: QualityScale
+    latency: LatencyScale
+    value: ValueScale | None
+    score_cuts: tuple[float, ...]
+    classes: tuple[str | int | bool, ...]
+    same_within: float
     promote_alpha: float
     unit: Literal["request", "entity"]
     salt: str
@@ -135,12 +198,22 @@ class Plan(msgspec.Struct, frozen=True):
     soak_seconds: float
     auto_promote: bool
 
+    def has(self, *kinds: Kind) -> bool:
+        """Whether any of these guardrails is on."""
+        return any(rail.kind in kinds for rail in self.guardrails)
+
 
 class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person asks for; everything left out has a default that works.
 
     ``shares`` are the challenger's traffic shares before all traffic. ``labels`` says whether
     labels will come: without them quality cannot be a guardrail. Margins apply to the last step.
+
+    ``score_shift``, ``class_odds`` and ``disagreement`` say how much the challenger may answer
+    otherwise than the champion; left out, they are judged only where no labels come, because
+    where labels come a better model may well answer otherwise. ``value_cap`` turns the business
+    metric on: values are clipped to ``value_floor`` .. ``value_cap``. ``entities`` is how many
+    distinct entities are expected, for plans by entity.
     """
 
     model: str
@@ -154,6 +227,17 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     error_odds: float = 2.0
     error_points: float = 0.005
     quality_points: float = 0.02
+    latency_ratio: float = 1.25
+    latency_tolerance: float = 0.1
+    latency_slack_ms: float = 5.0
+    service_level: float = 0.05
+    score_shift: float | None = None
+    class_odds: float | None = None
+    disagreement: float | None = None
+    value_floor: float = 0.0
+    value_cap: float | None = None
+    value_loss: float | None = None
+    entities: int | None = None
     min_requests: int = 200
     min_seconds: float = 0.0
     max_hours: float = 72.0
@@ -194,7 +278,7 @@ class Assessment(msgspec.Struct, frozen=True):
     """One guardrail's evidence, as numbers a person can hold against their bounds.
 
     ``log_harm`` and ``log_safe`` are natural logarithms of e-values, the bounds are log(1/alpha);
-    ``champion`` and ``challenger`` are estimated rates (losses in [0, 1]) and ``requests`` and
+    ``champion`` and ``challenger`` are estimated rates in [0, 1] and ``requests`` and
     ``challenger_requests`` what they rest on. ``log_safe`` is None where the gate asks nothing.
     """
 

@@ -4,40 +4,83 @@ from __future__ import annotations
 
 from math import exp, log
 
-from serinus.delivery.measure import Numbers
+from serinus.delivery.estimate import Estimate
+from serinus.delivery.types import Assessment, Gate, Guardrail, Kind
 
-TITLES = {
+TITLES: dict[Kind, str] = {
     "errors": "Errors",
+    "service_level": "Service level",
+    "latency": "Latency",
+    "distribution": "Prediction distribution",
+    "class_mix": "Class mix",
     "quality": "Labelled quality",
+    "business": "Business value",
+    "sample_ratio": "Sample ratio",
     "shadow_errors": "Errors in shadow",
     "shadow_quality": "Labelled quality in shadow",
+    "disagreement": "Disagreement in shadow",
+}
+_CLAIMS: dict[Kind, str] = {
+    "service_level": "that it breaks the service level",
+    "distribution": "that its scores are distributed otherwise",
+    "class_mix": "that it predicts other classes",
+    "sample_ratio": "that the arms are not drawn as configured",
+    "disagreement": "that the two differ too often",
 }
 
 
-def sentence(kind: str, state: str, found: Numbers, harm_bound: float, safe_bound: float) -> str:
-    """What a guardrail's numbers say, with the bound that they are held against."""
-    title = TITLES[kind]
-    if state == "no_data":
+def sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str) -> str:
+    """What a guardrail's numbers say, with the bound that they are held against.
+
+    Args:
+        seen: the assessment, its own sentence still empty.
+        rail: the guardrail.
+        found: what was observed.
+        hold: why it may not decide yet, or "".
+    """
+    title = TITLES[rail.kind]
+    if seen.state == "no_data":
         return f"{title}: nothing observed yet."
-    if found.hold:
-        return f"{title}: {found.hold}."
-    seen = _compared(kind, found)
-    if state == "harm":
-        return (
-            f"{title}: {seen}; the evidence that the challenger is worse is "
-            f"{odds(found.log_harm)} to 1, a rollback needs {odds(harm_bound)} to 1."
+    if hold:
+        return f"{title}: {hold}."
+    compared = _compared(rail, found)
+    if seen.state == "harm":
+        claim = _CLAIMS.get(rail.kind, "that the challenger is worse")
+        ending = (
+            f"a rollback needs {odds(seen.harm_bound)} to 1"
+            if rail.kind != "sample_ratio"
+            else "so no comparison of the arms can be believed"
         )
-    if found.log_safe is None:
-        return f"{title}: {seen}; no harm is proven."
-    if state == "safe":
-        return (
-            f"{title}: {seen}; the evidence against {found.margin} is "
-            f"{odds(found.log_safe)} to 1, {odds(safe_bound)} to 1 was asked."
-        )
+        return f"{title}: {compared}; the evidence {claim} is {odds(seen.log_harm)} to 1, {ending}."
+    if seen.log_safe is None:
+        return f"{title}: {compared}; no harm is proven."
+    verb = "was" if seen.state == "safe" else "is"
     return (
-        f"{title}: {seen}; the evidence against {found.margin} is "
-        f"{odds(found.log_safe)} to 1, {odds(safe_bound)} to 1 is asked."
+        f"{title}: {compared}; the evidence against {seen.margin} is "
+        f"{odds(seen.log_safe)} to 1, {odds(seen.safe_bound)} to 1 {verb} asked."
     )
+
+
+def margin(gate: Gate, kind: Kind) -> str:
+    """What a gate wants excluded, in words; "" if it asks nothing of this kind."""
+    return " and ".join(
+        template.format(value * scale)
+        for name, template, scale in _MARGINS.get(kind, ())
+        if (value := getattr(gate, name)) is not None
+    )
+
+
+_POINTS_MORE = ("error_points", "{:g} points more of them", 100.0)
+_MARGINS: dict[Kind, tuple[tuple[str, str, float], ...]] = {
+    "errors": (("error_odds", "{:g} times the champion's errors", 1.0), _POINTS_MORE),
+    "latency": (("latency_ratio", "{:g} times the champion's p95 or p99", 1.0),),
+    "distribution": (("score_shift", "a shift of {:g} points", 100.0),),
+    "quality": (("quality_points", "{:g} points of loss more", 100.0),),
+    "business": (("value_loss", "{:g} % of the value lost", 100.0),),
+    "sample_ratio": (("share_error", "a share {:g} % off the configured one", 100.0),),
+    "shadow_errors": (("error_points", "{:g} points more", 100.0),),
+    "shadow_quality": (("quality_points", "{:g} points more", 100.0),),
+}
 
 
 def odds(log_e: float) -> str:
@@ -47,18 +90,45 @@ def odds(log_e: float) -> str:
     return f"{exp(log_e):,.3g}"
 
 
-def _compared(kind: str, found: Numbers) -> str:
-    if kind.startswith("shadow"):
+def _compared(rail: Guardrail, found: Estimate) -> str:
+    if rail.kind in ("shadow_errors", "shadow_quality"):
         worse = 100 * (found.challenger or 0.0)
         direction = "worse" if worse > 0 else "better"
         what = "as good" if worse == 0 else f"{abs(worse):.2f} points {direction}"
         return f"on the same {found.requests:,} requests the challenger is {what}"
-    champion_requests = found.requests - found.challenger_requests
-    noun = "failed" if kind == "errors" else "is the loss"
-    return (
-        f"{_rate(found.challenger)} {noun} over {found.challenger_requests:,} requests of the "
-        f"challenger, {_rate(found.champion)} over {champion_requests:,} of the champion"
+    template = _SEEN.get(rail.kind, _LIVE.format(_VERBS.get(rail.kind, "")))
+    return template.format(
+        mine=_rate(found.challenger),
+        theirs=_rate(found.champion),
+        allowed=_rate(rail.tolerance),
+        what=found.what,
+        count=f"{found.challenger_requests:,}",
+        others=f"{found.requests - found.challenger_requests:,}",
+        all=f"{found.requests:,}",
     )
+
+
+_LIVE = (
+    "{{mine}} {} over {{count}} requests of the challenger, "
+    "{{theirs}} over {{others}} of the champion"
+)
+_VERBS: dict[Kind, str] = {
+    "errors": "failed",
+    "service_level": "failed (at most {allowed} may)",
+    "latency": "were slower than the champion's p95",
+    "distribution": "scored below the champion's {what} mark",
+    "class_mix": "were predicted {what}",
+    "quality": "is the loss",
+    "business": "of the value scale was earned",
+}
+_SEEN: dict[Kind, str] = {
+    "disagreement": (
+        "{mine} of the same {all} requests are answered otherwise (at most {allowed} may)"
+    ),
+    "sample_ratio": (
+        "{count} of {all} requests went to the challenger, {mine} where {theirs} was configured"
+    ),
+}
 
 
 def _rate(rate: float | None) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from serinus.errors import NotFound
 from serinus.ledger import frames, ids, segments
 from serinus.wire import Event, WorkerStatus
 
@@ -90,6 +91,30 @@ class Reader:
             damaged += lost
             complete = complete and len(found) < quota
         return Batch(records, after, damaged, complete)
+
+    def between(self, writer: str, start: Offset, end: Offset) -> list[Record]:
+        """One writer's records from ``start`` to just before ``end``, both of earlier reads.
+
+        Raises:
+            NotFound: retention has taken a part of them away.
+        """
+        records: list[Record] = []
+        here = start
+        while here < end:
+            size = segments.size(self._folder, writer, here.segment)
+            if size is None:
+                raise NotFound(
+                    f"segment {here.segment} of the log {writer} is not there any more",
+                    where=str(self._folder),
+                    remedy="Keep the ledger for as long as its verdicts are to be replayed.",
+                )
+            piece = self._read_segment(writer, here, CHUNK_BYTES // 4096, closed=True)
+            reached = piece.offset
+            if reached == here:
+                reached = Offset(here.segment + 1, 0)
+            records += [record for record in piece.records if _address(record) < end]
+            here = reached
+        return records
 
     def lookup(self, id: bytes) -> Event | None:
         """The event at this address; None if there is none (or none of this checksum).
@@ -208,6 +233,11 @@ class Reader:
                 else _Piece([], here, 0)
             )
         return _Piece([], Offset(here.segment, here.offset + whole), whole)
+
+
+def _address(record: Record) -> Offset:
+    address = ids.unpack(record.id)
+    return Offset(address.segment, address.offset)
 
 
 def _matches(event: Event, model: str | None, since_us: int | None) -> bool:

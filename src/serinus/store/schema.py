@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -48,7 +49,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what :func:`serinus.store.engine.migrate` brings a database to."""
 
 metadata = MetaData(
@@ -158,6 +159,19 @@ evidence = Table(
     Column("deployment", Name, primary_key=True),
     Column("summary", LargeBinary, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("watch", LargeBinary, nullable=True),
+    Column("fold", BigInteger, nullable=False, server_default="0"),
+)
+
+folds = Table(
+    "folds",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("deployment", Name, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("spans", LargeBinary, nullable=False),
+    Index(None, "deployment", "id"),
 )
 
 evidence_units = Table(
@@ -165,17 +179,19 @@ evidence_units = Table(
     metadata,
     Column("deployment", Name, primary_key=True),
     Column("unit", BigInteger, primary_key=True, autoincrement=False),
+    Column("failed", Boolean, nullable=False, server_default=false()),
 )
 
-awaiting_labels = Table(
-    "awaiting_labels",
+awaiting = Table(
+    "awaiting",
     metadata,
     Column("prediction", LargeBinary(16), primary_key=True),
     Column("deployment", Name, primary_key=True),
+    Column("kind", Name, primary_key=True),
     Column("predicted_at", BigInteger, nullable=False),
     Column("facts", LargeBinary, nullable=False),
-    Column("label", LargeBinary, nullable=True),
-    Index(None, "deployment", "predicted_at"),
+    Column("outcome", LargeBinary, nullable=True),
+    Index(None, "deployment", "kind", "predicted_at"),
 )
 
 verdicts = Table(
@@ -189,6 +205,7 @@ verdicts = Table(
     Column("reason", Text, nullable=False),
     Column("requests", BigInteger, nullable=False),
     Column("guardrails", JSON, nullable=False),
+    Column("fold", BigInteger, nullable=False, server_default="0"),
     Index(None, "deployment", "id"),
 )
 

@@ -1,0 +1,113 @@
+"""What a guardrail's numbers are, as a person would count them. They explain; they never decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from serinus.delivery import evidence as ev
+from serinus.delivery.evidence import Counts, Evidence, Floats, Measure
+from serinus.delivery.types import Kind, Plan
+
+_ABOVE_P95 = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One guardrail's observations.
+
+    ``champion`` and ``challenger`` are rates in [0, 1]: failures, losses, requests slower than the
+    champion's 95th percentile, the part of the value scale, the delivered share. For pairs only
+    ``challenger`` is set, to the mean difference. ``what`` names the level that differs most.
+    """
+
+    requests: int
+    challenger_requests: int
+    champion: float | None = None
+    challenger: float | None = None
+    what: str = ""
+
+
+_COUNTED = np.array([0.0, 1.0])
+_SLOW = (np.arange(len(ev.LATENCY_QUANTILES) + 1) >= _ABOVE_P95).astype(float)
+_MEANS: dict[Kind, tuple[Measure, Floats]] = {
+    "errors": (Measure.ERROR, _COUNTED),
+    "service_level": (Measure.ERROR, _COUNTED),
+    "quality": (Measure.LOSS, ev.LOSS_LEVELS),
+    "business": (Measure.VALUE, ev.LOSS_LEVELS),
+    "latency": (Measure.LATENCY, _SLOW),
+}
+_PAIRS: dict[Kind, tuple[Measure, Floats]] = {
+    "shadow_errors": (Measure.PAIR_ERROR, ev.FAILURE_DIFFERENCES),
+    "shadow_quality": (Measure.PAIR_LOSS, ev.LOSS_DIFFERENCES),
+    "disagreement": (Measure.PAIR_FLIP, _COUNTED),
+}
+
+
+def estimate(plan: Plan, kind: Kind, evidence: Evidence) -> Estimate:
+    """The observations of one guardrail."""
+    if kind in _MEANS:
+        return _means(evidence, *_MEANS[kind])
+    if kind in _PAIRS:
+        return _pairs(evidence, *_PAIRS[kind])
+    if kind == "distribution":
+        return _furthest_cut(evidence)
+    if kind == "class_mix":
+        return _furthest_class(plan, evidence)
+    return _split(evidence)
+
+
+def _means(evidence: Evidence, measure: Measure, worth: Floats) -> Estimate:
+    counts = ev.pooled(evidence.tables, measure, len(worth))
+    return _rates(counts, (counts * worth).sum(axis=1))
+
+
+def _rates(counts: Counts, sums: Floats, what: str = "") -> Estimate:
+    totals = counts.sum(axis=1)
+    champion, challenger = (
+        float(part / total) if total else None for part, total in zip(sums, totals, strict=True)
+    )
+    return Estimate(int(totals.sum()), int(totals[1]), champion, challenger, what)
+
+
+def _furthest_cut(evidence: Evidence) -> Estimate:
+    counts = ev.pooled(evidence.tables, Measure.SCORE, ev.SCORE_BINS)
+    below = np.cumsum(counts, axis=1)[:, :-1]
+    cut = int(_gap(below, counts).argmax())
+    return _rates(counts, below[:, cut].astype(float), f"{cut + 1}0 %")
+
+
+def _furthest_class(plan: Plan, evidence: Evidence) -> Estimate:
+    counts = ev.pooled(evidence.tables, Measure.CLASS, max(1, len(plan.classes)))
+    place = int(_gap(counts, counts).argmax())
+    named = str(plan.classes[place]) if plan.classes else ""
+    return _rates(counts, counts[:, place].astype(float), named)
+
+
+def _gap(parts: Counts, counts: Counts) -> Floats:
+    rates = parts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    gap: Floats = np.abs(rates[1] - rates[0])
+    return gap
+
+
+def _split(evidence: Evidence) -> Estimate:
+    """The configured share, averaged over the requests, against the delivered one."""
+    counts = {
+        share: table.sum(axis=1)
+        for share, table in ev.shaped(evidence.tables, Measure.ERROR, 2).items()
+        if 0.0 < share < 1.0
+    }
+    total = sum(int(arms.sum()) for arms in counts.values())
+    if not total:
+        return Estimate(0, 0)
+    challenger = sum(int(arms[1]) for arms in counts.values())
+    configured = sum(share * int(arms.sum()) for share, arms in counts.items()) / total
+    return Estimate(total, challenger, configured, challenger / total)
+
+
+def _pairs(evidence: Evidence, measure: Measure, differences: Floats) -> Estimate:
+    counts = ev.pooled(evidence.tables, measure, len(differences))[1]
+    total = int(counts.sum())
+    mean = float(counts @ differences / total) if total else None
+    return Estimate(total, total, None, mean)
