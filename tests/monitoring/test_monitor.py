@@ -15,7 +15,7 @@ from serinus.monitoring.types import OUTPUT, Action, Reference, State
 from serinus.stats import bins
 from serinus.store import schema
 from serinus.store.engine import reading
-from serinus.wire import Failure, WorkerStatus
+from serinus.wire import Failure, Value, WorkerStatus
 
 MODEL = "fraud"
 Make = Callable[..., Monitor]
@@ -374,3 +374,19 @@ def test_repository_assignment_of_an_unknown_version_has_no_facts(
         assert list(repository.version_facts(connection, MODEL)) == ["1.0.0"]
         assert repository.version_facts(connection, MODEL, "9.9.9") == {}
         assert repository.version_facts(connection, "zebra") == {}
+
+
+def test_monitor_business_values_are_nothing_to_it(
+    engine: Engine, traffic: Any, reference: Reference, monitor_of: Make
+) -> None:
+    made = traffic.send(20)
+    traffic.writer.append(
+        [
+            Value(traffic.now, id_, 12.5, item.at, item.assignment, item.version)
+            for id_, item in made
+        ]
+    )
+    monitor = monitor_of()
+    assert fold(monitor, reference) == 40
+    assert [row.rows for row in windows(engine)] == [20]
+    assert monitor.performance_history(MODEL) == []

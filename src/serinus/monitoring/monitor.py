@@ -9,17 +9,28 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sqlalchemy import Connection, Engine
 
+from serinus import clock
 from serinus.ledger import consumer
 from serinus.ledger.reader import Batch, Offset, Reader
-from serinus.monitoring import advice, drift, performance, profile, repository
+from serinus.monitoring import advice, drift, performance, profile, repository, traffic
 from serinus.monitoring.drift import Calibration
 from serinus.monitoring.performance import Sums
 from serinus.monitoring.profile import Baseline, Extent, Window
-from serinus.monitoring.types import DriftWindow, PerformanceWindow, Recommendation, Reference
+from serinus.monitoring.traffic import Span
+from serinus.monitoring.types import (
+    DriftWindow,
+    Observed,
+    PerformanceWindow,
+    Recommendation,
+    Reference,
+)
 from serinus.store.engine import exclusive, reading
-from serinus.wire import Label, Prediction
+from serinus.wire import Failure, Label, Prediction
 
 NAME = "monitoring"
+LABELLED_WINDOWS = 10
+"""From so many windows is known how often labels come, and what they say."""
+
 _LOCK = 5375
 
 Key = tuple[str, str]
@@ -114,13 +125,18 @@ class Monitor:
 
     def _fold(self, batch: Batch, references: Mapping[str, Reference], state: _State) -> _Changes:
         predictions: dict[Key, list[Prediction]] = defaultdict(list)
+        failures: dict[Key, list[int]] = defaultdict(list)
         for _, event in batch.records:
             if isinstance(event, Prediction) and event.assignment.model in references:
                 predictions[event.assignment.model, event.version].append(event)
+            elif isinstance(event, Failure) and event.assignment.model in references:
+                failures[event.assignment.model, event.version].append(event.at)
         changes = _Changes()
         for key, found in predictions.items():
             baseline = self._baseline(references[key[0]])
             self._fold_version(key, sorted(found, key=_time), baseline, state, changes)
+        for key, times in failures.items():
+            self._fold_failures(key, times, state, changes)
         return changes
 
     def _fold_version(
@@ -147,6 +163,21 @@ class Monitor:
                 usual = changes.usual.get(key) or self._usual(key, baseline, state)
                 judged, changes.usual[key] = drift.judge(item, baseline, usual, self._run_length)
                 changes.judged.append(judged)
+
+    def _fold_failures(self, key: Key, times: list[int], state: _State, changes: _Changes) -> None:
+        """Count failures into the windows that they fell into; of no window, they are not kept."""
+        newest = self._newest(key, state)
+        windows = {} if newest is None else {newest.number: newest}
+        windows |= {it.number: it for it in changes.windows if (it.model, it.version) == key}
+        if not windows:
+            return
+        changed = profile.with_failures([windows[number] for number in sorted(windows)], times)
+        new = {(*key, it.number): it for it in changed}
+        changes.windows = [
+            new.pop((it.model, it.version, it.number), it) for it in changes.windows
+        ] + list(new.values())
+        windows |= {it.number: it for it in changed}
+        changes.newest[key] = windows[max(windows)]
 
     def _newest(self, key: Key, state: _State) -> Window | None:
         if key not in state.newest:
@@ -195,6 +226,47 @@ class Monitor:
             for row, sums in rows
             if row.version in facts
         ]
+
+    def observed(self, model: str, version: str, *, hours: float = 24.0) -> Observed | None:
+        """What the model's traffic was like in the last ``hours``, and how a version answered it.
+
+        A window that began earlier counts by the part that lies within, as if its requests had
+        come evenly. Traffic that was not read yet is missing.
+
+        Args:
+            model: the model.
+            version: whose failures, latencies and labels are asked for.
+            hours: how far to look back.
+
+        Returns:
+            None if no request came in that time.
+        """
+        now = clock.epoch_us()
+        since = now - round(hours * 3.6e9)
+        with reading(self._engine) as connection:
+            windows = repository.recent_windows(connection, model, clock.from_epoch_us(since))
+            facts = repository.version_facts(connection, model, version).get(version)
+            answers, labels = repository.newest_labelled(
+                connection, model, version, limit=LABELLED_WINDOWS
+            )
+        held = [it for it in windows if it.traffic.last_at >= since]
+        spans = [Span(it.opened_at, it.traffic.last_at, it.rows + it.traffic.failed) for it in held]
+        start = max(since, min((span.first_at for span in spans), default=now))
+        requests = round(traffic.within(spans, start, now))
+        if not requests:
+            return None
+        own = (it.traffic for it in held if it.version == version)
+        total = sum(own, traffic.nothing(0))
+        asked = total.answered + total.failed
+        return Observed(
+            requests=requests,
+            seconds=max(1, now - start) / 1e6,
+            error_rate=total.failed / asked if asked else None,
+            p50_ms=traffic.quantile_ms(total.latency, 0.50),
+            p95_ms=traffic.quantile_ms(total.latency, 0.95),
+            labelled=labels.rows / answers if answers else None,
+            loss=None if facts is None else performance.loss(labels, facts.manifest.task),
+        )
 
     def recommendation(self, model: str) -> Recommendation:
         """What to do about the version in production, and why."""

@@ -80,6 +80,15 @@ def measures(total: Sums, task: str, tested: Mapping[str, float]) -> tuple[Measu
     )
 
 
+def loss(total: Sums, task: str) -> float | None:
+    """The share of wrong classes, or the mean absolute error; None without labels."""
+    if not total.rows:
+        return None
+    if task == "regression":
+        return total.error / total.rows
+    return 1 - total.right / total.rows
+
+
 def shortfall(
     windows: Sequence[tuple[int, Sums]], task: str, expected: Expected
 ) -> Shortfall | None:

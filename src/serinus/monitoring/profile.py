@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from serinus.monitoring import traffic
+from serinus.monitoring.traffic import Traffic
 from serinus.monitoring.types import OUTPUT, Reference
 from serinus.stats import bins
 from serinus.stats.bins import Bins, Counts
@@ -56,6 +58,7 @@ class Window:
     closed_at: int | None
     rows: int
     counts: dict[str, Counts]
+    traffic: Traffic
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,26 @@ def opened(first: Prediction, number: int, baseline: Baseline) -> Window:
         None,
         0,
         {name: np.zeros(bins.size(made), np.int64) for name, made in baseline.bins.items()},
+        traffic.nothing(first.at),
     )
+
+
+def with_failures(windows: Sequence[Window], times: Sequence[int]) -> list[Window]:
+    """Those windows that failures belong to, with them: the last opened before, or the first.
+
+    Args:
+        windows: of one version, at least one, in the order of their numbers.
+        times: of the version's failures, epoch microseconds.
+    """
+    openings = np.maximum.accumulate([window.opened_at for window in windows])
+    places = np.maximum(np.searchsorted(openings, times, side="right") - 1, 0)
+    found: dict[int, list[int]] = {}
+    for place, at in zip(places.tolist(), times, strict=True):
+        found.setdefault(place, []).append(at)
+    return [
+        replace(windows[place], traffic=traffic.with_failures(windows[place].traffic, failed))
+        for place, failed in sorted(found.items())
+    ]
 
 
 def answer_number(output: Output, task: str) -> Cell:
@@ -137,4 +159,9 @@ def _plus(window: Window, predictions: Sequence[Prediction], baseline: Baseline)
     if OUTPUT in baseline.bins:
         answers = [answer_number(item.output, baseline.reference.task) for item in predictions]
         counts[OUTPUT] = counts[OUTPUT] + bins.count(baseline.bins[OUTPUT], answers)
-    return replace(window, rows=window.rows + len(predictions), counts=counts)
+    return replace(
+        window,
+        rows=window.rows + len(predictions),
+        counts=counts,
+        traffic=window.traffic + traffic.answered(predictions),
+    )

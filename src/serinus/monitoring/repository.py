@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import numpy as np
-from sqlalchemy import Connection, Row, Table, and_, func, select, update
+from sqlalchemy import Connection, Row, Table, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serinus import clock
+from serinus.monitoring import traffic
 from serinus.monitoring.performance import Expected, Sums
 from serinus.monitoring.profile import Window
 from serinus.monitoring.types import DriftWindow
@@ -65,6 +67,7 @@ def save_windows(connection: Connection, windows: Sequence[Window]) -> None:
             "counts": {
                 "reference": item.reference,
                 "columns": {name: counts.tolist() for name, counts in item.counts.items()},
+                "traffic": traffic.to_dict(item.traffic),
             },
         }
         for item in windows
@@ -85,16 +88,29 @@ def save_windows(connection: Connection, windows: Sequence[Window]) -> None:
 
 def _window(row: Row[Any]) -> Window:
     counts = row.counts["columns"]
+    opened_at = clock.to_epoch_us(row.opened_at)
+    closed_at = None if row.closed_at is None else clock.to_epoch_us(row.closed_at)
+    last_at = opened_at if closed_at is None else closed_at
     return Window(
         row.model,
         row.version,
         row.window,
         row.counts["reference"],
-        clock.to_epoch_us(row.opened_at),
-        None if row.closed_at is None else clock.to_epoch_us(row.closed_at),
+        opened_at,
+        closed_at,
         row.rows,
         {name: np.array(held, np.int64) for name, held in counts.items()},
+        traffic.from_dict(row.counts.get("traffic"), last_at),
     )
+
+
+def recent_windows(connection: Connection, model: str, since: datetime) -> list[Window]:
+    """All windows of a model's versions that were open at that moment or later."""
+    query = select(_PROFILES).where(
+        _PROFILES.c.model == model,
+        or_(_PROFILES.c.closed_at.is_(None), _PROFILES.c.closed_at > since),
+    )
+    return [_window(row) for row in connection.execute(query)]
 
 
 # ------------------------------------------------------------------ drift
@@ -277,6 +293,27 @@ def performance_rows(
         query = query.where(_PERFORMANCE.c.version == version)
     query = query.order_by(_PERFORMANCE.c.opened_at.desc()).limit(limit)
     return [(row, _sums(row)) for row in connection.execute(query)]
+
+
+def newest_labelled(
+    connection: Connection, model: str, version: str, *, limit: int
+) -> tuple[int, Sums]:
+    """The answers of a version's newest windows that have labels, and what those add up to."""
+    keys = ("model", "version", "window")
+    joined = and_(*(_PERFORMANCE.c[name] == _PROFILES.c[name] for name in keys))
+    query = (
+        select(_PERFORMANCE, _PROFILES.c.rows.label("answers"))
+        .join(_PROFILES, joined)
+        .where(
+            _PERFORMANCE.c.model == model,
+            _PERFORMANCE.c.version == version,
+            _PERFORMANCE.c.rows > 0,
+        )
+        .order_by(_PERFORMANCE.c.window.desc())
+        .limit(limit)
+    )
+    found = connection.execute(query).all()
+    return sum(row.answers for row in found), sum((_sums(row) for row in found), Sums())
 
 
 def _sums(row: Row[Any]) -> Sums:

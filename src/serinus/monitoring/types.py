@@ -73,6 +73,25 @@ class PerformanceWindow(msgspec.Struct, frozen=True, kw_only=True):
     measures: tuple[Measure, ...]
 
 
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model's traffic was like lately, and how one version answered it.
+
+    ``requests`` came to the model within ``seconds``, whichever version answered. The rest is of
+    the version: ``error_rate`` and the latencies of its windows of that time; ``labelled`` is the
+    share of its answers that have labels and ``loss`` their mean loss (the share of wrong classes,
+    or the mean absolute error in the target's unit), of its newest windows with labels, however
+    old. A fallback is the champion's answer. None is what nothing is known of.
+    """
+
+    requests: int
+    seconds: float
+    error_rate: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    labelled: float | None
+    loss: float | None
+
+
 class State(StrEnum):
     """How much drift can be said."""
 
