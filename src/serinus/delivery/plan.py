@@ -30,6 +30,7 @@ from serinus.stats.bins import NumericBins
 
 # The budget for false rollbacks, 5 % in all: most where harm is likeliest and costs most, little
 # where a breach is gross and soon found. A plan without a guardrail spends nothing on it.
+BUDGET = 0.05
 ALPHAS: dict[Kind, float] = {
     "errors": 0.010,
     "service_level": 0.003,
@@ -162,7 +163,7 @@ def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:
     if not basis.classes:
         tolerances["class_mix"] = None
     return tuple(
-        Guardrail(kind, ALPHAS[kind], tolerance)
+        Guardrail(kind, spec.alphas.get(kind, ALPHAS[kind]), tolerance)
         for kind, tolerance in tolerances.items()
         if tolerance is not None
     )
@@ -304,6 +305,13 @@ def _faults(spec: DeploymentSpec) -> list[str]:
         or (spec.value_loss is not None and spec.value_cap is None),
         "entities: must be at least 1, and needs unit = entity": spec.entities is not None
         and (spec.entities < 1 or spec.unit != "entity"),
+        "alphas: each must lie between 0 and 1": not all(
+            0 < alpha < 1 for alpha in spec.alphas.values()
+        ),
+        f"alphas: with those left out they must not exceed {BUDGET:g} together": sum(
+            {**ALPHAS, **spec.alphas}.values()
+        )
+        > BUDGET + 1e-9,
         "min_requests: must be at least 1": spec.min_requests < 1,
         "min_seconds: must not be negative": spec.min_seconds < 0,
         "max_hours: must be above 0": spec.max_hours <= 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp
 from typing import Any
@@ -32,6 +33,16 @@ from serinus.store import schema
 
 _DEPLOYMENTS = schema.deployments
 _LIVE = tuple(sorted(LIVE))
+
+
+@dataclass(frozen=True)
+class Look:
+    """One recorded verdict: when, at which step, and after which fold of the evidence."""
+
+    at: datetime
+    step: int
+    fold: int
+    verdict: Verdict
 
 
 def add(connection: Connection, deployment: Deployment) -> None:
@@ -248,6 +259,15 @@ def verdicts(
         .limit(limit)
     ).all()
     return [(row.at, row.step, _verdict(row)) for row in reversed(rows)]
+
+
+def looks(connection: Connection, deployment_id: str) -> list[Look]:
+    """Every recorded look, oldest first."""
+    table = schema.verdicts
+    rows = connection.execute(
+        select(table).where(table.c.deployment == deployment_id).order_by(table.c.id)
+    )
+    return [Look(row.at, row.step, row.fold, _verdict(row)) for row in rows]
 
 
 def workers(connection: Connection, now: datetime, within: float) -> tuple[WorkerView, ...]:

@@ -213,7 +213,8 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     otherwise than the champion; left out, they are judged only where no labels come, because
     where labels come a better model may well answer otherwise. ``value_cap`` turns the business
     metric on: values are clipped to ``value_floor`` .. ``value_cap``. ``entities`` is how many
-    distinct entities are expected, for plans by entity.
+    distinct entities are expected, for plans by entity. ``alphas`` replaces the usual shares of the
+    budget for false rollbacks, which is 5 % in all.
     """
 
     model: str
@@ -238,6 +239,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     value_cap: float | None = None
     value_loss: float | None = None
     entities: int | None = None
+    alphas: dict[Kind, float] = {}
     min_requests: int = 200
     min_seconds: float = 0.0
     max_hours: float = 72.0

@@ -1,0 +1,271 @@
+"""Verdicts computed again from the ledger: bit for bit as they were, or under another policy.
+
+A replay folds the very batches that were folded, in the same order and at the same times, with the
+very functions that folded them, into a store in memory. So evidence and verdicts must come out
+equal; where they do not, the ledger, the store or the code has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, insert
+
+from serinus.delivery import evidence as ev
+from serinus.delivery import journal, plan, repository
+from serinus.delivery.consumer import absorb
+from serinus.delivery.evidence import Evidence
+from serinus.delivery.journal import Fold
+from serinus.delivery.judge import judge
+from serinus.delivery.plan import Basis
+from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Plan, Verdict
+from serinus.errors import InvalidInput
+from serinus.ledger.reader import Offset, Reader
+from serinus.store import schema
+from serinus.store.engine import open_engine, reading
+
+# What the traffic of the past cannot answer: other requests would have been sent, or otherwise.
+_FIXED = ("model", "challenger", "champion", "strategy", "unit", "entities", "shadow", "shares")
+# Every look costs about a millisecond; more of them than this say nothing more.
+_MOST_LOOKS = 5_000
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """A recorded verdict that did not come out again."""
+
+    at: datetime
+    fold: int
+    recorded: str
+    replayed: str
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What a replay found.
+
+    ``looks`` recorded verdicts were computed again from ``events`` events in ``folds`` batches;
+    ``evidence`` is the digest of the evidence at the end, ``evidence_equal`` whether it is the
+    stored one. ``exact`` says that everything came out bit for bit.
+    """
+
+    deployment: str
+    folds: int
+    events: int
+    looks: int
+    evidence: str
+    evidence_equal: bool
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether all verdicts and the evidence came out equal."""
+        return self.evidence_equal and not self.mismatches
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """A gate that the other policy would have passed."""
+
+    step: int
+    at: datetime
+    requests: int
+
+
+class WhatIf(msgspec.Struct, frozen=True):
+    """What another policy would have decided on the same traffic.
+
+    ``outcome`` is ``rollback``, ``promote`` (every gate passed), ``inconclusive`` or ``continue``
+    (undecided at the end of the traffic), after ``requests`` requests and pairs; ``recorded`` is
+    what was decided in fact.
+    """
+
+    deployment: str
+    outcome: Outcome
+    at: datetime | None
+    requests: int
+    reason: str
+    passed: tuple[Passed, ...]
+    recorded: Outcome
+    recorded_reason: str
+
+
+@dataclass(frozen=True)
+class Replays:
+    """Looks into the past of an installation's deployments.
+
+    Attributes:
+        engine: the store.
+        reader: of the ledger.
+    """
+
+    engine: Engine
+    reader: Reader
+
+    def replay(self, deployment_id: str) -> Replay:
+        """Compute every recorded verdict of a deployment again.
+
+        Raises:
+            NotFound: there is no such deployment, or the ledger does not reach back so far.
+        """
+        with reading(self.engine) as connection:
+            deployment = repository.get(connection, deployment_id)
+            folds = list(journal.folds(connection, deployment_id))
+            looks = repository.looks(connection, deployment_id)
+            stored = repository.evidence(connection, deployment_id)
+        pending = iter(looks)
+        look = next(pending, None)
+        mismatches: list[Mismatch] = []
+        evidence, events = ev.EMPTY, 0
+        for fold, following, read in self._retell(deployment, folds):
+            while look is not None and look.fold < fold.id:
+                mismatches += _compare(deployment.plan, look, evidence)
+                look = next(pending, None)
+            evidence, events = following, events + read
+        while look is not None:
+            mismatches += _compare(deployment.plan, look, evidence)
+            look = next(pending, None)
+        return Replay(
+            deployment=deployment_id,
+            folds=len(folds),
+            events=events,
+            looks=len(looks),
+            evidence=evidence.digest(),
+            evidence_equal=evidence == stored,
+            mismatches=tuple(mismatches),
+        )
+
+    def whatif(self, deployment_id: str, policy: Mapping[str, Any]) -> WhatIf:
+        """What a deployment's traffic would have decided under another policy.
+
+        Args:
+            deployment_id: whose traffic.
+            policy: fields of a :class:`DeploymentSpec` in place of the deployment's own.
+
+        Raises:
+            NotFound: there is no such deployment, or the ledger does not reach back so far.
+            InvalidInput: the policy has unknown fields, or asks what the traffic cannot answer.
+        """
+        with reading(self.engine) as connection:
+            deployment = repository.get(connection, deployment_id)
+            folds = list(journal.folds(connection, deployment_id))
+        other = msgspec.structs.replace(deployment, plan=_planned(deployment, policy))
+        every = -(-len(folds) // _MOST_LOOKS) if folds else 1
+        told = (
+            (fold.at, evidence)
+            for number, (fold, evidence, _) in enumerate(self._retell(other, folds), 1)
+            if number % every == 0 or number == len(folds)
+        )
+        return _decide(deployment, other.plan, told)
+
+    def _retell(
+        self, deployment: Deployment, folds: Iterable[Fold]
+    ) -> Iterator[tuple[Fold, Evidence, int]]:
+        """The evidence after each batch, and how many events it read."""
+        with _memory(deployment) as connection:
+            for fold in folds:
+                records = [
+                    (record.id, record.event)
+                    for span in fold.spans
+                    for record in self.reader.between(
+                        span.writer, Offset(*span.start), Offset(*span.end)
+                    )
+                ]
+                absorb(connection, records, [deployment], fold.at, complete=fold.complete)
+                yield fold, repository.evidence(connection, deployment.id), len(records)
+
+
+@contextmanager
+def _memory(deployment: Deployment) -> Iterator[Connection]:
+    """A store that knows only this deployment, gone when it is closed."""
+    engine = open_engine("sqlite://")
+    try:
+        with engine.begin() as connection:
+            schema.metadata.create_all(connection)
+            connection.execute(
+                insert(schema.evidence).values(
+                    deployment=deployment.id,
+                    summary=ev.EMPTY.encode(),
+                    updated_at=deployment.created_at,
+                )
+            )
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _compare(plan: Plan, look: repository.Look, evidence: Evidence) -> list[Mismatch]:
+    again = judge(plan, look.step, evidence)
+    if _said(again) == _said(look.verdict):
+        return []
+    return [Mismatch(look.at, look.fold, _told(look.verdict), _told(again))]
+
+
+def _said(verdict: Verdict) -> bytes:
+    return msgspec.json.encode(
+        (verdict.outcome, verdict.reason, verdict.requests, verdict.guardrails)
+    )
+
+
+def _told(verdict: Verdict) -> str:
+    return f"{verdict.outcome} after {verdict.requests}: {verdict.reason}"
+
+
+def _planned(deployment: Deployment, policy: Mapping[str, Any]) -> Plan:
+    faults = [f"{name}: the traffic of the past cannot answer that" for name in _FIXED]
+    faults = [fault for fault in faults if fault.split(":")[0] in policy]
+    if faults:
+        raise InvalidInput(
+            "this policy cannot be tried on past traffic",
+            where=f"policy for {deployment.id}",
+            faults=faults,
+            remedy="Change margins, alphas, tolerances, label windows or minimum requests.",
+        )
+    asked = {**msgspec.to_builtins(deployment.spec), **policy}
+    try:
+        spec = msgspec.convert(asked, DeploymentSpec)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"the policy cannot be read: {error}",
+            where=f"policy for {deployment.id}",
+            remedy="Give fields of a deployment's specification, such as error_odds = 1.5.",
+        ) from error
+    known = deployment.plan
+    basis = Basis(
+        quality=known.quality,
+        score_cuts=known.score_cuts,
+        classes=known.classes,
+        first=deployment.champion is None,
+    )
+    return plan.make_plan(spec, basis, salt=known.salt)
+
+
+def _decide(
+    deployment: Deployment, other: Plan, told: Iterable[tuple[datetime, Evidence]]
+) -> WhatIf:
+    step, passed, at = 0, [], None
+    verdict = judge(other, 0, ev.EMPTY)
+    for at, evidence in told:
+        verdict = judge(other, step, evidence)
+        while verdict.outcome is Outcome.PROMOTE and step < len(other.steps):
+            passed.append(Passed(step, at, verdict.requests))
+            step += 1
+            if step < len(other.steps):
+                verdict = judge(other, step, evidence)
+        if step >= len(other.steps) > 0 or verdict.outcome in (
+            Outcome.ROLLBACK,
+            Outcome.INCONCLUSIVE,
+        ):
+            break
+    return WhatIf(
+        deployment=deployment.id,
+        outcome=verdict.outcome,
+        at=at,
+        requests=verdict.requests,
+        reason=verdict.reason,
+        passed=tuple(passed),
+        recorded=deployment.verdict,
+        recorded_reason=deployment.reason,
+    )
