@@ -1,1 +1,1 @@
-"""The published proof: error rates and speeds of our verdicts, and of others, on the same streams."""
+"""The published proof: how often our verdicts and others err, on the same simulated streams."""

@@ -1,0 +1,162 @@
+"""Our verdicts on simulated streams: the product's own tables, e-values and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serinus.delivery import evidence as ev
+from serinus.delivery import measure, plan, tally, watch
+from serinus.delivery.evidence import Evidence, Measure, Tables
+from serinus.delivery.types import DeploymentSpec, Gate, Guardrail, Kind, Plan, QualityScale
+from serinus.proof.streams import VALUE_CAP, WRONG_RATE, Pairs, Stream
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+SHADOW: tuple[Kind, ...] = ("shadow_errors", "shadow_quality", "disagreement")
+"""Guardrails of pairs; all others are of live requests."""
+
+EVERY = 20
+"""Requests from one look to the next."""
+
+BASIS = plan.Basis(
+    quality=QualityScale("classification", 1.0, WRONG_RATE),
+    score_cuts=tuple(float(cut) for cut in np.arange(1, 10) / 10),
+    classes=(0, 1, 2),
+)
+
+
+def default_plan() -> Plan:
+    """The plan of a classifier with labels, by the defaults."""
+    return make_plan(DeploymentSpec(model="model", challenger="2"))
+
+
+def sharp_plan() -> Plan:
+    """Every guardrail that there is, each forgiving as little as it can: the most alarms.
+
+    The defaults forgive a tenth and 5 ms of latency, and with labels leave out what only says that
+    answers differ.
+    """
+    spec = DeploymentSpec(
+        model="model",
+        challenger="2",
+        latency_tolerance=0.0,
+        latency_slack_ms=0.0,
+        score_shift=plan.SCORE_SHIFT,
+        class_odds=plan.CLASS_ODDS,
+        disagreement=plan.DISAGREEMENT,
+        value_cap=VALUE_CAP,
+        value_loss=0.2,
+    )
+    return make_plan(spec)
+
+
+def make_plan(spec: DeploymentSpec) -> Plan:
+    """The product's plan of a specification for the simulated model."""
+    return plan.make_plan(spec, BASIS, salt="proof")
+
+
+def looks(n: int, every: int = EVERY) -> Counts:
+    """After how many requests somebody looks."""
+    return np.arange(every, n + 1, every, dtype=np.int64)
+
+
+def live_tables(plan: Plan, stream: Stream, ends: Counts) -> Tables:
+    """What is known of live requests at each look."""
+    levels, _ = tally.levels(plan, stream.requests, watch.UNSEEN)
+    found = {**levels, Measure.LOSS: stream.loss, Measure.VALUE: stream.value}
+    return tally.running(found, stream.requests, ends)
+
+
+def pair_tables(pairs: Pairs, ends: Counts) -> Tables:
+    """What is known of mirrored requests at each look."""
+    return {
+        Measure.PAIR_ERROR: {0.0: running_pairs(pairs.error, 3, ends)},
+        Measure.PAIR_LOSS: {0.0: running_pairs(pairs.loss, len(ev.LOSS_DIFFERENCES), ends)},
+        Measure.PAIR_FLIP: {0.0: running_pairs(pairs.flip, 2, ends)},
+    }
+
+
+def running_pairs(levels: Counts, wide: int, ends: Counts) -> Counts:
+    """Shape (looks, 2, ``wide``): how often each level (-1 does not count) came by each look."""
+    look = np.searchsorted(ends, np.arange(len(levels)), side="right")
+    counted = (levels >= 0) & (look < len(ends))
+    cells = np.bincount(look[counted] * wide + levels[counted], minlength=len(ends) * wide)
+    tables = np.zeros((len(ends), 2, wide), np.int64)
+    tables[:, 1] = cells.reshape(len(ends), wide).cumsum(axis=0)
+    return tables
+
+
+def rollout_harm(plan: Plan, pairs: Pairs, stream: Stream) -> dict[Kind, float]:
+    """By guardrail, after how many pairs or live requests its harm is proven."""
+    mirror, live = looks(len(pairs.error)), looks(len(stream.requests))
+    in_pairs = pair_tables(pairs, mirror)
+    found = harm_found(plan, live_tables(plan, stream, live), live)
+    shadow = [rail for rail in plan.guardrails if rail.kind in SHADOW]
+    return found | {rail.kind: harm_time(plan, rail.kind, in_pairs, mirror) for rail in shadow}
+
+
+def harm_found(plan: Plan, tables: Tables, ends: Counts) -> dict[Kind, float]:
+    """By guardrail, after how many requests its harm is proven; infinity is never."""
+    return {
+        rail.kind: first(measure.log_harm(plan, rail, tables) >= log(1.0 / rail.alpha), ends)
+        for rail in plan.guardrails
+    }
+
+
+def harm_time(plan: Plan, kind: Kind, tables: Tables, ends: Counts) -> float:
+    """The same for one guardrail."""
+    rail = rail_of(plan, kind)
+    return first(measure.log_harm(plan, rail, tables) >= log(1.0 / rail.alpha), ends)
+
+
+def margin_time(plan: Plan, gate: Gate, kind: Kind, tables: Tables, ends: Counts) -> float:
+    """After how many requests one guardrail's margin is excluded; infinity is never."""
+    safe = measure.log_safe(plan, gate, kind, tables)
+    if safe is None:
+        return float("inf")
+    return first(safe >= log(1.0 / plan.promote_alpha), ends)
+
+
+def gate_passed(plan: Plan, gate: Gate, tables: Tables) -> NDArray[np.bool_]:
+    """At which looks every guardrail that the gate asks about has excluded its margin."""
+    bound = log(1.0 / plan.promote_alpha)
+    asked = [
+        safe >= bound
+        for rail in plan.guardrails
+        if (safe := measure.log_safe(plan, gate, rail.kind, tables)) is not None
+    ]
+    passed: NDArray[np.bool_] = np.logical_and.reduce(np.broadcast_arrays(*asked))
+    return passed
+
+
+def rail_of(plan: Plan, kind: Kind) -> Guardrail:
+    """The plan's guardrail of that kind."""
+    return next(rail for rail in plan.guardrails if rail.kind == kind)
+
+
+def first(crossed: NDArray[np.bool_], ends: Counts) -> float:
+    """The number of requests at the first look that is true; infinity if none is."""
+    crossed = np.broadcast_to(crossed, ends.shape)
+    return float(ends[crossed.argmax()]) if crossed.any() else float("inf")
+
+
+def plus(tables: Tables, before: Evidence) -> Tables:
+    """Tables of many looks on top of what was known before them."""
+    total: dict[Measure, Mapping[float, Counts]] = dict(tables)
+    for measure_, known in before.tables.items():
+        mine = dict(total.get(measure_, {}))
+        for share, counts in known.items():
+            mine[share] = _add(mine[share], counts) if share in mine else counts
+        total[measure_] = mine
+    return total
+
+
+def _add(many: Counts, one: Counts) -> Counts:
+    wide = max(many.shape[-1], one.shape[-1])
+    grown = np.pad(many, [(0, 0)] * (many.ndim - 1) + [(0, wide - many.shape[-1])])
+    return grown + np.pad(one, [(0, 0), (0, wide - one.shape[-1])])

@@ -1,0 +1,161 @@
+"""What is claimed, and what was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from serinus.proof.runner import Runner
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One figure that must keep to one limit, and what others reach on the same streams.
+
+    Attributes:
+        name: what was measured.
+        unit: of every figure here, such as ``of runs`` or ``requests``.
+        figure: ours; infinity is "never".
+        confidence_limit: its one-sided 95 % limit on the side of ``limit``.
+        relation: how it must stand to the limit.
+        limit: the published limit.
+        by_confidence: whether the confidence limit must keep to it, not only the figure.
+        others: by rule, the same figure for it. None of them decides.
+        whose: whose figure it is; another's, where the claim is about what others do.
+    """
+
+    name: str
+    unit: str
+    figure: float
+    confidence_limit: float | None
+    relation: Literal["<=", ">="]
+    limit: float
+    by_confidence: bool = False
+    others: Mapping[str, float] = field(default_factory=dict)
+    whose: str = "Serinus"
+
+    @property
+    def judged(self) -> float:
+        """The number that is held against the limit."""
+        if self.by_confidence and self.confidence_limit is not None:
+            return self.confidence_limit
+        return self.figure
+
+    @property
+    def passed(self) -> bool:
+        """Whether the limit is kept."""
+        if self.relation == "<=":
+            return self.judged <= self.limit
+        return self.judged >= self.limit
+
+    @property
+    def strain(self) -> float:
+        """How near the limit is: above 1 it is broken."""
+        used, allowed = self.judged, self.limit
+        if self.relation == ">=":
+            used, allowed = allowed, used
+        if allowed == 0:
+            return math.inf if used > 0 else 0.0
+        return used / allowed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; what is never reached is null."""
+        return {
+            "name": self.name,
+            "whose": self.whose,
+            "unit": self.unit,
+            "figure": _finite(self.figure),
+            "confidence_limit": _finite(self.confidence_limit),
+            "relation": self.relation,
+            "limit": self.limit,
+            "others": {name: _finite(value) for name, value in self.others.items()},
+            "passed": self.passed,
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a claim's simulations gave: its bars, the runs behind them, and further figures."""
+
+    bars: tuple[Bar, ...]
+    runs: int
+    notes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something published that anybody can check.
+
+    Attributes:
+        name: what it is asked for by.
+        statement: in one sentence.
+        runs: of each trial, unless another number is given.
+        prove: measures it with so many runs.
+    """
+
+    name: str
+    statement: str
+    runs: int
+    prove: Callable[[Runner, int], Measured]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a claim's measurement found.
+
+    Attributes:
+        claim: its name.
+        statement: the claim in one sentence.
+        bars: every figure that must keep to a limit.
+        runs: simulated runs behind the figures, in all.
+        seed: with which, by the same version, they come out the same again.
+        seconds: how long that took.
+        notes: further figures, by name, that nothing depends on.
+    """
+
+    claim: str
+    statement: str
+    bars: tuple[Bar, ...]
+    runs: int
+    seed: int
+    seconds: float
+    notes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every limit is kept."""
+        return bool(self.bars) and all(bar.passed for bar in self.bars)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON, led by the bar that is nearest to its limit."""
+        own = [bar for bar in self.bars if bar.whose == "Serinus"]
+        nearest = max(own or self.bars, key=lambda bar: bar.strain)
+        return {
+            "claim": self.claim,
+            "statement": self.statement,
+            "passed": self.passed,
+            "limit": nearest.limit,
+            "ours": {
+                "of": nearest.name,
+                "figure": _finite(nearest.figure),
+                "confidence_limit": _finite(nearest.confidence_limit),
+            },
+            "others": {name: _finite(value) for name, value in nearest.others.items()},
+            "bars": [bar.as_dict() for bar in self.bars],
+            "notes": {
+                name: {key: _finite(value) for key, value in figures.items()}
+                for name, figures in self.notes.items()
+            },
+            "runs": self.runs,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), 6)
