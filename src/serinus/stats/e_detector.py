@@ -15,7 +15,8 @@ R minus the number of observations is a supermartingale, hence an alarm at ``R >
 ``C >= run_length``) comes on average no sooner than after ``run_length`` observations.
 
 Source: Shin, Ramdas & Rinaldo, "E-detectors: a nonparametric framework for sequential change
-detection" (arXiv 2203.03532), with a finite mixture of baseline increments. For rates the increments are those of Bernoulli likelihood ratios.
+detection" (arXiv 2203.03532), with a finite mixture of baseline increments. For rates the
+increments are those of Bernoulli likelihood ratios.
 
 State: both recursions are affine maps of what came before, the second in the max-plus sense, and
 so is any run of observations. Maps compose associatively: runs recorded apart merge in order.
