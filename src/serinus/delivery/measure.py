@@ -35,7 +35,7 @@ _FAILED = np.array([0.0, 1.0])
 _ERROR_CENTRE = 0.001
 # An expected loss at the edge of [0, 1] would make one kind of stake pointless.
 _LEAST_CENTRE, _MOST_CENTRE = 0.001, 0.999
-# p95 and p99 must each be inside the margin: the levels from which a request lies above them.
+# Levels from which a request lies above p95 and p99; the last gate asks for both.
 _ABOVE_P95, _ABOVE_P99 = 4, 5
 _LATENCY_LEVELS = len(ev.LATENCY_QUANTILES) + 1
 
@@ -90,18 +90,19 @@ def _latency_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
 def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
     if gate.latency_ratio is None:
         return None
+    # A small share sees the 99th percentile too seldom to be held up for it.
     early = gate.latency_ratio == plan.latency.early_ratio
     measure = Measure.LATENCY_EARLY if early else Measure.LATENCY_LAST
     exceeded = ev.shaped(tables, measure, _LATENCY_LEVELS)
-    return np.minimum(
-        *(
+    return np.minimum.reduce(
+        [
             event_odds.log_e(
                 {share: counts[..., level:].sum(axis=-1) for share, counts in exceeded.items()},
                 null_odds=1.0,
                 mixture=_FASTER_ODDS,
             )
-            for level in (_ABOVE_P95, _ABOVE_P99)
-        )
+            for level in ((_ABOVE_P95,) if early else (_ABOVE_P95, _ABOVE_P99))
+        ]
     )
 
 

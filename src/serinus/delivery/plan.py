@@ -53,11 +53,12 @@ SHADOW_ERROR_POINTS = 0.02
 # A delivered share further off than a tenth would bend every comparison of the arms.
 SHARE_ERROR = 0.10
 # Early steps only exclude the catastrophe, or the ramp would take longer than the whole decision.
-EARLY_LATENCY_RATIO = 1.5
 EARLY_GATES = (
-    (0.10, Gate(error_odds=5.0, error_points=0.05, quality_points=0.05, latency_ratio=1.5)),
-    (1.00, Gate(error_odds=3.0, error_points=0.02, quality_points=0.05, latency_ratio=1.5)),
+    (0.10, Gate(error_odds=5.0, error_points=0.05, quality_points=0.05)),
+    (1.00, Gate(error_odds=3.0, error_points=0.02, quality_points=0.05)),
 )
+# So many times the last gate's latency ratio: half slower, where the last excludes a quarter.
+EARLY_LATENCY = 1.2
 # How much a challenger may answer otherwise where no label can say whether it is right.
 SCORE_SHIFT = 0.10
 CLASS_ODDS = 1.5
@@ -119,7 +120,7 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
         latency=LatencyScale(
             tolerance=spec.latency_tolerance,
             slack_us=1e3 * spec.latency_slack_ms,
-            early_ratio=max(EARLY_LATENCY_RATIO, spec.latency_ratio),
+            early_ratio=EARLY_LATENCY * spec.latency_ratio,
             last_ratio=spec.latency_ratio,
         ),
         value=None
@@ -238,6 +239,7 @@ def _live_steps(spec: DeploymentSpec) -> list[Step]:
         if number < len(spec.shares) - 1:
             early = next(gate for below, gate in EARLY_GATES if share < below)
             gate = _looser(early, last)
+            gate = msgspec.structs.replace(gate, latency_ratio=EARLY_LATENCY * spec.latency_ratio)
         else:
             gate = msgspec.structs.replace(
                 last,
@@ -263,8 +265,13 @@ def _live_steps(spec: DeploymentSpec) -> list[Step]:
 
 
 def _looser(one: Gate, other: Gate) -> Gate:
-    asked = (name for name in Gate.__struct_fields__ if getattr(other, name) is not None)
-    return Gate(**{name: max(getattr(one, name), getattr(other, name)) for name in asked})
+    return Gate(
+        **{
+            name: max(getattr(one, name), getattr(other, name))
+            for name in Gate.__struct_fields__
+            if getattr(one, name) is not None and getattr(other, name) is not None
+        }
+    )
 
 
 def _faults(spec: DeploymentSpec) -> list[str]:
