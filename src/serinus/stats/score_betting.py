@@ -36,14 +36,14 @@ challenger)."""
 LARGEST_STAKE = 0.98
 
 _DIFFERENCES = np.geomspace(0.01, 1.0, 10)  # that harm is thought to make, small ones likelier
-_HARM_LOG_WEIGHTS = np.log(_DIFFERENCES**-0.5 / (_DIFFERENCES**-0.5).sum())
+_HARM_LOG_WEIGHTS: Floats = np.log(_DIFFERENCES**-0.5 / (_DIFFERENCES**-0.5).sum())
 
 # Multiples of the stake that grows fastest if all levels are 0 or 1. Totals vary less than that
 # and bear higher stakes.
 _MARGIN_MULTIPLES = np.concatenate(([1.0], np.geomspace(0.25, 4.0, 5)))
-_MARGIN_LOG_WEIGHTS = np.log(np.concatenate(([0.5], np.full(5, 0.1))))
+_MARGIN_LOG_WEIGHTS: Floats = np.log(np.concatenate(([0.5], np.full(5, 0.1))))
 _RATIO_MULTIPLES = np.geomspace(0.5, 6.0, 6)
-_RATIO_LOG_WEIGHTS = mixing.uniform(6)
+_RATIO_LOG_WEIGHTS: Floats = mixing.uniform(6)
 _TRIALS = np.linspace(0.002, 1.0, 500)  # parts of the largest stake, to find the best one
 
 
@@ -62,9 +62,9 @@ class Question:
     scale: float = 1.0
 
 
-def harm(centre: float) -> Question:
-    """Bet against "the challenger's loss is not larger" (rollback)."""
-    return Question(+1, 0.0, centre)
+def harm(centre: float, margin: float = 0.0) -> Question:
+    """Bet against "the challenger's loss is larger by ``margin`` at most" (rollback)."""
+    return Question(+1, margin, centre)
 
 
 def safety(margin: float, centre: float) -> Question:
@@ -117,10 +117,15 @@ def _log_gains(share: float, level_bytes: bytes, question: Question) -> Floats:
     return table
 
 
+def _excludes_a_margin(question: Question) -> bool:
+    """Whether arms of equal means speak for the bet: so it is where promotion is asked for."""
+    return question.sign * ((question.scale - 1.0) * question.centre - question.margin) > 0.0
+
+
 def _log_weights(question: Question) -> Floats:
-    if question.scale != 1.0:
-        return _RATIO_LOG_WEIGHTS
-    return _MARGIN_LOG_WEIGHTS if question.margin > 0.0 else _HARM_LOG_WEIGHTS
+    if not _excludes_a_margin(question):
+        return _HARM_LOG_WEIGHTS
+    return _MARGIN_LOG_WEIGHTS if question.scale == 1.0 else _RATIO_LOG_WEIGHTS
 
 
 def _stakes(share: float, question: Question) -> Floats:
@@ -129,10 +134,9 @@ def _stakes(share: float, question: Question) -> Floats:
         return np.zeros(_log_weights(question).size)
     extremes = question.sign * _scores(share, np.array([0.0, 1.0]), question)
     largest = LARGEST_STAKE / max(-extremes.min(), 1e-12)
-    if question.scale != 1.0:
-        stakes = _fastest(share, question, extremes, largest) * _RATIO_MULTIPLES
-    elif question.margin > 0.0:
-        stakes = _fastest(share, question, extremes, largest) * _MARGIN_MULTIPLES
+    if _excludes_a_margin(question):
+        multiples = _MARGIN_MULTIPLES if question.scale == 1.0 else _RATIO_MULTIPLES
+        stakes = _fastest(share, question, extremes, largest) * multiples
     else:
         variance = question.centre * (1.0 - question.centre)
         stakes = _DIFFERENCES / (variance + _DIFFERENCES / 2)
