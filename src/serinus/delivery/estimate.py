@@ -10,8 +10,6 @@ from serinus.delivery import evidence as ev
 from serinus.delivery.evidence import Counts, Evidence, Floats, Measure
 from serinus.delivery.types import Kind, Plan
 
-_ABOVE_P95 = 4
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -30,7 +28,7 @@ class Estimate:
 
 
 _COUNTED = np.array([0.0, 1.0])
-_SLOW = (np.arange(len(ev.LATENCY_QUANTILES) + 1) >= _ABOVE_P95).astype(float)
+_SLOW = (np.arange(len(ev.LATENCY_QUANTILES) + 1) >= ev.ABOVE_P95).astype(float)
 _MEANS: dict[Kind, tuple[Measure, Floats]] = {
     "errors": (Measure.ERROR, _COUNTED),
     "service_level": (Measure.ERROR, _COUNTED),

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isnan, nan
 from typing import TypeAlias
 
 import msgspec
@@ -30,7 +31,8 @@ LOSS_LEVELS: Floats = np.arange(LOSS_STEPS + 1) / LOSS_STEPS
 LOSS_DIFFERENCES: Floats = np.arange(-LOSS_STEPS, LOSS_STEPS + 1) / LOSS_STEPS
 FAILURE_DIFFERENCES: Floats = np.array([-1.0, 0.0, 1.0])
 # The champion's quantiles between which a latency lies, and the tenths of its scores.
-LATENCY_QUANTILES = (0.50, 0.75, 0.90, 0.95, 0.99)
+LATENCY_QUANTILES = (0.25, 0.50, 0.75, 0.90, 0.95, 0.98, 0.99)
+ABOVE_P95, ABOVE_P99 = 5, 7
 SCORE_BINS = 10
 MOST_CLASSES = 32
 
@@ -43,7 +45,7 @@ class Measure(StrEnum):
     FIRST_FAILURE = "first_failure"
     """Entities by their first failure (level 1), for plans by entity."""
     LATENCY = "latency"
-    """Answered live requests by the champion's quantiles below their latency (0 to 5)."""
+    """Answered live requests by the champion's quantiles below their latency (0 to 7)."""
     LATENCY_EARLY = "latency_early"
     """The same with the challenger's latency divided by the early gates' ratio."""
     LATENCY_LAST = "latency_last"
@@ -184,16 +186,28 @@ def loss_level(scale: QualityScale, answer: Answer | None, truth: Answer) -> int
         return LOSS_STEPS
     if scale.task == "classification":
         return 0 if same(answer, truth) else LOSS_STEPS
-    error = abs(float(answer) - float(truth))
+    error = distance(answer, truth)
     if not error < scale.cap:
         return LOSS_STEPS
     return int(error / scale.cap * LOSS_STEPS)
 
 
 def value_level(scale: ValueScale, value: float) -> int:
-    """What a request was worth on the scale 0..32, clipped to the scale's ends."""
-    gain = (value - scale.floor) / (scale.cap - scale.floor)
+    """What a request was worth on the scale 0..32, clipped to the scale's ends.
+
+    What is no number is worth as much as what was never told: nothing.
+    """
+    told = 0.0 if isnan(value) else value
+    gain = (told - scale.floor) / (scale.cap - scale.floor)
     return round(min(max(gain, 0.0), 1.0) * LOSS_STEPS)
+
+
+def distance(one: Answer, other: Answer) -> float:
+    """How far two answers of a regression are apart; NaN where one of them is no number."""
+    try:
+        return abs(float(one) - float(other))
+    except ValueError:
+        return nan
 
 
 def same(one: Answer, other: Answer) -> bool:

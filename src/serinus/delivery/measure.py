@@ -35,8 +35,6 @@ _FAILED = np.array([0.0, 1.0])
 _ERROR_CENTRE = 0.001
 # An expected loss at the edge of [0, 1] would make one kind of stake pointless.
 _LEAST_CENTRE, _MOST_CENTRE = 0.001, 0.999
-# Levels from which a request lies above p95 and p99; the last gate asks for both.
-_ABOVE_P95, _ABOVE_P99 = 4, 5
 _LATENCY_LEVELS = len(ev.LATENCY_QUANTILES) + 1
 
 
@@ -84,7 +82,9 @@ def _service_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
 
 
 def _latency_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
-    return ordinal_odds.log_e(ev.shaped(tables, Measure.LATENCY, _LATENCY_LEVELS))
+    return ordinal_odds.log_e(
+        ev.shaped(tables, Measure.LATENCY, _LATENCY_LEVELS), ev.LATENCY_QUANTILES
+    )
 
 
 def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
@@ -101,7 +101,7 @@ def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
                 null_odds=1.0,
                 mixture=_FASTER_ODDS,
             )
-            for level in ((_ABOVE_P95,) if early else (_ABOVE_P95, _ABOVE_P99))
+            for level in ((ev.ABOVE_P95,) if early else (ev.ABOVE_P95, ev.ABOVE_P99))
         ]
     )
 
