@@ -40,7 +40,10 @@ def test_sample_ratio_expects_one_on_clean_splits_across_shares(
 
 
 @given(
-    share=SHARES, tolerance=st.floats(0.02, 0.5), units=st.integers(1, 30), beyond=st.floats(0, 1)
+    share=SHARES,
+    tolerance=st.floats(0.02, 0.5),
+    units=st.integers(1, 30),
+    beyond=st.floats(0.001, 0.999),
 )
 def test_sample_ratio_sound_expects_at_most_one_off_by_the_tolerance_or_more(
     share: float, tolerance: float, units: int, beyond: float

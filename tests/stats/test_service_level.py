@@ -39,7 +39,7 @@ def test_service_level_agrees_with_numerical_integration(case: tuple[int, int, f
     assert service_level.log_e_kept(*case) == pytest.approx(kept, rel=1e-9, abs=1e-5)
 
 
-@given(limit=LIMITS, requests=st.integers(1, 60), part=st.floats(0.0, 1.0))
+@given(limit=LIMITS, requests=st.integers(1, 60), part=st.floats(0.001, 1.0))
 def test_service_level_expects_at_most_one_on_the_nulls_side(
     limit: float, requests: int, part: float
 ) -> None:
