@@ -56,7 +56,9 @@ def mix(log_wealths: Floats, log_weights: Floats) -> LogE:
     """
     weighted = log_wealths + log_weights
     top = weighted.max(axis=-1)
-    mixed = np.log(np.exp(weighted - top[..., None]).sum(axis=-1)) + top
+    # In place: a proof mixes tens of millions of bets at once.
+    weighted -= top[..., None]
+    mixed = np.log(np.exp(weighted, out=weighted).sum(axis=-1)) + top
     return float(mixed) if mixed.ndim == 0 else mixed
 
 
