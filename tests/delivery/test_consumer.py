@@ -64,7 +64,7 @@ class Folding:
             return repository.evidence(connection, "d1")
 
     def waiting(self) -> int:
-        table = schema.awaiting_labels
+        table = schema.awaiting
         with self.engine.begin() as connection:
             return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
@@ -227,9 +227,11 @@ def test_fold_is_the_same_however_the_events_are_cut(
     for batch in (1, 5, 1_000):
         monkeypatch.setattr(consumers, "BATCH", batch)
         with folding.engine.begin() as connection:
-            for table in (schema.ledger_offsets, schema.awaiting_labels):
+            for table in (schema.ledger_offsets, schema.awaiting):
                 connection.execute(table.delete())
-            connection.execute(schema.evidence.update().values(summary=Evidence({}).encode()))
+            connection.execute(
+                schema.evidence.update().values(summary=Evidence({}).encode(), watch=None)
+            )
         drain(restart())
         digests.add(folding.evidence().digest())
     assert len(digests) == 1

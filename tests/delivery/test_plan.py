@@ -2,7 +2,7 @@
 
 import pytest
 
-from serinus.delivery.plan import GUARDRAILS, make_plan, plan_hash, quality_scale
+from serinus.delivery.plan import ALPHAS, Basis, make_plan, plan_hash, quality_scale
 from serinus.delivery.types import DeploymentSpec, Plan
 from serinus.errors import InvalidInput
 
@@ -11,7 +11,7 @@ SCALE = quality_scale("classification", {"accuracy": 0.9})
 
 def plan_of(*, first: bool = False, **fields: object) -> Plan:
     spec = DeploymentSpec(model="fraud", challenger="2.0.0", **fields)  # type: ignore[arg-type]
-    return make_plan(spec, salt="d", quality=SCALE, first=first)
+    return make_plan(spec, Basis(SCALE, first=first), salt="d")
 
 
 def test_canary_plan_watches_in_shadow_then_ramps() -> None:
@@ -41,7 +41,9 @@ def test_canary_plan_without_shadow_asks_live_labels_for_quality() -> None:
 
 def test_canary_plan_without_labels_has_no_quality_guardrail() -> None:
     plan = plan_of(labels=False)
-    assert {rail.kind for rail in plan.guardrails} == {"errors", "shadow_errors"}
+    kinds = {rail.kind for rail in plan.guardrails}
+    assert not kinds & {"quality", "shadow_quality"}
+    assert {"errors", "service_level", "latency", "sample_ratio", "shadow_errors"} <= kinds
     assert all(step.gate.quality_points is None for step in plan.steps)
 
 
@@ -57,7 +59,7 @@ def test_first_version_has_no_step_and_no_soak() -> None:
 
 
 def test_guardrails_together_keep_the_error_budget() -> None:
-    assert sum(rail.alpha for rail in GUARDRAILS) <= 0.05
+    assert sum(ALPHAS.values()) <= 0.05 + 1e-12
 
 
 def test_plan_hash_changes_with_anything_that_decides() -> None:

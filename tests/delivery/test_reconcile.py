@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.delivery import samples
 
-from serinus.delivery.plan import make_plan, plan_hash, quality_scale
 from serinus.delivery.reconcile import Snapshot, WorkerView, next_position, reconcile
 from serinus.delivery.types import (
     LIVE,
@@ -25,27 +25,7 @@ READY = WorkerView("w1", 3, ("fraud@1.0.0", "fraud@1.1.0"), {})
 
 def deployment(phase: Phase = Phase.RUNNING, step: int = 0, **spec: object) -> Deployment:
     asked = DeploymentSpec(model="fraud", challenger="1.1.0", **spec)  # type: ignore[arg-type]
-    scale = quality_scale("classification", {"accuracy": 0.9})
-    plan = make_plan(asked, salt="d1", quality=scale, first=False)
-    return Deployment(
-        id="d1",
-        model="fraud",
-        champion="1.0.0",
-        challenger="1.1.0",
-        strategy=asked.strategy,
-        spec=asked,
-        plan=plan,
-        plan_hash=plan_hash(plan),
-        phase=phase,
-        step=step,
-        step_entered_at=START,
-        verdict=Outcome.NO_DATA,
-        reason="",
-        requested_by="test",
-        created_at=START,
-        updated_at=START,
-        ended_at=None,
-    )
+    return samples.deployment(asked, phase=phase, step=step, step_entered_at=START)
 
 
 def snapshot(

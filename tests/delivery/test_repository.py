@@ -6,21 +6,22 @@ from datetime import timedelta
 from math import log
 
 import msgspec
+import numpy as np
 import pytest
 from sqlalchemy import Engine, func, insert, select
-from tests.delivery.samples import NOON, deployment
+from tests.delivery.samples import NOON, deployment, table
 
 from serinus.delivery import repository
-from serinus.delivery.evidence import EMPTY, Cell, Measure, count
+from serinus.delivery import watch as watches
+from serinus.delivery.evidence import EMPTY, Measure
 from serinus.delivery.judge import judge
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import LIVE, TRANSITIONS, Outcome, Phase
 from serinus.errors import Conflict, NotFound
 from serinus.store import schema
-from serinus.wire import Arm
 
 LATER = NOON + timedelta(minutes=5)
-SEEN = count([Cell(Measure.ERROR, 0.05, Arm.CHALLENGER, 1)] * 3)
+SEEN = table(Measure.ERROR, 0.05, challenger=[0, 3])
 
 
 def decision(phase: Phase, step: int = 0) -> Decision:
@@ -107,9 +108,14 @@ def test_listing_pages_from_the_newest(engine: Engine) -> None:
 def test_add_evidence_adds_up(engine: Engine) -> None:
     with engine.begin() as connection:
         repository.add(connection, deployment())
-        repository.add_evidence(connection, "d1", SEEN, LATER)
-        assert repository.add_evidence(connection, "d1", SEEN, LATER) == SEEN + SEEN
+        assert repository.watch(connection, "d1") == watches.UNSEEN
+        followed = watches.UNSEEN.follow(np.full(30, 900.0), np.ones(30, np.bool_))[1]
+        repository.add_evidence(connection, "d1", SEEN, watches.UNSEEN, LATER)
+        total = repository.add_evidence(connection, "d1", SEEN, followed, LATER)
+        assert total == SEEN + SEEN
+        assert total.total(Measure.ERROR, level=1) == 6
         assert repository.evidence(connection, "d1") == SEEN + SEEN
+        assert repository.watch(connection, "d1").encode() == followed.encode()
 
 
 def test_verdicts_come_back_as_they_were_the_newest_of_many(engine: Engine) -> None:
@@ -119,7 +125,7 @@ def test_verdicts_come_back_as_they_were_the_newest_of_many(engine: Engine) -> N
         repository.add(connection, one)
         for minute in range(4):
             at = NOON + timedelta(minutes=minute)
-            repository.record_verdict(connection, one, verdict, at)
+            repository.record_verdict(connection, one, verdict, minute, at)
         looks = repository.verdicts(connection, "d1", 3)
     assert [at.minute for at, _, _ in looks] == [1, 2, 3]
     assert all(step == 1 for _, step, _ in looks)
@@ -128,7 +134,7 @@ def test_verdicts_come_back_as_they_were_the_newest_of_many(engine: Engine) -> N
         verdict, alpha_spent=0.0
     )
     assert found.alpha_spent == pytest.approx(verdict.alpha_spent)
-    assert found.guardrails[0].harm_bound == pytest.approx(log(1 / 0.015))
+    assert found.guardrails[0].harm_bound == pytest.approx(log(1 / 0.010))
 
 
 def test_workers_are_those_that_reported_lately(engine: Engine) -> None:

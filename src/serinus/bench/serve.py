@@ -68,15 +68,7 @@ class ServeReport:
         return rows
 
     def __str__(self) -> str:
-        rows = self.table()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if index else cell.ljust(width)
-                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
+        return columns(self.table())
 
     def as_dict(self) -> dict[str, object]:
         """The figures as plain JSON."""
@@ -120,6 +112,18 @@ def run(seconds: float = 3.0, rounds: int = 5, connections: int = 32) -> ServeRe
             for name, order in orders.items():
                 tallies[name].append(_drive(order, cores[-1]))
     return ServeReport(summarise(tallies), rounds, seconds, connections, len(set(cores)))
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows of text in columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
 
 
 def summarise(tallies: dict[str, list[load.Tally]]) -> tuple[Served, ...]:

@@ -1,4 +1,4 @@
-"""``serinus bench``: how fast this machine serves."""
+"""``serinus bench``: how fast this machine serves and folds."""
 
 from __future__ import annotations
 
@@ -33,4 +33,17 @@ def serve(
     from serinus.bench import serve as benchmark
 
     result = benchmark.run(seconds=seconds, rounds=rounds, connections=connections)
+    finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result)))
+
+
+@commands.command()
+def fold(
+    events: Annotated[int, typer.Option(help="Events folded in memory.", min=1)] = 1_000_000,
+    stored: Annotated[int, typer.Option(help="Requests folded into a store.", min=1)] = 50_000,
+    as_json: Json = False,
+) -> None:
+    """What evidence costs: folding events into it, keeping it, and a verdict on it."""
+    from serinus.bench import fold as benchmark
+
+    result = benchmark.run(events=events, stored=stored)
     finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import takewhile
@@ -12,10 +13,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    bindparam,
     delete,
     insert,
     select,
+    text,
+    tuple_,
     update,
 )
 
@@ -23,7 +25,7 @@ from serinus import clock
 from serinus.delivery import evidence as ev
 from serinus.delivery import fold, journal, repository
 from serinus.delivery.evidence import Evidence, Sight
-from serinus.delivery.fold import Facts, Gathered, Waiting
+from serinus.delivery.fold import Facts, Waiting
 from serinus.delivery.types import Deployment, Kind
 from serinus.ledger import consumer as offsets_of
 from serinus.ledger.reader import Offset, Reader
@@ -36,8 +38,21 @@ BATCH = 5_000
 # Two writers are read one after the other, so a label may be read before its request.
 ORPHAN_SECONDS = 60.0
 _CHUNK = 500
+_PAGE = 2_000
 _LOCK = 5376
 _AWAITING = schema.awaiting
+_pack = msgspec.msgpack.Encoder().encode
+_FACTS = msgspec.msgpack.Decoder(Facts)
+_OUTCOME: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+# A request and what came of it may be read in either order, and the first that came counts. As
+# text, since both databases take it and it costs half as much as an expression.
+_WAIT = text(
+    "INSERT INTO awaiting (prediction, deployment, kind, predicted_at, facts, outcome)"
+    " VALUES (:prediction, :deployment, :kind, :predicted_at, :facts, :outcome)"
+    " ON CONFLICT (prediction, deployment, kind) DO UPDATE SET"
+    " facts = CASE WHEN length(awaiting.facts) = 0 THEN excluded.facts ELSE awaiting.facts END,"
+    " outcome = coalesce(awaiting.outcome, excluded.outcome)"
+)
 _KINDS: dict[str, tuple[Kind, ...]] = {
     fold.LABEL: ("quality", "shadow_quality"),
     fold.VALUE: ("business",),
@@ -116,7 +131,8 @@ def absorb(
         known = _known_units(connection, deployment.id, fold.units_of(deployment, events))
         gathered = fold.gather(deployment, events, watch, known)
         _write_units(connection, deployment.id, gathered.units, known)
-        _write_waiting(connection, deployment.id, gathered)
+        _write_waiting(connection, deployment.id, fold.LABEL, gathered.labels)
+        _write_waiting(connection, deployment.id, fold.VALUE, gathered.values)
         more, ended = _mature(connection, deployment, now, give_up=complete)
         evidence = gathered.evidence + more
         if evidence.tables or gathered.watch is not watch:
@@ -175,62 +191,31 @@ def _write_units(
         )
 
 
-def _write_waiting(connection: Connection, deployment: str, gathered: Gathered) -> None:
-    by_kind: dict[str, dict[bytes, Waiting]] = {}
-    for (kind, prediction), entry in gathered.waiting.items():
-        by_kind.setdefault(kind, {})[prediction] = entry
-    for kind, entries in by_kind.items():
-        here = (_AWAITING.c.deployment == deployment) & (_AWAITING.c.kind == kind)
-        known = _known(connection, here, list(entries))
-        new = [
-            _row(deployment, kind, prediction, entry)
-            for prediction, entry in entries.items()
-            if prediction not in known
-        ]
-        if new:
-            connection.execute(insert(_AWAITING), new)
-        for column in ("facts", "outcome"):
-            changes = [
-                {"of": prediction, "to": _packed(getattr(entry, column))}
-                for prediction, entry in entries.items()
-                if prediction in known and getattr(entry, column) is not None
-            ]
-            if changes:
-                empty = (
-                    _AWAITING.c.outcome.is_(None)
-                    if column == "outcome"
-                    else (_AWAITING.c.facts == b"")
-                )
-                connection.execute(
-                    update(_AWAITING)
-                    .where(here, _AWAITING.c.prediction == bindparam("of"), empty)
-                    .values({column: bindparam("to")}),
-                    changes,
-                )
-
-
-def _known(
-    connection: Connection, here: ColumnElement[bool], predictions: list[bytes]
-) -> set[bytes]:
-    known: set[bytes] = set()
-    for chunk in _chunks(predictions):
-        known.update(
-            connection.scalars(
-                select(_AWAITING.c.prediction).where(here, _AWAITING.c.prediction.in_(chunk))
-            )
-        )
-    return known
-
-
-def _row(deployment: str, kind: str, prediction: bytes, entry: Waiting) -> dict[str, object]:
-    return {
-        "prediction": prediction,
-        "deployment": deployment,
-        "kind": kind,
-        "predicted_at": entry.predicted_at,
-        "facts": b"" if entry.facts is None else _packed(entry.facts),
-        "outcome": None if entry.outcome is None else _packed(entry.outcome),
-    }
+def _write_waiting(connection: Connection, deployment: str, kind: str, waiting: Waiting) -> None:
+    rows = [
+        {
+            "prediction": prediction,
+            "deployment": deployment,
+            "kind": kind,
+            "predicted_at": at,
+            "facts": _pack(facts),
+            "outcome": _pack(waiting.told[prediction][1]) if prediction in waiting.told else None,
+        }
+        for prediction, (at, facts) in waiting.asked.items()
+    ] + [
+        {
+            "prediction": prediction,
+            "deployment": deployment,
+            "kind": kind,
+            "predicted_at": at,
+            "facts": b"",
+            "outcome": _pack(outcome),
+        }
+        for prediction, (at, outcome) in waiting.told.items()
+        if prediction not in waiting.asked
+    ]
+    if rows:
+        connection.execute(_WAIT, rows)
 
 
 def _mature(
@@ -243,19 +228,18 @@ def _mature(
     """
     plan = deployment.plan
     given_up = clock.to_epoch_us(now) - round(plan.label_window_seconds * 1e6) if give_up else 0
-    sights: list[Sight] = []
+    seen: Counter[Sight] = Counter()
     ended = 0
     for kind, guardrails in _KINDS.items():
         if not plan.has(*guardrails):
             continue
         here = (_AWAITING.c.deployment == deployment.id) & (_AWAITING.c.kind == kind)
         for rows in _settled(connection, here, given_up):
-            for row in rows:
-                facts = msgspec.msgpack.decode(row.facts, type=Facts)
-                sights += fold.mature(plan, kind, facts, _unpacked(row.outcome))
-            done = [row.prediction for row in rows]
-            connection.execute(delete(_AWAITING).where(here, _AWAITING.c.prediction.in_(done)))
-            ended += len(done)
+            # What is alike is decoded once: classes and shares are few.
+            for (facts, outcome), times in Counter((row[2], row[3]) for row in rows).items():
+                for sight in fold.mature(plan, kind, _FACTS.decode(facts), _unpacked(outcome)):
+                    seen[sight] += times
+            ended += len(rows)
     if give_up:
         oldest = clock.to_epoch_us(now) - round(ORPHAN_SECONDS * 1e6)
         orphans = connection.execute(
@@ -266,45 +250,45 @@ def _mature(
             )
         )
         ended += orphans.rowcount
-    return ev.count(sights), ended > 0
+    return ev.count(seen), ended > 0
 
 
 def _settled(
     connection: Connection, here: ColumnElement[bool], given_up: int
-) -> Iterator[Sequence[Any]]:
-    """By the chunk, the oldest rows that wait no longer; each is to be deleted before the next."""
-    settled = _CHUNK
-    while settled == _CHUNK:
+) -> Iterator[list[Any]]:
+    """By the page, the oldest rows that wait no longer; they are deleted before the next page."""
+    place = tuple_(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
+    settled = _PAGE
+    while settled == _PAGE:
         rows = connection.execute(
             select(
-                _AWAITING.c.prediction,
                 _AWAITING.c.predicted_at,
+                _AWAITING.c.prediction,
                 _AWAITING.c.facts,
                 _AWAITING.c.outcome,
             )
             .where(here, _AWAITING.c.facts != b"")
             .order_by(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
-            .limit(_CHUNK)
+            .limit(_PAGE)
         ).all()
-        done = list(takewhile(lambda row: _is_settled(row, given_up), rows))
+        done = list(takewhile(lambda row: row[3] is not None or row[0] <= given_up, rows))
         settled = len(done)
         if done:
+            last = done[-1]
+            connection.execute(
+                delete(_AWAITING).where(
+                    here,
+                    _AWAITING.c.facts != b"",
+                    # Said twice, because only this one finds its rows by the index.
+                    _AWAITING.c.predicted_at <= last[0],
+                    place <= tuple_(last[0], last[1]),
+                )
+            )
             yield done
 
 
-def _is_settled(row: Any, given_up: int) -> bool:
-    return row.outcome is not None or row.predicted_at <= given_up
-
-
-def _packed(value: Facts | Answer) -> bytes:
-    return msgspec.msgpack.encode(value)
-
-
 def _unpacked(outcome: bytes | None) -> Answer | None:
-    if outcome is None:
-        return None
-    found: Answer = msgspec.msgpack.decode(outcome, type=Answer)
-    return found
+    return None if outcome is None else _OUTCOME.decode(outcome)
 
 
 def _chunks(items: Sequence[int] | Sequence[bytes]) -> Iterator[Sequence[int] | Sequence[bytes]]:

@@ -9,6 +9,7 @@ forecasts and proofs ask the judge's own functions.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -70,6 +71,8 @@ class Measure(StrEnum):
     """Requests whose time for a label is over or whose label came (level 1 if it came)."""
     PAIR_MATURED = "pair_matured"
     """The same for mirrored requests."""
+    TOLD = "told"
+    """Labels (level 0) and values (1) that came at all, be it twice, late or for no request."""
 
 
 Tables: TypeAlias = Mapping[Measure, Mapping[float, Counts]]
@@ -152,17 +155,17 @@ class Sight(msgspec.Struct, frozen=True, array_like=True):
     level: int
 
 
-def count(sights: Iterable[Sight]) -> Evidence:
-    """The evidence of single observations."""
-    seen: dict[tuple[Measure, float], list[tuple[int, int]]] = {}
-    for sight in sights:
+def count(sights: Iterable[Sight] | Mapping[Sight, int]) -> Evidence:
+    """The evidence of single observations, or of observations by how often they were made."""
+    seen: dict[tuple[Measure, float], list[tuple[int, int, int]]] = {}
+    for sight, times in Counter(sights).items():
         row = 0 if sight.arm is Arm.CHAMPION else 1
-        seen.setdefault((sight.measure, sight.share), []).append((row, sight.level))
+        seen.setdefault((sight.measure, sight.share), []).append((row, sight.level, times))
     tables: dict[Measure, dict[float, Counts]] = {}
     for (measure, share), places in seen.items():
-        rows, levels = np.array(places).T
+        rows, levels, times_of = np.array(places).T
         counts = np.zeros((2, int(levels.max()) + 1), np.int64)
-        np.add.at(counts, (rows, levels), 1)
+        np.add.at(counts, (rows, levels), times_of)
         tables.setdefault(measure, {})[share] = counts
     return Evidence(tables)
 

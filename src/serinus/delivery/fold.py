@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import msgspec
 import numpy as np
@@ -34,7 +35,7 @@ ANY: Answer = 0
 LABEL, VALUE = "label", "value"
 
 
-class Facts(msgspec.Struct, frozen=True, array_like=True):
+class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What must be remembered of an answer until its label or value comes.
 
     ``answer`` is the assigned arm's (None: it failed); ``champion`` the champion's to the same
@@ -49,11 +50,15 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass
 class Waiting:
-    """One request that waits for what came of it, or what came before its request was read."""
+    """Requests that wait for what comes of them, and what came, by prediction.
 
-    predicted_at: int
-    facts: Facts | None = None
-    outcome: Answer | None = None
+    Attributes:
+        asked: when a request was predicted, and what must be remembered of it.
+        told: when a request was predicted, and the first that was told of it.
+    """
+
+    asked: dict[bytes, tuple[int, Facts]] = field(default_factory=dict)
+    told: dict[bytes, tuple[int, Answer]] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,12 +93,12 @@ def sort(
         batch = found.get(event.assignment.deployment)
         if batch is None:
             continue
-        if isinstance(event, Prediction | Failure):
+        if isinstance(event, (Prediction, Failure)):
             batch.live.append((identity, event))
-        elif isinstance(event, Shadow):
-            batch.pairs.append(event)
         elif isinstance(event, Label):
             batch.labels.append(event)
+        elif isinstance(event, Shadow):
+            batch.pairs.append(event)
         else:
             batch.values.append(event)
     return found, workers
@@ -104,17 +109,14 @@ class Gathered:
     """What a batch adds to one deployment, before it is written down.
 
     ``units`` holds the entities that are new or failed for the first time, with whether they have
-    failed; ``waiting`` is by kind (label or value) and prediction.
+    failed.
     """
 
     evidence: Evidence
     watch: Watch
     units: dict[int, bool] = field(default_factory=dict)
-    waiting: dict[tuple[str, bytes], Waiting] = field(default_factory=dict)
-
-    def wait(self, kind: str, prediction: bytes, predicted_at: int) -> Waiting:
-        """The waiting entry of a prediction, made if it is not there."""
-        return self.waiting.setdefault((kind, prediction), Waiting(predicted_at))
+    labels: Waiting = field(default_factory=Waiting)
+    values: Waiting = field(default_factory=Waiting)
 
 
 def gather(
@@ -134,17 +136,18 @@ def gather(
     levels, after = tally.levels(deployment.plan, drawn, watch, counting)
     found = Gathered(tally.totals(levels, drawn), after)
     sights = _first_failures(found, units, drawn, known)
-    for number in np.flatnonzero(counting & (drawn.share > 0) & (drawn.share < 1)).tolist():
-        _await(found, deployment.plan, *events.live[number], failed=bool(drawn.failed[number]))
+    awaited = counting & (drawn.share > 0) & (drawn.share < 1)
+    _await(found, deployment.plan, list(compress(events.live, awaited)))
     for event in events.pairs:
         sights += _pair(found, deployment.plan, event, known)
+    for told in (*events.labels, *events.values):
+        level = int(isinstance(told, Value))
+        sights.append(Sight(Measure.TOLD, 0.0, told.assignment.arm, level))
     found.evidence += ev.count(sights)
-    for label in events.labels:
-        if deployment.plan.has("quality", "shadow_quality"):
-            _outcome(found, LABEL, label.prediction, label.predicted_at, label.value)
-    for value in events.values:
-        if deployment.plan.has("business"):
-            _outcome(found, VALUE, value.prediction, value.predicted_at, value.value)
+    if deployment.plan.has("quality", "shadow_quality"):
+        _tell(found.labels, events.labels)
+    if deployment.plan.has("business"):
+        _tell(found.values, events.values)
     return found
 
 
@@ -254,24 +257,29 @@ def _first_failures(
 
 
 def _await(
-    found: Gathered,
-    plan: Plan,
-    identity: bytes,
-    event: Prediction | Failure,
-    *,
-    failed: bool,
+    found: Gathered, plan: Plan, events: Sequence[tuple[bytes, Prediction | Failure]]
 ) -> None:
-    assignment = event.assignment
-    answer = None if failed or isinstance(event, Failure) else event.output.value
-    facts = Facts(assignment.arm, assignment.share, answer)
-    if plan.has("quality"):
-        entry = found.wait(LABEL, identity, event.at)
-        entry.facts = facts
-        if answer is None:
-            # A failure is wrong whatever the truth, in either arm: no label need come.
-            entry.outcome = ANY
-    if plan.has("business"):
-        found.wait(VALUE, identity, event.at).facts = facts
+    """Remember the requests that labels or values are yet to come of."""
+    label, value = plan.has("quality"), plan.has("business")
+    if not (label or value):
+        return
+    asked = {
+        identity: (event.at, Facts(event.assignment.arm, event.assignment.share, _answer(event)))
+        for identity, event in events
+    }
+    if value:
+        found.values.asked = asked
+    if label:
+        found.labels.asked = asked if not value else dict(asked)
+        # A failure is wrong whatever the truth, in either arm: no label need come.
+        found.labels.told = {
+            identity: (at, ANY) for identity, (at, facts) in asked.items() if facts.answer is None
+        }
+
+
+def _answer(event: Prediction | Failure) -> Answer | None:
+    """What the assigned arm answered; None if it failed."""
+    return None if isinstance(event, Failure) or event.fallback else event.output.value
 
 
 def _pair(found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool]) -> list[Sight]:
@@ -292,23 +300,20 @@ def _pair(found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool])
     mine, theirs = event.output.value, event.champion.value
     sights.append(Sight(Measure.PAIR_FLIP, 0.0, Arm.SHADOW, int(_differ(plan, mine, theirs))))
     if plan.has("shadow_quality"):
-        entry = found.wait(LABEL, event.prediction, event.at)
-        entry.facts = Facts(Arm.SHADOW, 0.0, mine, theirs)
+        facts = Facts(Arm.SHADOW, 0.0, mine, theirs)
+        found.labels.asked.setdefault(event.prediction, (event.at, facts))
     return sights
 
 
 def _differ(plan: Plan, one: Answer, other: Answer) -> bool:
     if plan.quality.task == "classification":
         return not ev.same(one, other)
-    return not abs(float(one) - float(other)) <= plan.same_within
+    return not (ev.same(one, other) or ev.distance(one, other) <= plan.same_within)
 
 
-def _outcome(
-    found: Gathered, kind: str, prediction: bytes, predicted_at: int, outcome: Answer
-) -> None:
-    entry = found.wait(kind, prediction, predicted_at)
-    if entry.outcome is None:
-        entry.outcome = outcome
+def _tell(waiting: Waiting, events: Sequence[Label | Value]) -> None:
+    for event in events:
+        waiting.told.setdefault(event.prediction, (event.predicted_at, event.value))
 
 
 def _score(output: Output | None) -> float:

@@ -35,7 +35,7 @@ class Requests:
         challenger: whether the challenger was to answer.
         step: the plan's step.
         failed: whether the assigned arm failed.
-        latency: microseconds to the answer.
+        latency: microseconds to the answer (NaN: unknown).
         score: the one number of an answer (NaN: none): the value of a regression, else the second
             class's probability of two, or the greatest of more.
         category: the answer's place among the plan's classes, -1 for none of them.
@@ -76,9 +76,10 @@ def levels(
         Measure.STEP: np.where(counting, requests.step, -1),
     }
     if plan.has("latency"):
-        champion = ~requests.challenger & ~requests.failed & (requests.share < 1)
+        told = ~np.isnan(requests.latency)
+        champion = ~requests.challenger & ~requests.failed & (requests.share < 1) & told
         thresholds, watch = watch.follow(requests.latency, champion)
-        timed = answered & ~np.isnan(thresholds[:, 0])
+        timed = answered & told & ~np.isnan(thresholds[:, 0])
         scale = plan.latency
         for measure, ratio in (
             (Measure.LATENCY, 1.0 + scale.tolerance),
@@ -91,7 +92,7 @@ def levels(
             found[measure] = np.where(timed, exceeded, -1)
     if plan.has("distribution"):
         tenth = np.searchsorted(plan.score_cuts, requests.score)
-        found[Measure.SCORE] = np.where(answered & np.isfinite(requests.score), tenth, -1)
+        found[Measure.SCORE] = np.where(answered & ~np.isnan(requests.score), tenth, -1)
     if plan.has("class_mix"):
         found[Measure.CLASS] = np.where(answered, requests.category, -1)
     return found, watch

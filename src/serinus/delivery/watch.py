@@ -21,6 +21,7 @@ from serinus.delivery.evidence import LATENCY_QUANTILES, Floats
 _LOWEST = 10.0
 _LOG_RATIO = log(1.02)
 _BINS = 870
+_HIGHEST = _LOWEST * exp(_BINS * _LOG_RATIO)
 # Refreshed after so many champion requests, the first time after fewer; remembered for about 4,000.
 _FIRST = 100
 _REFRESH = 250
@@ -58,15 +59,15 @@ class Watch:
         """The thresholds that were in force for each request, and the watch behind them.
 
         Args:
-            latency: shape (n,), microseconds, in ledger order.
-            champion: shape (n,), which of them the champion answered.
+            latency: shape (n,), microseconds, in ledger order; infinity is the slowest.
+            champion: shape (n,), which of them the champion answered, none of them NaN.
 
         Returns:
             Shape (n, 5), and the new watch.
         """
         thresholds = np.empty((len(latency), len(LATENCY_QUANTILES)))
         own = np.flatnonzero(champion)
-        place = np.log(np.maximum(latency[own], _LOWEST) / _LOWEST) / _LOG_RATIO
+        place = np.log(np.clip(latency[own], _LOWEST, _HIGHEST) / _LOWEST) / _LOG_RATIO
         bins = np.minimum(place.astype(np.int64), _BINS - 1)
         watch, start, taken = self, 0, 0
         while True:
