@@ -18,6 +18,7 @@ from serinus.cli import (
     monitor,
     predictions,
     processes,
+    prove,
     smoke,
     train,
 )
@@ -56,7 +57,7 @@ def root(
         raise typer.Exit
 
 
-for module in (processes, demo, train, predictions, smoke):
+for module in (processes, demo, train, predictions, prove, smoke):
     module.add_to(app)
 for module in (models, deployments, jobs, monitor, config, bench):
     module.add_to(app)

@@ -58,7 +58,7 @@ def prove(runner: Runner, runs: int) -> Measured:
                 )
             )
         notes[f"false rollbacks by guardrail, {scenario}"] = {
-            rail.kind: float(np.isfinite(harms[:, place]).mean())
+            str(rail.kind): float(np.isfinite(harms[:, place]).mean())
             for place, rail in enumerate(plan.guardrails)
         }
     return Measured(tuple(found), runs * len(streams.AA_COURSES), notes)

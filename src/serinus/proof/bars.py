@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from serinus.proof import intervals
 from serinus.proof.types import Bar
-
-Floats = NDArray[np.float64]
 
 RUNS = "of runs"
 
 
 def rate_at_most(
-    name: str, hits: Floats, limit: float, others: Mapping[str, Floats] | None = None
+    name: str, hits: ArrayLike, limit: float, others: Mapping[str, ArrayLike] | None = None
 ) -> Bar:
     """A rate whose upper confidence limit must stay below ``limit``.
 
@@ -26,7 +24,7 @@ def rate_at_most(
         limit: the published one.
         others: by rule, shape (runs,).
     """
-    count, runs = int(np.sum(hits)), len(hits)
+    count, runs = int(np.sum(hits)), np.size(hits)
     upper = intervals.rate_upper(count, runs)
     rates = {rule: float(np.mean(times)) for rule, times in (others or {}).items()}
     return Bar(name, RUNS, count / runs, upper, "<=", limit, by_confidence=True, others=rates)
@@ -34,14 +32,14 @@ def rate_at_most(
 
 def rate_at_least(
     name: str,
-    hits: Floats,
+    hits: ArrayLike,
     limit: float,
     *,
     whose: str = "Serinus",
-    others: Mapping[str, Floats] | None = None,
+    others: Mapping[str, ArrayLike] | None = None,
 ) -> Bar:
     """A rate that must reach ``limit``; its lower confidence limit is told beside it."""
-    count, runs = int(np.sum(hits)), len(hits)
+    count, runs = int(np.sum(hits)), np.size(hits)
     lower = intervals.rate_lower(count, runs)
     rates = {rule: float(np.mean(times)) for rule, times in (others or {}).items()}
     return Bar(name, RUNS, count / runs, lower, ">=", limit, others=rates, whose=whose)
@@ -49,9 +47,9 @@ def rate_at_least(
 
 def times_at_most(
     name: str,
-    times: Floats,
+    times: ArrayLike,
     limits: tuple[float, float],
-    others: Mapping[str, Floats] | None = None,
+    others: Mapping[str, ArrayLike] | None = None,
     unit: str = "requests",
 ) -> tuple[Bar, Bar]:
     """Median and 90 % quantile of times, each with its limit; never counts as infinite."""

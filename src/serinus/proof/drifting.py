@@ -48,7 +48,7 @@ def prove(runner: Runner, runs: int) -> Measured:
             )
         )
         notes[f"false rollbacks by guardrail, {course}"] = {
-            rail.kind: float(np.isfinite(times[:, place]).mean())
+            str(rail.kind): float(np.isfinite(times[:, place]).mean())
             for place, rail in enumerate(plan.guardrails)
         }
     return Measured(tuple(found), runs * len(streams.DRIFTING_COURSES), notes)

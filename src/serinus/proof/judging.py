@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from math import log
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from serinus.delivery import evidence as ev
-from serinus.delivery import measure, plan, tally, watch
+from serinus.delivery import judge, measure, plan, tally, watch
 from serinus.delivery.evidence import Evidence, Measure, Tables
-from serinus.delivery.types import DeploymentSpec, Gate, Guardrail, Kind, Plan, QualityScale
+from serinus.delivery.tally import Requests
+from serinus.delivery.types import DeploymentSpec, Gate, Guardrail, Kind, Plan, QualityScale, Step
 from serinus.proof.streams import VALUE_CAP, WRONG_RATE, Pairs, Stream
 
 Floats = NDArray[np.float64]
@@ -30,9 +34,25 @@ BASIS = plan.Basis(
 )
 
 
+_FULL: dict[str, Any] = {
+    "model": "model",
+    "challenger": "2",
+    "score_shift": plan.SCORE_SHIFT,
+    "class_odds": plan.CLASS_ODDS,
+    "disagreement": plan.DISAGREEMENT,
+    "value_cap": VALUE_CAP,
+    "value_loss": 0.2,
+}
+
+
 def default_plan() -> Plan:
     """The plan of a classifier with labels, by the defaults."""
     return make_plan(DeploymentSpec(model="model", challenger="2"))
+
+
+def full_plan() -> Plan:
+    """Every guardrail that there is, with the defaults' tolerances and margins."""
+    return make_plan(DeploymentSpec(**_FULL))
 
 
 def sharp_plan() -> Plan:
@@ -41,23 +61,17 @@ def sharp_plan() -> Plan:
     The defaults forgive a tenth and 5 ms of latency, and with labels leave out what only says that
     answers differ.
     """
-    spec = DeploymentSpec(
-        model="model",
-        challenger="2",
-        latency_tolerance=0.0,
-        latency_slack_ms=0.0,
-        score_shift=plan.SCORE_SHIFT,
-        class_odds=plan.CLASS_ODDS,
-        disagreement=plan.DISAGREEMENT,
-        value_cap=VALUE_CAP,
-        value_loss=0.2,
-    )
-    return make_plan(spec)
+    return make_plan(DeploymentSpec(**_FULL, latency_tolerance=0.0, latency_slack_ms=0.0))
 
 
 def make_plan(spec: DeploymentSpec) -> Plan:
     """The product's plan of a specification for the simulated model."""
     return plan.make_plan(spec, BASIS, salt="proof")
+
+
+def only(plan: Plan, kind: Kind) -> Plan:
+    """The same plan with one guardrail, at its own alpha: the others need not be counted."""
+    return msgspec.structs.replace(plan, guardrails=(rail_of(plan, kind),))
 
 
 def looks(n: int, every: int = EVERY) -> Counts:
@@ -68,8 +82,32 @@ def looks(n: int, every: int = EVERY) -> Counts:
 def live_tables(plan: Plan, stream: Stream, ends: Counts) -> Tables:
     """What is known of live requests at each look."""
     levels, _ = tally.levels(plan, stream.requests, watch.UNSEEN)
-    found = {**levels, Measure.LOSS: stream.loss, Measure.VALUE: stream.value}
-    return tally.running(found, stream.requests, ends)
+    return tally.running({**levels, **outcomes(plan, stream)}, stream.requests, ends)
+
+
+def outcomes(plan: Plan, stream: Stream) -> dict[Measure, Counts]:
+    """The levels of what came later, as far as the plan's guardrails need them."""
+    found = {}
+    if plan.has("quality"):
+        found[Measure.LOSS] = stream.loss
+    if plan.has("business"):
+        found[Measure.VALUE] = stream.value
+    return found
+
+
+def error_tables(requests: Requests, ends: Counts) -> Tables:
+    """What is known of failures alone at each look."""
+    return counted(Measure.ERROR, requests.failed.astype(np.int64), requests, ends)
+
+
+def counted(measure: Measure, levels: Counts, requests: Requests, ends: Counts) -> Tables:
+    """What is known of one measure at each look."""
+    return tally.running({measure: levels}, requests, ends)
+
+
+def reordered(requests: Requests, order: Counts) -> Requests:
+    """The same requests in another order."""
+    return Requests(**{item.name: getattr(requests, item.name)[order] for item in fields(Requests)})
 
 
 def pair_tables(pairs: Pairs, ends: Counts) -> Tables:
@@ -102,16 +140,12 @@ def rollout_harm(plan: Plan, pairs: Pairs, stream: Stream) -> dict[Kind, float]:
 
 def harm_found(plan: Plan, tables: Tables, ends: Counts) -> dict[Kind, float]:
     """By guardrail, after how many requests its harm is proven; infinity is never."""
-    return {
-        rail.kind: first(measure.log_harm(plan, rail, tables) >= log(1.0 / rail.alpha), ends)
-        for rail in plan.guardrails
-    }
+    return {rail.kind: first(harm(plan, rail, tables), ends) for rail in plan.guardrails}
 
 
 def harm_time(plan: Plan, kind: Kind, tables: Tables, ends: Counts) -> float:
     """The same for one guardrail."""
-    rail = rail_of(plan, kind)
-    return first(measure.log_harm(plan, rail, tables) >= log(1.0 / rail.alpha), ends)
+    return first(harm(plan, rail_of(plan, kind), tables), ends)
 
 
 def margin_time(plan: Plan, gate: Gate, kind: Kind, tables: Tables, ends: Counts) -> float:
@@ -122,16 +156,23 @@ def margin_time(plan: Plan, gate: Gate, kind: Kind, tables: Tables, ends: Counts
     return first(safe >= log(1.0 / plan.promote_alpha), ends)
 
 
-def gate_passed(plan: Plan, gate: Gate, tables: Tables) -> NDArray[np.bool_]:
-    """At which looks every guardrail that the gate asks about has excluded its margin."""
+def gate_passed(plan: Plan, step: Step, tables: Tables) -> NDArray[np.bool_]:
+    """At which looks every guardrail that the step's gate asks about has excluded its margin."""
     bound = log(1.0 / plan.promote_alpha)
     asked = [
         safe >= bound
         for rail in plan.guardrails
-        if (safe := measure.log_safe(plan, gate, rail.kind, tables)) is not None
+        if (safe := measure.log_safe(plan, judge.gate_of(step, rail.kind), rail.kind, tables))
+        is not None
     ]
     passed: NDArray[np.bool_] = np.logical_and.reduce(np.broadcast_arrays(*asked))
     return passed
+
+
+def harm(plan: Plan, rail: Guardrail, tables: Tables) -> NDArray[np.bool_]:
+    """At which looks one guardrail's harm is proven."""
+    proven: NDArray[np.bool_] = measure.log_harm(plan, rail, tables) >= log(1.0 / rail.alpha)
+    return proven
 
 
 def rail_of(plan: Plan, kind: Kind) -> Guardrail:
@@ -143,6 +184,18 @@ def first(crossed: NDArray[np.bool_], ends: Counts) -> float:
     """The number of requests at the first look that is true; infinity if none is."""
     crossed = np.broadcast_to(crossed, ends.shape)
     return float(ends[crossed.argmax()]) if crossed.any() else float("inf")
+
+
+def at(tables: Tables, look: int) -> Evidence:
+    """What was known at one look."""
+    return Evidence(
+        {
+            measure: {
+                share: counts[look] if counts.ndim == 3 else counts for share, counts in by.items()
+            }
+            for measure, by in tables.items()
+        }
+    )
 
 
 def plus(tables: Tables, before: Evidence) -> Tables:

@@ -122,7 +122,8 @@ class Seen:
     @cached_property
     def ready(self) -> Flags:
         """Shape (looks,): where there are challenger requests enough for a test."""
-        return self.units.min(axis=1) >= LEAST_CHALLENGER
+        enough: Flags = self.units.min(axis=1) >= LEAST_CHALLENGER
+        return enough
 
 
 def times(requests: Requests, ends: Counts) -> dict[str, float]:
@@ -157,6 +158,25 @@ def naive(seen: Seen) -> dict[str, float]:
 def two_proportions(seen: Seen) -> Flags:
     """Where the pooled z test finds more errors."""
     return _above(_proportion_z(seen.failures, seen.units))
+
+
+def proportion_time(events: Flags, challenger: Flags, ends: Counts) -> float:
+    """After how many observations the pooled z test, re-run, finds more events.
+
+    Args:
+        events: shape (n,), in the order in which they become known.
+        challenger: shape (n,), whose they are.
+        ends: after how many somebody looks.
+    """
+    look = np.searchsorted(ends, np.arange(len(events)), side="right")
+    cell = look * 2 + challenger
+    wide = 2 * len(ends) + 2
+    units, found = (
+        np.bincount(kept, minlength=wide).reshape(-1, 2)[: len(ends)].cumsum(axis=0).astype(float)
+        for kept in (cell, cell[events])
+    )
+    ready = units.min(axis=1) >= LEAST_CHALLENGER
+    return first(_above(_proportion_z(found, units)) & ready, ends)
 
 
 def welch(seen: Seen) -> Flags:
@@ -241,19 +261,22 @@ def argo(requests: Requests) -> float:
     return _reached(over, every)
 
 
-def kayenta(requests: Requests) -> float:
-    """Mann-Whitney on the intervals' error rates and mean latencies."""
+def kayenta(requests: Requests, *, every: int = INTERVAL) -> float:
+    """Mann-Whitney on the intervals' error rates and mean latencies.
+
+    ``every`` requests are an interval; a long rollout has longer ones.
+    """
     arms = (~requests.challenger, requests.challenger)
     metrics = []
     for values in (requests.failed.astype(np.float64), requests.latency):
-        metrics.append([_interval_means(values, arm) for arm in arms])
+        metrics.append([_interval_means(values, arm, every) for arm in arms])
     count = len(metrics[0][0])
     for end in range(KAYENTA_LEAST, count + 1, KAYENTA_EVERY):
         for champion, challenger in metrics:
             control, experiment = champion[:end], challenger[:end]
             experiment = experiment[~np.isnan(experiment)]
             if len(experiment) and _is_high(control[~np.isnan(control)], experiment):
-                return float(end * INTERVAL)
+                return float(end * every)
     return float("inf")
 
 
@@ -286,14 +309,15 @@ def _p99(requests: Requests) -> Floats:
     ordered = np.sort(latency[: windows * INTERVAL].reshape(windows, INTERVAL), axis=1)
     units = (~np.isnan(ordered)).sum(axis=1)
     rank = np.maximum(np.ceil(0.99 * units).astype(np.int64) - 1, 0)
-    return np.nan_to_num(ordered[np.arange(windows), rank])
+    found: Floats = np.nan_to_num(ordered[np.arange(windows), rank])
+    return found
 
 
-def _interval_means(values: Floats, arm: Flags) -> Floats:
+def _interval_means(values: Floats, arm: Flags, every: int) -> Floats:
     """Shape (windows,): the mean of each interval, NaN without requests of the arm."""
-    windows = len(values) // INTERVAL
-    window = np.arange(windows * INTERVAL) // INTERVAL
-    mine = arm[: windows * INTERVAL]
+    windows = len(values) // every
+    window = np.arange(windows * every) // every
+    mine = arm[: windows * every]
     units = np.bincount(window[mine], minlength=windows).astype(np.float64)
     totals = np.bincount(window[mine], weights=values[: len(mine)][mine], minlength=windows)
     units[units == 0] = np.nan
@@ -310,10 +334,14 @@ def _reached(over: Flags, every: int) -> float:
 
 def growthbook(seen: Seen) -> float:
     """Where the lower limit of the rise of errors or of mean latency is above zero."""
+    return first(growthbook_harm(seen) & seen.ready, seen.ends)
+
+
+def growthbook_harm(seen: Seen) -> Flags:
+    """At which looks either metric is harmed. Where none is to the end, the version is shipped."""
     rates = seen.failures / np.maximum(seen.units, 1.0)
     errors = sequence_excludes_zero(rates, rates * (1 - rates), seen.units)
-    latency = sequence_excludes_zero(*seen.latency, seen.units)
-    return first((errors | latency) & seen.ready, seen.ends)
+    return errors | sequence_excludes_zero(*seen.latency, seen.units)
 
 
 def sequence_excludes_zero(mean: Floats, variance: Floats, units: Floats) -> Flags:

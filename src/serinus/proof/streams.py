@@ -9,7 +9,7 @@ answers, a lognormal business value with a coefficient of variation of 1.8.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Difference:
         latency_slack_us: and then so many microseconds more.
         tail_ratio: factor of latencies beyond the 95 % quantile only.
         wrong_points: what its rate of wrong answers is above.
-        value_ratio: its values over the champion's.
+        value_ratio: the part of its values that is not lost.
         score_shift: by how much its scores' distribution is off at the median.
     """
 
@@ -118,7 +118,7 @@ def flat(rng: np.random.Generator, n: int) -> Course:
 
 
 def errors_swing(rng: np.random.Generator, n: int) -> Course:
-    """Errors swing tenfold with the day, three days a run, from a random hour."""
+    """Errors swing tenfold with the day, two days a run, from a random hour."""
     return _course(n, errors=_swing(rng, n, 10.0))
 
 
@@ -164,6 +164,11 @@ def heavy_tails(rng: np.random.Generator, n: int) -> Course:
     return _course(n, latency=_swing(rng, n, 3.0), sigma=1.5)
 
 
+def with_errors(course: Course, errors: Floats) -> Course:
+    """The same course with other chances of a failure."""
+    return replace(course, errors=errors)
+
+
 AA_COURSES: Mapping[str, Callable[[np.random.Generator, int], Course]] = {
     "flat": flat,
     "errors swing": errors_swing,
@@ -202,7 +207,7 @@ def _course(
 def _swing(rng: np.random.Generator, n: int, ratio: float) -> Floats:
     """A factor of geometric mean 1 whose peak is ``ratio`` times its trough."""
     phase = rng.uniform(0, 2 * np.pi)
-    swing: Floats = ratio ** (0.5 * np.sin(np.linspace(0, 6 * np.pi, n) + phase))
+    swing: Floats = ratio ** (0.5 * np.sin(np.linspace(0, 4 * np.pi, n) + phase))
     return swing
 
 
@@ -215,11 +220,20 @@ def shares(n: int, steps: tuple[float, ...]) -> Floats:
 
 
 def live(
-    rng: np.random.Generator, share: Floats, course: Course, difference: Difference = EQUAL
+    rng: np.random.Generator,
+    share: Floats,
+    course: Course,
+    difference: Difference = EQUAL,
+    *,
+    challenger: Flags | None = None,
 ) -> Stream:
-    """Requests whose arms are drawn with the configured ``share``, shape (n,)."""
+    """Requests whose arms are drawn with the configured ``share``, shape (n,).
+
+    ``challenger`` says which arm each falls to where arms are not drawn by request.
+    """
     n = len(share)
-    challenger = rng.random(n) < share
+    if challenger is None:
+        challenger = rng.random(n) < share
     failed = failures(rng, challenger, course.errors, difference)
     category = _categories(rng, course.tilt)
     requests = Requests(
@@ -233,13 +247,38 @@ def live(
     )
     wrong = rng.random(n) < course.wrong + difference.wrong_points * challenger
     worth = np.exp(rng.normal(-(VALUE_SIGMA**2) / 2, VALUE_SIGMA, n)) * course.value
-    worth *= np.where(challenger, difference.value_ratio, 1.0)
+    if difference.value_ratio != 1.0:
+        # Lost wholly or not at all, so that the winsorised mean falls by the same ratio.
+        worth[challenger & (rng.random(n) >= difference.value_ratio)] = 0.0
     return Stream(
         requests=requests,
         # What failed counts as wrong, whatever would have been right.
         loss=np.where(wrong | failed, LOSS_STEPS, 0),
         value=np.rint(np.clip(worth / VALUE_CAP, 0.0, 1.0) * LOSS_STEPS).astype(np.int64),
         worth=worth,
+    )
+
+
+def failing(
+    rng: np.random.Generator,
+    share: Floats,
+    course: Course,
+    difference: Difference = EQUAL,
+    *,
+    challenger: Flags | None = None,
+) -> Requests:
+    """Requests of which only failures matter: all equally fast, without scores or classes."""
+    n = len(share)
+    if challenger is None:
+        challenger = rng.random(n) < share
+    return Requests(
+        share=share,
+        challenger=challenger,
+        step=np.zeros(n, np.int64),
+        failed=failures(rng, challenger, course.errors, difference),
+        latency=np.full(n, LATENCY_MEDIAN_US),
+        score=np.full(n, np.nan),
+        category=np.full(n, -1),
     )
 
 

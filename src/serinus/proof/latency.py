@@ -1,0 +1,89 @@
+"""``prove latency``: how soon a slower challenger is found at a tenth of the traffic."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serinus.delivery.types import Plan
+from serinus.proof import bars, intervals, judging, rules, streams
+from serinus.proof.rules import Seen
+from serinus.proof.runner import Runner
+from serinus.proof.streams import Difference
+from serinus.proof.types import Bar, Claim, Measured
+
+Floats = NDArray[np.float64]
+
+SHARE = 0.10
+HARMS = {
+    "50 % slower": (Difference(latency_ratio=1.5), (520.0, 1_100.0)),
+    "20 % slower": (Difference(latency_ratio=1.2), (3_000.0, 6_500.0)),
+    "20 % slower beyond p95 only": (Difference(tail_ratio=1.2), (10_500.0, 22_000.0)),
+}
+_PATIENCE = 3
+# Others measure once a minute; they are given some.
+_LEAST_REQUESTS = 12_000
+_RULES = ("Welch, latency", "Mann-Whitney, latency", "GrowthBook", "Flagger", "Kayenta")
+
+
+def claim() -> Claim:
+    """The claim, as it is published."""
+    return Claim(
+        "latency",
+        "With a tenth of the traffic, and nothing forgiven, a challenger that is 50 % slower is "
+        "found within 520 requests (median), 20 % within 3,000, 20 % in the tail alone within "
+        "10,500.",
+        300,
+        prove,
+    )
+
+
+def prove(runner: Runner, runs: int) -> Measured:
+    """Requests until slowness is proven where nothing is forgiven; the defaults beside it."""
+    sharp, default = (
+        judging.only(plan, "latency") for plan in (judging.sharp_plan(), judging.default_plan())
+    )
+    found: list[Bar] = []
+    notes = {}
+    for harm, (difference, limits) in HARMS.items():
+        requests = max(_LEAST_REQUESTS, int(_PATIENCE * limits[1]))
+        times = runner.run(
+            partial(one_run, (sharp, default), difference, requests),
+            runs,
+            name=f"latency, {harm}",
+        )
+        theirs = {rule: times[:, 2 + place] for place, rule in enumerate(_RULES)}
+        found += bars.times_at_most(harm, times[:, 0], limits, theirs)
+        notes[f"{harm}, by the defaults (a tenth and 5 ms forgiven)"] = {
+            "median": intervals.quantile(times[:, 1], 0.5),
+            "90 %": intervals.quantile(times[:, 1], 0.9),
+            "never within the run": float(np.isinf(times[:, 1]).mean()),
+        }
+    return Measured(tuple(found), runs * len(HARMS), notes)
+
+
+def one_run(
+    plans: tuple[Plan, Plan], difference: Difference, requests: int, rng: np.random.Generator
+) -> Floats:
+    """After how many requests both plans, and each other rule, find the challenger slower."""
+    share = streams.shares(requests, (SHARE,))
+    stream = streams.live(rng, share, streams.flat(rng, requests), difference)
+    ends = judging.looks(requests)
+    ours = [
+        judging.harm_time(plan, "latency", judging.live_tables(plan, stream, ends), ends)
+        for plan in plans
+    ]
+    drawn = stream.requests
+    seen = Seen(drawn, ends)
+    return np.array(
+        [
+            *ours,
+            judging.first(rules.welch(seen) & seen.ready, ends),
+            judging.first(rules.mann_whitney(seen) & seen.ready, ends),
+            rules.growthbook(seen),
+            rules.flagger(drawn),
+            rules.kayenta(drawn),
+        ]
+    )

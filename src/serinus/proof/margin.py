@@ -1,0 +1,158 @@
+"""``prove margin``: a challenger that is exactly as bad as its margin; who lets it through errs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serinus.delivery import plan as plans
+from serinus.delivery.evidence import Measure
+from serinus.delivery.types import Gate, Kind, Plan
+from serinus.proof import bars, judging, rules, streams
+from serinus.proof.rules import Seen
+from serinus.proof.runner import Runner
+from serinus.proof.streams import Course, Difference
+from serinus.proof.types import Claim, Measured
+
+Floats = NDArray[np.float64]
+_Drift = Callable[[np.random.Generator, int], Course]
+
+REQUESTS = 20_000
+PAIRS = 5_000
+LIMIT = 0.04
+SILENCE = "shipped without significant harm at the end"
+SEQUENCE = "GrowthBook, shipped where inconclusive"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A challenger on the margin of one guardrail, and the gate that it must not pass."""
+
+    kind: Kind
+    difference: Difference
+    gate: Gate
+    drift: _Drift
+
+
+def claim() -> Claim:
+    """The claim, as it is published."""
+    return Claim(
+        "margin",
+        "A challenger exactly as bad as the margin of a guardrail passes it at most 4 times in "
+        "100, watched after every 20 requests.",
+        750,
+        prove,
+    )
+
+
+def truths(plan: Plan) -> dict[str, Truth]:
+    """By name, what is on the margin. The margins are the defaults."""
+    odds, points, slack = 2.0, 0.005, plan.latency.slack_us
+    last, early = plan.latency.last_ratio, plan.latency.early_ratio
+    swing, still = streams.all_swing, streams.flat
+    return {
+        # Either margin is enough, so only who exceeds both must not pass.
+        "errors": Truth(
+            "errors",
+            Difference(error_ratio=odds, error_points=points),
+            Gate(error_odds=odds, error_points=points),
+            swing,
+        ),
+        "latency, last step": Truth(
+            "latency",
+            Difference(latency_ratio=last, latency_slack_us=slack),
+            Gate(latency_ratio=last),
+            swing,
+        ),
+        "latency, early steps": Truth(
+            "latency",
+            Difference(latency_ratio=early, latency_slack_us=slack),
+            Gate(latency_ratio=early),
+            swing,
+        ),
+        "quality": Truth(
+            "quality", Difference(wrong_points=0.02), Gate(quality_points=0.02), swing
+        ),
+        "business": Truth("business", Difference(value_ratio=0.8), Gate(value_loss=0.2), swing),
+        # A drifting distribution would move the difference from cut to cut.
+        "distribution": Truth(
+            "distribution", Difference(score_shift=0.1), Gate(score_shift=0.1), still
+        ),
+        "mirrored errors": Truth(
+            "shadow_errors", Difference(error_points=0.02), Gate(error_points=0.02), swing
+        ),
+        "mirrored quality": Truth(
+            "shadow_quality", Difference(wrong_points=0.02), Gate(quality_points=0.02), swing
+        ),
+    }
+
+
+def prove(runner: Runner, runs: int) -> Measured:
+    """How often each guardrail passes a challenger on its margin, in halves and along the ramp."""
+    plan = judging.full_plan()
+    found = []
+    notes = {}
+    for name, truth in truths(plan).items():
+        parts = [
+            runner.run(partial(one_run, plan, truth, steps), runs, name=f"margin, {name}, {how}")
+            for steps, how in ((streams.HALVES, "halves"), (streams.RAMP, "ramp"))
+        ]
+        passed = np.concatenate(parts)
+        others = {SILENCE: passed[:, 1], SEQUENCE: passed[:, 2]}
+        compared = {} if np.isnan(passed[:, 1]).any() else others
+        found.append(bars.rate_at_most(f"wrongly passed, {name}", passed[:, 0], LIMIT, compared))
+        notes[f"wrongly passed, {name}"] = {
+            "at half the traffic": float(parts[0][:, 0].mean()),
+            "along the ramp": float(parts[1][:, 0].mean()),
+        }
+    shares = [
+        runner.run(partial(one_split, plan, share, off), runs, name=f"margin, {share} {off}")
+        for share, off in ((0.5, -1), (0.5, +1), (0.1, +1))
+    ]
+    found.append(bars.rate_at_most("wrongly passed, share", np.concatenate(shares)[:, 0], LIMIT))
+    return Measured(tuple(found), runs * (2 * len(truths(plan)) + len(shares)), notes)
+
+
+def one_run(plan: Plan, truth: Truth, steps: tuple[float, ...], rng: np.random.Generator) -> Floats:
+    """Whether the gate let it through, ours and two that ship on silence (NaN: not applicable)."""
+    if truth.kind in judging.SHADOW:
+        course = truth.drift(rng, PAIRS)
+        ends = judging.looks(PAIRS)
+        tables = judging.pair_tables(streams.mirrored(rng, course, truth.difference), ends)
+        time = judging.margin_time(plan, truth.gate, truth.kind, tables, ends)
+        return np.array([float(np.isfinite(time)), np.nan, np.nan])
+    ramped = len(steps) > 1
+    course = truth.drift(rng, REQUESTS) if ramped else streams.flat(rng, REQUESTS)
+    if truth.kind == "quality":
+        # Failures count as wrong in both arms and would leave less than the margin between them.
+        course = streams.with_errors(course, np.zeros(REQUESTS))
+    share = streams.shares(REQUESTS, steps)
+    stream = streams.live(rng, share, course, truth.difference)
+    ends = judging.looks(REQUESTS)
+    tables = judging.live_tables(judging.only(plan, truth.kind), stream, ends)
+    time = judging.margin_time(plan, truth.gate, truth.kind, tables, ends)
+    silent = np.full(2, np.nan)
+    if truth.kind in ("errors", "latency"):
+        end = Seen(stream.requests, ends[-1:])
+        harmed = rules.two_proportions(end) if truth.kind == "errors" else rules.welch(end)
+        everywhen = Seen(stream.requests, ends)
+        never = np.isinf(rules.growthbook(everywhen))
+        silent = np.array([float(not harmed[0]), float(never)])
+    return np.array([float(np.isfinite(time)), *silent])
+
+
+def one_split(plan: Plan, share: float, off: int, rng: np.random.Generator) -> Floats:
+    """Whether a delivered share that is off by the tolerance is called sound."""
+    ends = judging.looks(REQUESTS)
+    delivered = share * (1 + off * plans.SHARE_ERROR)
+    challenger = rng.binomial(judging.EVERY, delivered, len(ends)).cumsum()
+    tables = np.zeros((len(ends), 2, 2), np.int64)
+    tables[:, 1, 0] = challenger
+    tables[:, 0, 0] = ends - challenger
+    gate = Gate(share_error=plans.SHARE_ERROR)
+    time = judging.margin_time(plan, gate, "sample_ratio", {Measure.ERROR: {share: tables}}, ends)
+    return np.array([float(np.isfinite(time))])

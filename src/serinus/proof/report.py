@@ -1,0 +1,111 @@
+"""Findings for people and for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from serinus.proof import claims
+from serinus.proof.bars import RUNS
+from serinus.proof.types import Bar, Claim, Finding
+
+
+def listing(known: Iterable[Claim]) -> Table:
+    """The claims that can be checked."""
+    table = Table("claim", "statement", box=None, pad_edge=False)
+    for claim in known:
+        table.add_row(claim.name, claim.statement)
+    table.add_row(claims.EVERY, "Each of them, in about eight minutes on two cores.")
+    return table
+
+
+def finding(found: Finding) -> RenderableType:
+    """One claim: its bars, what others reach on the same streams, and further figures."""
+    notes = [
+        f"{name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in figures.items())
+        for name, figures in found.notes.items()
+    ]
+    ended = (
+        f"{'Holds' if found.passed else 'FAILS'}: {found.runs:,} runs, seed {found.seed}, "
+        f"{found.seconds:.0f} s"
+    )
+    return Group(
+        Text(f"{found.claim}: {found.statement}", style="bold"),
+        _ours(found.bars),
+        _theirs(found.bars),
+        *(Text(note, style="dim") for note in notes),
+        Text(ended, style="bold"),
+    )
+
+
+def _ours(bars: Sequence[Bar]) -> Table:
+    table = Table("measured", "figure", "95 % limit", "must be", "", box=box.SIMPLE_HEAD)
+    for bar in bars:
+        sure = "" if bar.confidence_limit is None else number(bar, bar.confidence_limit)
+        table.add_row(
+            bar.name if bar.whose == "Serinus" else f"{bar.whose}: {bar.name}",
+            number(bar, bar.figure)
+            if bar.unit == RUNS
+            else f"{number(bar, bar.figure)} {bar.unit}",
+            f"({sure})" if sure and not bar.by_confidence else sure,
+            f"{bar.relation} {number(bar, bar.limit)}",
+            _word(bar),
+        )
+    return table
+
+
+def _word(bar: Bar) -> Text:
+    if bar.passed:
+        return Text("holds")
+    # The figure itself keeps the limit: only its uncertainty does not.
+    unproven = bar.by_confidence and replace(bar, by_confidence=False).passed
+    return Text("TOO FEW RUNS" if unproven else "FAILS", style="bold red")
+
+
+def _theirs(bars: Sequence[Bar]) -> RenderableType:
+    """Rules by bars: the same figure for each of them."""
+    compared = [bar for bar in bars if bar.others]
+    if not compared:
+        return ""
+    table = Table("on the same streams", *(bar.name for bar in compared), box=box.SIMPLE_HEAD)
+    table.add_row("Serinus", *(number(bar, bar.figure) for bar in compared), style="bold")
+    for rule in dict.fromkeys(rule for bar in compared for rule in bar.others):
+        cells = (number(bar, bar.others[rule]) if rule in bar.others else "" for bar in compared)
+        table.add_row(rule, *cells)
+    return table
+
+
+def document(findings: Sequence[Finding]) -> dict[str, Any]:
+    """The last line: one finding as it is, several under one roof."""
+    if len(findings) == 1:
+        return findings[0].as_dict()
+    return {
+        "claim": claims.EVERY,
+        "passed": claims.passed(findings),
+        "seconds": round(sum(found.seconds for found in findings), 1),
+        "findings": [found.as_dict() for found in findings],
+    }
+
+
+def number(bar: Bar, value: float) -> str:
+    """A figure of a bar in its unit: rates in per cent, counts in full."""
+    if not math.isfinite(value):
+        return "never"
+    if bar.unit == RUNS:
+        return f"{100 * value:.2f} %"
+    return _plain(value)
+
+
+def _plain(value: float) -> str:
+    if not math.isfinite(value):
+        return "never"
+    if value == round(value) and abs(value) >= 1:
+        return f"{value:,.0f}"
+    return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
