@@ -140,9 +140,8 @@ def gather(
     _await(found, deployment.plan, list(compress(events.live, awaited)))
     for event in events.pairs:
         sights += _pair(found, deployment.plan, event, known)
-    for told in (*events.labels, *events.values):
-        level = int(isinstance(told, Value))
-        sights.append(Sight(Measure.TOLD, 0.0, told.assignment.arm, level))
+    sights += [Sight(Measure.TOLD, 0.0, label.assignment.arm, 0) for label in events.labels]
+    sights += [Sight(Measure.TOLD, 0.0, value.assignment.arm, 1) for value in events.values]
     found.evidence += ev.count(sights)
     if deployment.plan.has("quality", "shadow_quality"):
         _tell(found.labels, events.labels)
