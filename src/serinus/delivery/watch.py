@@ -28,7 +28,7 @@ _REFRESH = 250
 _MEMORY = 4_000.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Watch:
     """The champion's latencies of late.
 
@@ -81,6 +81,14 @@ class Watch:
             if not full:
                 return thresholds, watch
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the same was seen, to the last bit."""
+        return isinstance(other, Watch) and self.encode() == other.encode()
+
+    def __hash__(self) -> int:
+        """Equal watches have an equal hash."""
+        return hash(self.encode())
+
     def encode(self) -> bytes:
         """A compact form; the histograms are mostly empty."""
         return msgspec.msgpack.encode((self.seen, _sparse(self.weights), _sparse(self.pending)))
@@ -90,6 +98,8 @@ class Watch:
         return (_REFRESH if self.seen >= 1_000 else _FIRST) - int(self.pending.sum())
 
     def _with(self, bins: NDArray[np.int64]) -> Watch:
+        if not len(bins):
+            return self
         pending = self.pending + np.bincount(bins, minlength=_BINS)
         watch = Watch(self.weights, pending, self.seen + len(bins))
         if len(bins) < self._wanting():
