@@ -1,5 +1,6 @@
 """What a person can ask of delivery, on both databases."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ from tests.delivery.conftest import World
 
 from serinus import clock
 from serinus.delivery.reconcile import Decision
-from serinus.delivery.types import DeploymentSpec, Outcome, Phase
+from serinus.delivery.types import DeploymentSpec, Outcome, Phase, Traffic
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import GateResult, Stage
 from serinus.wire import Field, Manifest, RoutingTable
@@ -253,3 +254,30 @@ def test_publish_overtakes_what_gateways_know_of_an_earlier_store(champion: Worl
     assert table.revision == 58
     assert published(champion) == table
     assert champion.delivery.publish() == table
+
+
+def test_create_refuses_what_could_not_decide_and_says_what_could(champion: World) -> None:
+    slow = Traffic(requests=480, seconds=86_400.0, error_rate=0.01)
+    delivery = replace(champion.delivery, observe=lambda model, version: slow)
+    with pytest.raises(InvalidInput, match="could not decide") as caught:
+        delivery.create(spec(), actor="ann")
+    assert "at 20 an hour" in caught.value.faults[0]
+    assert "max_hours=" in caught.value.remedy
+    assert delivery.list(None, limit=10, after=None) == []
+    assert champion.registry.get("fraud", "1.1.0").stage is Stage.NONE
+    assert delivery.propose(spec()).faults == caught.value.faults
+
+
+def test_create_tells_how_long_it_will_take(champion: World) -> None:
+    quick = Traffic(requests=500_000, seconds=86_400.0, error_rate=0.01)
+    delivery = replace(champion.delivery, observe=lambda model, version: quick)
+    assert "will need about" in delivery.create(spec(), actor="ann").reason
+
+
+def test_propose_begins_nothing(champion: World) -> None:
+    before = champion.delivery.routing()
+    proposal = champion.delivery.propose(spec())
+    assert len(proposal.plan.steps) == 4
+    assert proposal.forecast.harms
+    assert champion.delivery.list(None, limit=10, after=None) == []
+    assert champion.delivery.routing() == before

@@ -8,8 +8,10 @@ from sqlalchemy import Engine, select
 
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.replay import Replays
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
+from serinus.delivery.types import Traffic
 from serinus.errors import Conflict, NotFound
 from serinus.ledger.reader import Reader
 from serinus.monitoring.monitor import Monitor
@@ -67,7 +69,13 @@ class App:
             self.registry,
             Publisher(self.settings.routing_table),
             _MISSED_REPORTS * self.settings.worker_status_seconds,
+            self._traffic,
         )
+
+    @cached_property
+    def replays(self) -> Replays:
+        """Past verdicts, computed again."""
+        return Replays(self.engine, self.ledger)
 
     @cached_property
     def controller(self) -> Controller:
@@ -102,6 +110,21 @@ class App:
         )
 
     # -------------------------------------------------------------- across capabilities
+
+    def _traffic(self, model: str, version: str) -> Traffic | None:
+        """What monitoring saw of a model's traffic in the last day."""
+        seen = self.monitor.observed(model, version)
+        if seen is None:
+            return None
+        return Traffic(
+            requests=seen.requests,
+            seconds=seen.seconds,
+            error_rate=seen.error_rate,
+            p50_ms=seen.p50_ms,
+            p95_ms=seen.p95_ms,
+            labelled=seen.labelled,
+            loss=seen.loss,
+        )
 
     def model(self, name: str) -> Model:
         """A model by its name.

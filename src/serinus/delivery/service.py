@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -11,8 +12,8 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
+from serinus.delivery import feasibility, reconcile, repository, rollback, routing
 from serinus.delivery import plan as plans
-from serinus.delivery import reconcile, repository, rollback, routing
 from serinus.delivery.evidence import Evidence, Measure
 from serinus.delivery.plan import Basis, score_cuts
 from serinus.delivery.reconcile import Decision
@@ -22,6 +23,8 @@ from serinus.delivery.types import (
     DeploymentSpec,
     Outcome,
     Phase,
+    Proposal,
+    Traffic,
     Transition,
     Verdict,
 )
@@ -44,6 +47,10 @@ Transitions: TypeAlias = list[Transition]
 Workers: TypeAlias = list[dict[str, Any]]
 
 
+def _unseen(model: str, version: str) -> Traffic | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Deployments of an installation.
@@ -53,27 +60,47 @@ class Delivery:
         registry: where versions are and which of them holds Production.
         publisher: carries the routing table to the gateways.
         worker_seconds: a gateway worker silent for longer is taken for dead.
+        observe: what the traffic of a model and version was like lately; None if unknown.
     """
 
     engine: Engine
     registry: Registry
     publisher: Publisher
     worker_seconds: float
+    observe: Callable[[str, str], Traffic | None] = _unseen
+
+    def propose(self, spec: DeploymentSpec) -> Proposal:
+        """The plan of a specification with its forecast; nothing begins.
+
+        Raises:
+            NotFound: the model or a version of it does not exist.
+            InvalidInput: no plan can be made; every fault is listed.
+            Conflict: the version cannot be a challenger.
+        """
+        challenger, champion = self._versions(spec)
+        return self._propose(spec, challenger, champion, salt="", harms=True)
 
     def create(self, spec: DeploymentSpec, *, actor: str) -> Deployment:
         """Start bringing a challenger to traffic.
 
         Raises:
             NotFound: the model or a version of it does not exist.
-            InvalidInput: the plan cannot be carried out; every fault is listed.
+            InvalidInput: the plan cannot be carried out, or cannot decide with the traffic there
+                is; every fault is listed, with changes that would help.
             Conflict: another deployment is live, or the version cannot be a challenger.
         """
-        challenger = self.registry.get(spec.model, spec.challenger)
-        champion = self.registry.champion(spec.model)
-        self._check(spec, challenger, champion)
+        challenger, champion = self._versions(spec)
         now = clock.now()
         identity = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
-        plan = plans.make_plan(spec, _basis(champion, challenger), salt=identity)
+        proposal = self._propose(spec, challenger, champion, salt=identity, harms=False)
+        if proposal.faults:
+            raise InvalidInput(
+                "this plan could not decide",
+                where=f"deployment of {spec.model} {spec.challenger}",
+                faults=proposal.faults,
+                remedy=feasibility.remedy(proposal.remedies),
+            )
+        plan = proposal.plan
         deployment = Deployment(
             id=identity,
             model=spec.model,
@@ -87,7 +114,8 @@ class Delivery:
             step=0,
             step_entered_at=now,
             verdict=Outcome.NO_DATA,
-            reason=f"The gateways are loading {challenger.model}@{challenger.version}.",
+            reason=f"The gateways are loading {challenger.model}@{challenger.version}. "
+            + feasibility.summary(proposal.forecast, plan.unit),
             requested_by=actor,
             created_at=now,
             updated_at=now,
@@ -361,6 +389,26 @@ class Delivery:
         self.publish()
         self.registry.mirror_soon(deployment.model)
         return moved
+
+    def _versions(self, spec: DeploymentSpec) -> tuple[ModelVersion, ModelVersion | None]:
+        """The challenger, and the champion if there is one, after checking that they can be."""
+        challenger = self.registry.get(spec.model, spec.challenger)
+        champion = self.registry.champion(spec.model)
+        self._check(spec, challenger, champion)
+        return challenger, champion
+
+    def _propose(
+        self,
+        spec: DeploymentSpec,
+        challenger: ModelVersion,
+        champion: ModelVersion | None,
+        *,
+        salt: str,
+        harms: bool,
+    ) -> Proposal:
+        observed = self.observe(champion.model, champion.version) if champion else None
+        basis = _basis(champion, challenger)
+        return feasibility.propose(spec, basis, observed, salt=salt, harms=harms)
 
     def _check(
         self, spec: DeploymentSpec, challenger: ModelVersion, champion: ModelVersion | None

@@ -1,0 +1,242 @@
+"""Whether a plan can decide at all with the traffic there is, and what would make it decidable.
+
+A plan that will only time out wastes days and teaches nothing, so it is refused before it begins,
+with changes that a forecast has shown to work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+from typing import Any
+
+import msgspec
+
+from serinus.delivery import plan as plans
+from serinus.delivery.forecast import ENTITIES, forecast
+from serinus.delivery.plan import Basis
+from serinus.delivery.types import (
+    DeploymentSpec,
+    Duration,
+    Forecast,
+    Kind,
+    Proposal,
+    StepForecast,
+    Traffic,
+)
+from serinus.delivery.wording import TITLES
+
+# Less than this says too little about the traffic to come.
+FEWEST_REQUESTS = 200
+LEAST_SECONDS = 600.0
+# Rollouts simulated for a remedy: enough to see whether nine in ten decide.
+_RUNS = 100
+_MOST_REMEDIES = 3
+# Nobody plans a step longer than a quarter of a year, and forecasts err by some percent.
+_LONGEST_HOURS = 2_160.0
+_SPARE = (1.15, 1.4)
+# A number of entities that nobody named refuses only what twice as many would hardly decide.
+_DOUBT = 2.0
+_LOOSER: Mapping[Kind, tuple[tuple[str, tuple[float, ...]], ...]] = {
+    "errors": (("error_odds", (2.0, 3.0, 5.0)), ("error_points", (0.01, 0.02, 0.05))),
+    "latency": (("latency_ratio", (1.5, 2.0, 3.0)),),
+    "quality": (("quality_points", (0.03, 0.05, 0.10)),),
+    "shadow_quality": (("quality_points", (0.03, 0.05, 0.10)),),
+    "business": (("value_loss", (0.2, 0.35, 0.5)),),
+    "distribution": (("score_shift", (0.1, 0.15, 0.2)),),
+}
+_HIGHER_SHARES = ((0.25, 0.5), (0.5,))
+
+
+def propose(
+    spec: DeploymentSpec, basis: Basis, observed: Traffic | None, *, salt: str, harms: bool = True
+) -> Proposal:
+    """The plan of a specification, how it will go, and whether it can decide.
+
+    Args:
+        spec: what was asked for.
+        basis: what is known of the champion.
+        observed: its traffic lately; too little of it counts as none.
+        salt: of the plan.
+        harms: whether harmful challengers are forecast as well.
+
+    Raises:
+        InvalidInput: no plan can be made of this specification.
+    """
+    plan = plans.make_plan(spec, basis, salt=salt)
+    traffic = observed if observed is not None and _enough(observed) else None
+    # The salt differs with each deployment; the same question should get the same answer.
+    told = forecast(plan, traffic, seed=0, entities=spec.entities, harms=harms)
+    faults = _faults(spec, told)
+    remedies = tuple(_remedies(spec, basis, traffic, told)) if faults else ()
+    return Proposal(plan=plan, forecast=told, faults=faults, remedies=remedies)
+
+
+def remedy(remedies: tuple[str, ...]) -> str:
+    """What a person can do about a plan that cannot decide."""
+    if not remedies:
+        return "No single change would: send more traffic, or promote by hand after a look."
+    return f"Any one of these would make it decidable: {'; '.join(remedies)}."
+
+
+def summary(told: Forecast, unit: str) -> str:
+    """A forecast in one sentence."""
+    if not told.steps:
+        return "The plan has no step to wait for."
+    if told.traffic is None and unit == "request":
+        return "How long it will take is unknown: too little traffic was seen lately."
+    if told.whole.requests is None:
+        return "An equal challenger will hardly ever get through."
+    return f"An equal challenger will need about {duration(told.whole)}."
+
+
+def duration(took: Duration) -> str:
+    """A duration in words: ``11,700 requests (18,700 in nine of ten), 12 h (19 h)``."""
+    if took.requests is None:
+        return "hardly ever"
+    late = "more than will come" if took.requests_90 is None else f"{_round(took.requests_90):,}"
+    text = f"{_round(took.requests):,} requests ({late} in nine of ten)"
+    if took.hours is not None:
+        late = "more" if took.hours_90 is None else hours(took.hours_90)
+        text += f", {hours(took.hours)} ({late})"
+    return text
+
+
+def hours(number: float) -> str:
+    """Hours as a person says them: ``20 s``, ``7 min``, ``3.5 h``, ``122 h``."""
+    if number < 1 / 60:
+        return f"{3600 * number:.0f} s"
+    if number < 1:
+        return f"{60 * number:.0f} min"
+    return f"{number:.1f} h" if number < 10 else f"{number:,.0f} h"
+
+
+def _enough(traffic: Traffic) -> bool:
+    return traffic.requests >= FEWEST_REQUESTS and traffic.seconds >= LEAST_SECONDS
+
+
+# ------------------------------------------------------------------ what cannot be decided
+
+
+def _faults(spec: DeploymentSpec, told: Forecast) -> tuple[str, ...]:
+    return tuple(
+        fault
+        for step in told.steps
+        for fault in (_too_few_entities(spec, told, step) or _too_late(spec, told, step),)
+        if fault
+    )
+
+
+def _too_late(spec: DeploymentSpec, told: Forecast, step: StepForecast) -> str:
+    took = step.duration
+    if spec.unit == "entity" and not spec.entities and took.hours_90 is None:
+        return ""  # the number of entities is assumed, so nothing can be said of when they come
+    if told.traffic is None or (took.hours_90 is not None and took.hours_90 <= spec.max_hours):
+        return ""
+    place = f"step {step.step + 1} ({step.name})"
+    waits = f"{TITLES[step.slowest]} decides last"
+    if took.requests_90 is None or took.hours_90 is None:
+        return f"{place} will hardly ever decide: {waits}"
+    return (
+        f"{place} needs about {_round(took.requests_90):,} requests (90 %), at "
+        f"{told.traffic.per_hour:,.0f} an hour that is {hours(took.hours_90)}, max_hours is "
+        f"{spec.max_hours:g}; {waits}"
+    )
+
+
+def _too_few_entities(spec: DeploymentSpec, told: Forecast, step: StepForecast) -> str:
+    if spec.unit != "entity":
+        return ""
+    needed, part = (step.units_90, "90 %") if spec.entities else (step.units, "median")
+    available = spec.entities or ENTITIES
+    doubt = 1.0 if spec.entities else _DOUBT
+    if needed is not None and needed <= doubt * available:
+        return ""
+    many = "more than any number of" if needed is None else f"about {_round(needed):,}"
+    said = f"there are {available:,}"
+    if not spec.entities:
+        said = f"{available:,} are assumed (entities says how many there are)"
+    return (
+        f"step {step.step + 1} ({step.name}) needs {many} distinct entities by its end ({part}), "
+        f"as each counts once, and {said}; {TITLES[step.slowest]} decides last"
+    )
+
+
+# ------------------------------------------------------------------ what would decide
+
+
+def _remedies(
+    spec: DeploymentSpec, basis: Basis, traffic: Traffic | None, told: Forecast
+) -> Iterator[str]:
+    """Changes under which a forecast finds no fault, fewest surprises first."""
+    found = 0
+    tried = set()
+    for family in (_longer(spec, told), _looser(spec, told), _larger(spec, told)):
+        for changes in family:
+            text = ", ".join(
+                f"{name}={_said(value)}" for name, value in changes.items() if value is not None
+            )
+            if text in tried or found == _MOST_REMEDIES:
+                continue
+            tried.add(text)
+            other = msgspec.structs.replace(spec, **changes)
+            plan = plans.make_plan(other, basis, salt="remedy")
+            again = forecast(
+                plan, traffic, seed=0, runs=_RUNS, entities=other.entities, harms=False
+            )
+            if not _faults(other, again):
+                found += 1
+                yield text
+                break
+
+
+def _longer(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
+    slowest = [step.duration.hours_90 for step in told.steps]
+    if told.traffic is None or None in slowest:
+        return
+    for spare in _SPARE:
+        needed = ceil(spare * max(late for late in slowest if late is not None))
+        if spec.max_hours < needed <= _LONGEST_HOURS:
+            yield {"max_hours": float(needed)}
+
+
+def _looser(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
+    """The slowest guardrails' margins, looser and looser; last, those of all guardrails."""
+    slow = {
+        step.slowest
+        for step in told.steps
+        if _too_few_entities(spec, told, step) or _too_late(spec, told, step)
+    }
+    for kinds in (slow, set(_LOOSER)):
+        for level in range(3):
+            changes = {
+                name: ladder[level]
+                for kind in _LOOSER
+                if kind in kinds
+                for name, ladder in _LOOSER[kind]
+                if getattr(spec, name) is not None and ladder[level] > getattr(spec, name)
+            }
+            if changes:
+                yield changes
+
+
+def _larger(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
+    """Draw by request, or higher shares: promotion learns with w (1 - w)."""
+    if spec.unit == "entity":
+        yield {"unit": "request", "entities": None}
+    if spec.strategy == "canary":
+        for shares in _HIGHER_SHARES:
+            if shares[0] > spec.shares[0]:
+                yield {"shares": shares}
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"{part:g}" for part in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _round(number: float) -> int:
+    """To two or three digits: a forecast knows no more."""
+    size = 10 ** max(0, len(str(int(number))) - 3)
+    return int(round(number / size) * size)

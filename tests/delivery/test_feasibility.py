@@ -1,0 +1,118 @@
+"""Plans that cannot decide are found before they begin, with changes that work."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+import pytest
+
+from serinus.delivery.feasibility import duration, hours, propose, remedy, summary
+from serinus.delivery.plan import Basis, quality_scale
+from serinus.delivery.types import DeploymentSpec, Duration, Proposal, Traffic
+
+BASIS = Basis(quality_scale("classification", {"accuracy": 0.9}))
+SLOW = Traffic(
+    requests=2_880, seconds=86_400.0, error_rate=0.01, p50_ms=40.0, p95_ms=90.0, loss=0.1
+)
+QUICK = msgspec.structs.replace(SLOW, requests=288_000)
+
+
+def asked(**fields: object) -> DeploymentSpec:
+    return DeploymentSpec(model="m", challenger="2", **fields)  # type: ignore[arg-type]
+
+
+def proposed(traffic: Traffic | None, **fields: object) -> Proposal:
+    return propose(asked(**fields), BASIS, traffic, salt="s", harms=False)
+
+
+def changed(text: str) -> dict[str, object]:
+    """What a remedy says, read as a person would."""
+    parts = re.findall(r"(\w+)=(\[[^\]]*\]|[^,;]+)", text)
+    return {
+        name: value if name == "unit" else tuple(found) if isinstance(found, list) else found
+        for name, value in parts
+        for found in [None if name == "unit" else json.loads(value)]
+    }
+
+
+def test_propose_lets_a_plan_through_that_can_decide() -> None:
+    found = proposed(QUICK)
+    assert found.faults == found.remedies == ()
+    assert "An equal challenger will need about" in summary(found.forecast, "request")
+
+
+def test_propose_refuses_a_plan_that_takes_too_long_and_says_how_long() -> None:
+    found = proposed(SLOW)
+    (fault,) = found.faults
+    assert re.match(
+        r"step 4 \(50 %\) needs about 1\d,\d00 requests \(90 %\), at 120 an hour that is "
+        r"1\d\d h, max_hours is 72; ",
+        fault,
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"error_odds": 1.2, "error_points": 0.001},
+        {"shadow": False, "quality_points": 0.005},
+        {"latency_ratio": 1.02},
+        {"shares": (0.01, 0.02)},
+        {"unit": "entity", "entities": 20_000, "error_odds": 1.3, "error_points": 0.002},
+    ],
+)
+def test_propose_offers_remedies_that_work(fields: dict[str, object]) -> None:
+    traffic = msgspec.structs.replace(SLOW, requests=14_400) if fields else SLOW
+    found = proposed(traffic, **fields)
+    assert found.faults
+    assert found.remedies
+    assert found.remedies[0] in remedy(found.remedies)
+    for text in found.remedies:
+        cured = {"entities": None} if "unit=request" in text else {}
+        again = proposed(traffic, **{**fields, **cured, **changed(text)})
+        assert again.faults == (), text
+
+
+def test_propose_begins_where_little_is_known_and_says_so() -> None:
+    brief = msgspec.structs.replace(SLOW, requests=100, seconds=300.0)
+    few = msgspec.structs.replace(SLOW, requests=100)
+    for traffic in (None, brief, few):
+        found = proposed(traffic)
+        assert found.faults == ()
+        assert found.forecast.traffic is None
+        assert "too little traffic" in summary(found.forecast, "request")
+
+
+def test_propose_refuses_entities_with_a_tight_margin() -> None:
+    for traffic in (None, QUICK):
+        found = proposed(traffic, unit="entity", error_odds=1.2, error_points=0.001)
+        assert "distinct entities" in found.faults[-1]
+        assert "10,000 are assumed" in found.faults[-1]
+        assert "unit=request" in found.remedies
+    assert not proposed(QUICK, unit="entity", entities=1_000_000).faults
+
+
+def test_propose_counts_the_entities_that_were_named() -> None:
+    found = proposed(None, unit="entity", entities=500)
+    assert "there are 500" in found.faults[0]
+
+
+def test_remedy_without_any_says_what_is_left() -> None:
+    assert "promote by hand" in remedy(())
+
+
+def test_durations_are_told_as_a_person_says_them() -> None:
+    assert [hours(0.001), hours(0.5), hours(3.25), hours(122.4)] == [
+        "4 s",
+        "30 min",
+        "3.2 h",
+        "122 h",
+    ]
+    assert duration(Duration(11_734.0, 18_651.0, 12.2, 19.0)) == (
+        "11,700 requests (18,700 in nine of ten), 12 h (19 h)"
+    )
+    assert duration(Duration(50.0, None)) == "50 requests (more than will come in nine of ten)"
+    assert duration(Duration(None, None)) == "hardly ever"
