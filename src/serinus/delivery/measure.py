@@ -18,6 +18,7 @@ from serinus.delivery.types import Gate, Guardrail, Kind, Plan, QualityScale
 from serinus.stats import (
     event_odds,
     mcnemar,
+    mixing,
     ordinal_odds,
     paired_betting,
     sample_ratio,
@@ -29,10 +30,12 @@ from serinus.stats.mixing import LogE
 
 _HARM_ODDS = event_odds.harm_mixture()
 # Slower than the margin is excluded by bets on every smaller ratio of slow requests.
-_FASTER_ODDS = Mixture(np.geomspace(0.08, 0.95, 24), np.full(24, -log(24)))
+_FASTER_ODDS = Mixture(np.geomspace(0.15, 0.8, 6), mixing.uniform(6))
 _FAILED = np.array([0.0, 1.0])
 # Errors are rare wherever models run at all; the centre sets the speed, never the validity.
-_ERROR_CENTRE = 0.001
+_ERROR_CENTRE = 0.01
+# The ratio of errors is the faster question where they are common, the points where they are rare.
+_ODDS_WEIGHT, _POINTS_WEIGHT = 0.7, 0.3
 # An expected loss at the edge of [0, 1] would make one kind of stake pointless.
 _LEAST_CENTRE, _MOST_CENTRE = 0.001, 0.999
 _LATENCY_LEVELS = len(ev.LATENCY_QUANTILES) + 1
@@ -60,17 +63,21 @@ def _errors_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
 
 
 def _errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
-    safe = []
+    safe, weights = [], []
     if gate.error_odds is not None:
         mixture = event_odds.safety_mixture(gate.error_odds)
         events = _events(tables, Measure.ERROR)
         safe.append(event_odds.log_e(events, null_odds=gate.error_odds, mixture=mixture))
+        weights.append(_ODDS_WEIGHT)
     if gate.error_points is not None:
         question = score_betting.safety(gate.error_points, _ERROR_CENTRE)
         failures = ev.shaped(tables, Measure.ERROR, 2)
         safe.append(score_betting.log_e(failures, _FAILED, question))
-    # Either margin is enough: while both are exceeded, the mean of the two is an e-value.
-    return _mean(np.stack(safe)) if safe else None
+        weights.append(_POINTS_WEIGHT)
+    if not safe:
+        return None
+    # Either margin is enough: while both are exceeded, a mean of the two is an e-value.
+    return mixing.mix(np.stack(safe, axis=-1), np.log(np.array(weights) / sum(weights)))
 
 
 def _service_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
