@@ -135,7 +135,8 @@ def gather(
     counting = _counting(units, drawn.share, known)
     levels, after = tally.levels(deployment.plan, drawn, watch, counting)
     found = Gathered(tally.totals(levels, drawn), after)
-    sights = _first_failures(found, units, drawn, known)
+    entities = deployment.plan.unit == "entity"
+    sights = _first_failures(found, units, drawn, known) if entities else []
     awaited = counting & (drawn.share > 0) & (drawn.share < 1)
     _await(found, deployment.plan, list(compress(events.live, awaited)))
     for event in events.pairs:
@@ -238,8 +239,6 @@ def _first_failures(
     found: Gathered, units: list[int], drawn: Requests, known: Mapping[int, bool]
 ) -> list[Sight]:
     """The entities' first failures; also notes which entities were met, and which have failed."""
-    if not any(units):
-        return []
     sights: list[Sight] = []
     for number, unit in enumerate(units):
         share = float(drawn.share[number])

@@ -44,7 +44,7 @@ class Watch:
 
     @cached_property
     def thresholds(self) -> Floats:
-        """Shape (5,), microseconds: the quantiles in force; NaN until enough was seen."""
+        """Shape (7,), microseconds: the quantiles in force; NaN until enough was seen."""
         total = self.weights.sum()
         if total == 0:
             return np.full(len(LATENCY_QUANTILES), np.nan)
@@ -63,7 +63,7 @@ class Watch:
             champion: shape (n,), which of them the champion answered, none of them NaN.
 
         Returns:
-            Shape (n, 5), and the new watch.
+            Shape (n, 7), and the new watch.
         """
         thresholds = np.empty((len(latency), len(LATENCY_QUANTILES)))
         own = np.flatnonzero(champion)
