@@ -77,10 +77,13 @@ def _progress() -> Iterator[Progress]:
     """What tells of progress on standard error: a bar on a terminal, else a line a trial."""
     screen = progress_console()
     if not screen.is_terminal:
+        quarters: dict[str, int] = {}
 
         def tell(name: str, done: int, runs: int) -> None:
-            if done == runs:
-                screen.print(f"{name}: {runs} runs", soft_wrap=True, markup=False)
+            quarter = 4 * done // runs
+            if quarters.get(name) != quarter:
+                quarters[name] = quarter
+                screen.print(f"{name}: {done:,} of {runs:,} runs", soft_wrap=True, markup=False)
 
         yield tell
         return

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from serinus.proof import intervals
 from serinus.proof.types import Bar
@@ -14,7 +15,7 @@ RUNS = "of runs"
 
 
 def rate_at_most(
-    name: str, hits: ArrayLike, limit: float, others: Mapping[str, ArrayLike] | None = None
+    name: str, hits: NDArray[Any], limit: float, others: Mapping[str, NDArray[Any]] | None = None
 ) -> Bar:
     """A rate whose upper confidence limit must stay below ``limit``.
 
@@ -32,11 +33,11 @@ def rate_at_most(
 
 def rate_at_least(
     name: str,
-    hits: ArrayLike,
+    hits: NDArray[Any],
     limit: float,
     *,
     whose: str = "Serinus",
-    others: Mapping[str, ArrayLike] | None = None,
+    others: Mapping[str, NDArray[Any]] | None = None,
 ) -> Bar:
     """A rate that must reach ``limit``; its lower confidence limit is told beside it."""
     count, runs = int(np.sum(hits)), np.size(hits)
@@ -47,9 +48,9 @@ def rate_at_least(
 
 def times_at_most(
     name: str,
-    times: ArrayLike,
+    times: NDArray[Any],
     limits: tuple[float, float],
-    others: Mapping[str, ArrayLike] | None = None,
+    others: Mapping[str, NDArray[Any]] | None = None,
     unit: str = "requests",
 ) -> tuple[Bar, Bar]:
     """Median and 90 % quantile of times, each with its limit; never counts as infinite."""

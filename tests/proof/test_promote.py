@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from serinus.delivery import watch
+from serinus.delivery.evidence import EMPTY, Measure
+from serinus.proof import judging, promote, streams
+from serinus.proof.runner import Runner
+from serinus.proof.streams import Difference
+
+
+def test_equal_challenger_goes_through_every_step():
+    plan = judging.default_plan()
+    spent = [promote.one_run(plan, np.random.default_rng(seed)) for seed in range(4)]
+    assert np.isfinite([time for time, _ in spent]).sum() >= 3
+    assert all(time >= len(plan.steps) * 200 for time, _ in spent)
+
+
+def test_broken_challenger_is_not_promoted(monkeypatch):
+    real = streams.live
+    monkeypatch.setattr(
+        streams, "live",
+        lambda rng, share, course: real(rng, share, course, Difference(error_ratio=50)),
+    )  # fmt: skip
+    time, harmed = promote.one_run(judging.default_plan(), np.random.default_rng(1))
+    assert (time, harmed) == (np.inf, 1.0)
+
+
+def test_walk_keeps_what_was_known_and_counts_its_own_requests():
+    plan = judging.default_plan()
+    rng = np.random.default_rng(2)
+    shadow = plan.steps[0]
+    known, follow, pairs = promote.walk(
+        plan, shadow, EMPTY, watch.UNSEEN, partial(promote._mirror, rng)
+    )
+    assert known.total(Measure.PAIR_ERROR) == pairs >= shadow.min_requests
+    step = plan.steps[1]
+    after, _, live = promote.walk(
+        plan, step, known, follow, partial(promote._live, rng, plan, step)
+    )
+    assert after.total(Measure.PAIR_ERROR) == pairs
+    assert after.total(Measure.ERROR) == live
+
+
+def test_claim_has_both_plans():
+    with Runner(1, processes=0) as runner:
+        found = promote.prove(runner, 3)
+    assert [bar.limit for bar in found.bars] == [0.90, 0.95]
+    assert found.runs == 6

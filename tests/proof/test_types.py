@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from serinus.proof.types import Bar, Finding
+
+
+def a_bar(**given):
+    return Bar(**{"name": "errs", "unit": "of runs", "figure": 0.03, "confidence_limit": 0.045,
+                  "relation": "<=", "limit": 0.05, **given})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ({}, True),
+        ({"confidence_limit": 0.051}, True),
+        ({"confidence_limit": 0.051, "by_confidence": True}, False),
+        ({"confidence_limit": 0.05, "by_confidence": True}, True),
+        ({"figure": 0.06}, False),
+        ({"figure": math.inf}, False),
+        ({"relation": ">=", "figure": 0.05}, True),
+        ({"relation": ">=", "figure": 0.049}, False),
+    ],
+)
+def test_bar_is_held_against_its_limit(given, passed):
+    bar = a_bar(**given)
+    assert bar.passed is passed
+    assert (bar.strain <= 1) is passed
+
+
+def test_finding_is_led_by_our_bar_nearest_to_its_limit():
+    bars = (
+        a_bar(name="far", figure=0.01),
+        a_bar(name="near", figure=0.049, others={"naive": 0.7, "slow": math.inf}),
+        a_bar(name="theirs", figure=0.6, relation=">=", limit=0.6, whose="naive"),
+    )
+    finding = Finding("aa", "We rarely err.", bars, 30, 1, 2.0, {"further": {"figure": math.nan}})
+    document = json.loads(json.dumps(finding.as_dict()))
+    assert finding.passed
+    assert document["ours"] == {"of": "near", "figure": 0.049, "confidence_limit": 0.045}
+    assert document["limit"] == 0.05
+    assert document["others"] == {"naive": 0.7, "slow": None}
+    assert document["notes"] == {"further": {"figure": None}}
+    assert [bar["passed"] for bar in document["bars"]] == [True, True, True]
+
+
+def test_finding_without_bars_proves_nothing():
+    assert not Finding("aa", "Nothing.", (), 0, 1, 0.0).passed
