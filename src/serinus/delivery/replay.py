@@ -7,7 +7,7 @@ equal; where they do not, the ledger, the store or the code has changed since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from serinus.delivery import evidence as ev
 from serinus.delivery import journal, plan, repository
 from serinus.delivery.consumer import absorb
 from serinus.delivery.evidence import Evidence
+from serinus.delivery.forecast import step_name
 from serinus.delivery.journal import Fold
 from serinus.delivery.judge import judge
 from serinus.delivery.plan import Basis
@@ -67,7 +68,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """A gate that the other policy would have passed."""
+    """A gate that was passed, or would have been, after so many requests and pairs in all."""
 
     step: int
     at: datetime
@@ -78,18 +79,22 @@ class WhatIf(msgspec.Struct, frozen=True):
     """What another policy would have decided on the same traffic.
 
     ``outcome`` is ``rollback``, ``promote`` (every gate passed), ``inconclusive`` or ``continue``
-    (undecided at the end of the traffic), after ``requests`` requests and pairs; ``recorded`` is
-    what was decided in fact.
+    (undecided at the end of the traffic), ``at`` so many ``requests`` and pairs, having ``passed``
+    these gates; the fields with ``recorded_`` say what was decided in fact.
     """
 
     deployment: str
+    steps: tuple[str, ...]
     outcome: Outcome
     at: datetime | None
     requests: int
     reason: str
     passed: tuple[Passed, ...]
-    recorded: Outcome
+    recorded_outcome: Outcome
+    recorded_at: datetime | None
+    recorded_requests: int
     recorded_reason: str
+    recorded_passed: tuple[Passed, ...]
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class Replays:
         with reading(self.engine) as connection:
             deployment = repository.get(connection, deployment_id)
             folds = list(journal.folds(connection, deployment_id))
+            looks = repository.looks(connection, deployment_id)
         other = msgspec.structs.replace(deployment, plan=_planned(deployment, policy))
         every = -(-len(folds) // _MOST_LOOKS) if folds else 1
         told = (
@@ -158,7 +164,22 @@ class Replays:
             for number, (fold, evidence, _) in enumerate(self._retell(other, folds), 1)
             if number % every == 0 or number == len(folds)
         )
-        return _decide(deployment, other.plan, told)
+        decided = _decide(deployment, other.plan, told)
+        last = looks[-1] if looks else None
+        return WhatIf(
+            deployment=deployment.id,
+            steps=tuple(step_name(step) for step in other.plan.steps),
+            outcome=decided.outcome,
+            at=decided.at,
+            requests=decided.requests,
+            reason=decided.reason,
+            passed=decided.passed,
+            recorded_outcome=deployment.verdict,
+            recorded_at=last.at if last else None,
+            recorded_requests=last.verdict.requests if last else 0,
+            recorded_reason=deployment.reason,
+            recorded_passed=_recorded(looks),
+        )
 
     def _retell(
         self, deployment: Deployment, folds: Iterable[Fold]
@@ -213,26 +234,33 @@ def _told(verdict: Verdict) -> str:
     return f"{verdict.outcome} after {verdict.requests}: {verdict.reason}"
 
 
+def _recorded(looks: Sequence[repository.Look]) -> tuple[Passed, ...]:
+    """The gates that were passed in fact: a step's last look, where it says promote."""
+    last = {look.step: look for look in looks}
+    return tuple(
+        Passed(step, look.at, look.verdict.requests)
+        for step, look in sorted(last.items())
+        if look.verdict.outcome is Outcome.PROMOTE
+    )
+
+
 def _planned(deployment: Deployment, policy: Mapping[str, Any]) -> Plan:
+    known, where = deployment.plan, f"policy for {deployment.id}"
+    fields = DeploymentSpec.__struct_fields__
     faults = [f"{name}: the traffic of the past cannot answer that" for name in _FIXED]
     faults = [fault for fault in faults if fault.split(":")[0] in policy]
+    faults += [f"{name}: there is no such field" for name in policy if name not in fields]
+    for name in policy:
+        if name in fields and name not in _FIXED:
+            faults += _mistyped(name, policy[name])
     if faults:
         raise InvalidInput(
             "this policy cannot be tried on past traffic",
-            where=f"policy for {deployment.id}",
+            where=where,
             faults=faults,
-            remedy="Change margins, alphas, tolerances, label windows or minimum requests.",
+            remedy="Give margins, alphas, tolerances, the label window or least requests.",
         )
-    asked = {**msgspec.to_builtins(deployment.spec), **policy}
-    try:
-        spec = msgspec.convert(asked, DeploymentSpec)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(
-            f"the policy cannot be read: {error}",
-            where=f"policy for {deployment.id}",
-            remedy="Give fields of a deployment's specification, such as error_odds = 1.5.",
-        ) from error
-    known = deployment.plan
+    spec = msgspec.convert({**msgspec.to_builtins(deployment.spec), **policy}, DeploymentSpec)
     basis = Basis(
         quality=known.quality,
         score_cuts=known.score_cuts,
@@ -242,30 +270,49 @@ def _planned(deployment: Deployment, policy: Mapping[str, Any]) -> Plan:
     return plan.make_plan(spec, basis, salt=known.salt)
 
 
+def _mistyped(name: str, value: Any) -> list[str]:
+    try:
+        msgspec.convert({"model": "", "challenger": "", name: value}, DeploymentSpec)
+    except msgspec.ValidationError as error:
+        return [f"{name}: {error}"]
+    return []
+
+
+@dataclass(frozen=True)
+class _Decided:
+    outcome: Outcome
+    at: datetime | None
+    requests: int
+    reason: str
+    passed: tuple[Passed, ...]
+
+
 def _decide(
     deployment: Deployment, other: Plan, told: Iterable[tuple[datetime, Evidence]]
-) -> WhatIf:
-    step, passed, at = 0, [], None
-    verdict = judge(other, 0, ev.EMPTY)
+) -> _Decided:
+    """Go through the steps of another plan as the controller would have."""
+    passed: list[Passed] = []
+    verdict, at = judge(other, 0, ev.EMPTY), None
+    entered, before = deployment.created_at, 0
     for at, evidence in told:
-        verdict = judge(other, step, evidence)
-        while verdict.outcome is Outcome.PROMOTE and step < len(other.steps):
-            passed.append(Passed(step, at, verdict.requests))
-            step += 1
-            if step < len(other.steps):
-                verdict = judge(other, step, evidence)
-        if step >= len(other.steps) > 0 or verdict.outcome in (
-            Outcome.ROLLBACK,
-            Outcome.INCONCLUSIVE,
+        verdict = judge(other, len(passed), evidence)
+        while (
+            verdict.outcome is Outcome.PROMOTE
+            and verdict.requests - before >= other.steps[len(passed)].min_requests
+            and (at - entered).total_seconds() >= other.steps[len(passed)].min_seconds
         ):
+            passed.append(Passed(len(passed), at, verdict.requests))
+            if len(passed) == len(other.steps):
+                return _Decided(Outcome.PROMOTE, at, verdict.requests, verdict.reason, (*passed,))
+            entered, before = at, verdict.requests
+            verdict = judge(other, len(passed), evidence)
+        if verdict.outcome in (Outcome.ROLLBACK, Outcome.INCONCLUSIVE):
             break
-    return WhatIf(
-        deployment=deployment.id,
-        outcome=verdict.outcome,
-        at=at,
-        requests=verdict.requests,
-        reason=verdict.reason,
-        passed=tuple(passed),
-        recorded=deployment.verdict,
-        recorded_reason=deployment.reason,
-    )
+        if (
+            len(passed) < len(other.steps)
+            and (at - entered).total_seconds() > other.steps[len(passed)].max_seconds
+        ):
+            late = f"Step {len(passed) + 1} was undecided after its longest time. {verdict.reason}"
+            return _Decided(Outcome.INCONCLUSIVE, at, verdict.requests, late, (*passed,))
+    outcome = Outcome.CONTINUE if verdict.outcome is Outcome.PROMOTE else verdict.outcome
+    return _Decided(outcome, at, verdict.requests, verdict.reason, (*passed,))
