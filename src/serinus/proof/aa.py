@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from serinus.delivery.types import Plan
 from serinus.proof import bars, judging, rules, streams
-from serinus.proof.runner import Runner
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 
@@ -33,13 +32,13 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """False rollbacks of the sharpest full plan, and of others, in each scenario."""
     plan = judging.sharp_plan()
     found: list[Bar] = []
     notes = {}
     for scenario in streams.AA_COURSES:
-        harms, theirs = errors(runner, plan, scenario, runs)
+        harms, theirs = errors(trials, plan, scenario, runs)
         found.append(
             bars.rate_at_most(
                 f"false rollbacks, {scenario}",
@@ -64,13 +63,13 @@ def prove(runner: Runner, runs: int) -> Measured:
     return Measured(tuple(found), runs * len(streams.AA_COURSES), notes)
 
 
-def errors(runner: Runner, plan: Plan, scenario: str, runs: int) -> tuple[Floats, Floats]:
+def errors(trials: Trials, plan: Plan, scenario: str, runs: int) -> tuple[Floats, Floats]:
     """When each guardrail of ours, and each other rule, took an equal challenger back.
 
     Returns:
         Shapes (runs, guardrails) and (runs, rules); infinity is never.
     """
-    times = runner.run(partial(one_run, plan, scenario), runs, name=f"aa, {scenario}")
+    times = trials.run(partial(one_run, plan, scenario), runs, name=f"aa, {scenario}")
     return times[:, : len(plan.guardrails)], times[:, len(plan.guardrails) :]
 
 

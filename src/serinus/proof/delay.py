@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from serinus.delivery.evidence import Measure
 from serinus.delivery.types import Plan
 from serinus.proof import bars, judging, rules, streams
-from serinus.proof.runner import Runner
 from serinus.proof.streams import Stream
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -53,13 +52,13 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """False rollbacks for quality, ours in request order and two proportions in arrival order."""
     plan = judging.default_plan()
     found: list[Bar] = []
     notes = {}
     for name, scenario in SCENARIOS.items():
-        times = runner.run(partial(one_run, plan, scenario), runs, name=f"delay, {name}")
+        times = trials.run(partial(one_run, plan, scenario), runs, name=f"delay, {name}")
         errs = np.isfinite(times)
         others = {SO_FAR: errs[:, 1], "our bets in arrival order": errs[:, 2]}
         found.append(bars.rate_at_most(f"false rollbacks, {name}", errs[:, 0], OURS, others))

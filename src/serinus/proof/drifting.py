@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from serinus.delivery.types import Plan
 from serinus.proof import bars, judging, rules, streams
-from serinus.proof.runner import Runner
-from serinus.proof.types import Claim, Measured
+from serinus.proof.types import Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 
@@ -31,13 +30,13 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """False rollbacks along the ramp, ours and others', for each kind of drift."""
     plan = judging.sharp_plan()
     found = []
     notes = {}
     for course in streams.DRIFTING_COURSES:
-        times = runner.run(partial(one_run, plan, course), runs, name=f"drifting, {course}")
+        times = trials.run(partial(one_run, plan, course), runs, name=f"drifting, {course}")
         count = len(plan.guardrails)
         found.append(
             bars.rate_at_most(

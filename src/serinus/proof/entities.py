@@ -11,8 +11,7 @@ from serinus.delivery.evidence import Measure
 from serinus.delivery.types import DeploymentSpec, Plan
 from serinus.proof import bars, judging, rules, streams
 from serinus.proof.rules import Seen
-from serinus.proof.runner import Runner
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -35,13 +34,13 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """False rollbacks by entity, and by the same test on requests."""
     by_entity = judging.make_plan(DeploymentSpec(model="model", challenger="2", unit="entity"))
     by_request = judging.default_plan()
     found: list[Bar] = []
     for name, steps in SPLITS.items():
-        times = runner.run(
+        times = trials.run(
             partial(one_run, (by_entity, by_request), steps), runs, name=f"entities, {name}"
         )
         errs = np.isfinite(times)

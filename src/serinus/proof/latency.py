@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from serinus.delivery.types import Plan
 from serinus.proof import bars, intervals, judging, rules, streams
 from serinus.proof.rules import Seen
-from serinus.proof.runner import Runner
 from serinus.proof.streams import Difference
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +39,7 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """Requests until slowness is proven where nothing is forgiven; the defaults beside it."""
     sharp, default = (
         judging.only(plan, "latency") for plan in (judging.sharp_plan(), judging.default_plan())
@@ -49,7 +48,7 @@ def prove(runner: Runner, runs: int) -> Measured:
     notes = {}
     for harm, (difference, limits) in HARMS.items():
         requests = max(_LEAST_REQUESTS, int(_PATIENCE * limits[1]))
-        times = runner.run(
+        times = trials.run(
             partial(one_run, (sharp, default), difference, requests),
             runs,
             name=f"latency, {harm}",

@@ -14,9 +14,8 @@ from serinus.delivery.evidence import Measure
 from serinus.delivery.types import Gate, Kind, Plan
 from serinus.proof import bars, judging, rules, streams
 from serinus.proof.rules import Seen
-from serinus.proof.runner import Runner
 from serinus.proof.streams import Course, Difference
-from serinus.proof.types import Claim, Measured
+from serinus.proof.types import Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 _Drift = Callable[[np.random.Generator, int], Course]
@@ -91,14 +90,14 @@ def truths(plan: Plan) -> dict[str, Truth]:
     }
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """How often each guardrail passes a challenger on its margin, in halves and along the ramp."""
     plan = judging.full_plan()
     found = []
     notes = {}
     for name, truth in truths(plan).items():
         parts = [
-            runner.run(partial(one_run, plan, truth, steps), runs, name=f"margin, {name}, {how}")
+            trials.run(partial(one_run, plan, truth, steps), runs, name=f"margin, {name}, {how}")
             for steps, how in ((streams.HALVES, "halves"), (streams.RAMP, "ramp"))
         ]
         passed = np.concatenate(parts)
@@ -110,7 +109,7 @@ def prove(runner: Runner, runs: int) -> Measured:
             "along the ramp": float(parts[1][:, 0].mean()),
         }
     shares = [
-        runner.run(partial(one_split, plan, share, off), runs, name=f"margin, {share} {off}")
+        trials.run(partial(one_split, plan, share, off), runs, name=f"margin, {share} {off}")
         for share, off in ((0.5, -1), (0.5, +1), (0.1, +1))
     ]
     found.append(bars.rate_at_most("wrongly passed, share", np.concatenate(shares)[:, 0], LIMIT))

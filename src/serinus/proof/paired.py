@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from serinus.delivery.evidence import Measure
 from serinus.delivery.types import Plan
 from serinus.proof import bars, intervals, judging, rules, streams
-from serinus.proof.runner import Runner
 from serinus.proof.streams import Difference
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 
@@ -34,11 +33,11 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """Labels until the loss is proven in pairs, and how many more a live split takes."""
     plan = judging.default_plan()
-    pairs = runner.run(partial(one_mirror, plan), runs, name="paired, mirrored")[:, 0]
-    live = runner.run(partial(one_split, plan), runs, name="paired, live halves")
+    pairs = trials.run(partial(one_mirror, plan), runs, name="paired, mirrored")[:, 0]
+    live = trials.run(partial(one_split, plan), runs, name="paired, live halves")
     split, naive = live[:, 0], live[:, 1]
     found = bars.times_at_most(
         "two points less accurate",

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from serinus.delivery.types import Plan
 from serinus.proof import bars, judging, rules, streams
 from serinus.proof.rules import Seen
-from serinus.proof.runner import Runner
 from serinus.proof.streams import Difference
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 
@@ -41,14 +40,14 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """Requests until more errors are proven, and against Wald's bound."""
     plan = judging.default_plan()
     alpha = judging.rail_of(plan, "errors").alpha
     found: list[Bar] = []
     for ratio, limits in (LIMITS | SLOW_LIMITS).items():
         requests = max(_LEAST_REQUESTS, int(_PATIENCE * limits[1]))
-        times = runner.run(
+        times = trials.run(
             partial(one_run, plan, ratio, requests), runs, name=f"power, {ratio:g} times"
         )
         theirs = {rule: times[:, 1 + place] for place, rule in enumerate(_RULES)}

@@ -14,8 +14,7 @@ from serinus.delivery.evidence import EMPTY, Evidence, Tables
 from serinus.delivery.types import DeploymentSpec, Plan, Step
 from serinus.delivery.watch import Watch
 from serinus.proof import bars, intervals, judging, streams
-from serinus.proof.runner import Runner
-from serinus.proof.types import Claim, Measured
+from serinus.proof.types import Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -38,7 +37,7 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """The share of equal challengers promoted in time, by either plan."""
     plans = {
         "defaults at half the traffic": (
@@ -51,7 +50,7 @@ def prove(runner: Runner, runs: int) -> Measured:
     found = []
     notes = {}
     for name, (plan, by, limit) in plans.items():
-        times = runner.run(partial(one_run, plan), runs, name=f"promote, {name}")
+        times = trials.run(partial(one_run, plan), runs, name=f"promote, {name}")
         found.append(
             bars.rate_at_least(f"promoted by {by:,} requests, {name}", times[:, 0] <= by, limit)
         )

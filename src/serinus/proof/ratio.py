@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from serinus.delivery.evidence import Measure
 from serinus.delivery.types import Plan
 from serinus.proof import intervals, judging
-from serinus.proof.runner import Runner
-from serinus.proof.types import Bar, Claim, Measured
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 
@@ -35,11 +34,11 @@ def claim() -> Claim:
     )
 
 
-def prove(runner: Runner, runs: int) -> Measured:
+def prove(trials: Trials, runs: int) -> Measured:
     """Keys until the wrong share is noticed, and alarms about right ones."""
     plan = judging.default_plan()
-    caught = runner.run(partial(one_run, plan, DELIVERED, 4_000), runs, name="ratio, wrong")
-    clean = runner.run(partial(one_run, plan, CONFIGURED, CLEAN_KEYS), runs, name="ratio, sound")
+    caught = trials.run(partial(one_run, plan, DELIVERED, 4_000), runs, name="ratio, wrong")
+    clean = trials.run(partial(one_run, plan, CONFIGURED, CLEAN_KEYS), runs, name="ratio, sound")
     alarms = np.isfinite(clean)
     found = (
         Bar(

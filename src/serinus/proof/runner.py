@@ -19,10 +19,9 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from serinus.proof.types import Trial
 
-Trial: TypeAlias = Callable[[np.random.Generator], "Floats"]
-"""One run: from its generator to its figures, always as many. Must be importable by its name."""
+Floats: TypeAlias = NDArray[np.float64]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told a trial's name, how many of its runs are done, and how many there are."""

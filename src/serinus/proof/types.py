@@ -5,10 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from serinus.proof.runner import Runner
+import numpy as np
+from numpy.typing import NDArray
+
+Trial: TypeAlias = Callable[[np.random.Generator], NDArray[np.float64]]
+"""One run: from its generator to its figures, always as many. Must be importable by its name."""
+
+
+class Trials(Protocol):
+    """Runs a trial many times, each run from a generator of its own."""
+
+    def run(self, trial: Trial, runs: int, *, name: str) -> NDArray[np.float64]:
+        """The figures of each run, shape (runs, figures)."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class Claim:
     name: str
     statement: str
     runs: int
-    prove: Callable[[Runner, int], Measured]
+    prove: Callable[[Trials, int], Measured]
 
 
 @dataclass(frozen=True)
