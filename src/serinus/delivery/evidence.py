@@ -119,9 +119,15 @@ class Evidence:
         """A canonical form: equal evidence gives equal bytes."""
         return msgspec.msgpack.encode(
             [
-                (measure, [(share, _narrow(counts)) for share, counts in sorted(tables.items())])
+                (measure, seen)
                 for measure, tables in sorted(self.tables.items())
-                if any(counts.any() for counts in tables.values())
+                if (
+                    seen := [
+                        (share, _narrow(counts))
+                        for share, counts in sorted(tables.items())
+                        if counts.any()
+                    ]
+                )
             ]
         )
 
