@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.api.running import Faces
 from tests.cli.calling import serinus
+
+from serinus.registry.types import Stage
+from serinus.wire import Arm, Assignment, Output, Prediction
 
 
 def test_prove_alone_lists_the_claims(tmp_path: Path) -> None:
@@ -56,3 +60,33 @@ def test_prove_is_left_by_an_interruption(tmp_path: Path) -> None:
     assert running.returncode == 130, line + err
     assert "Traceback" not in err
     assert not [json.loads(text) for text in out.splitlines() if text.startswith("{")]
+
+
+def test_prove_on_recorded_traffic_uses_the_installations_own_plan(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    assignment = Assignment("fraud", Arm.CHAMPION, 0.0, 1)
+    faces.writer.append(
+        [
+            Prediction(at, assignment, "1.0.0", (1.0, 2.0), Output(0, (0.9, 0.1)), 800 + at % 90)
+            for at in range(1_200)
+        ]
+    )
+    home = faces.app.settings.home
+    answer = serinus("prove", "aa", "--ledger", "--reps", "80", "--json", home=home)
+    assert answer.json["ours"]["figure"] <= 0.05, answer.err
+    assert answer.json["statement"].startswith("The default plan would take an equal challenger")
+    assert answer.json["notes"]["the traffic"]["requests"] == 1_200
+    assert set(answer.json["others"]) >= {"four tests re-run", "Flagger", "GrowthBook"}
+    assert answer.code == (0 if answer.json["passed"] else 1)
+    other = serinus("prove", "aa", "--ledger", "--model", "churn", home=home)
+    assert other.code == 2
+    assert "fraud" in other.err
+
+
+def test_prove_on_recorded_traffic_refuses_what_it_cannot_do(tmp_path: Path) -> None:
+    missing = serinus("prove", "aa", "--ledger", home=tmp_path)
+    assert missing.code == 2
+    assert "ledger" in missing.err
+    other = serinus("prove", "power", "--ledger", home=tmp_path)
+    assert other.code == 2
+    assert "prove aa --ledger" in other.err

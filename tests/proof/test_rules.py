@@ -120,7 +120,7 @@ def test_flagger_counts_failed_checks_and_never_forgets():
 
 def test_flagger_looks_at_the_tail():
     slow = np.full(20 * INTERVAL, 1e4)
-    slow[::50] = 2 * rules.FLAGGER_P99_US
+    slow[::50] = 2 * rules.SIMULATED.p99_us
     assert rules.flagger(requests(challenger=np.ones(len(slow)), latency=slow)) == 10 * INTERVAL
 
 

@@ -74,7 +74,10 @@ def _theirs(bars: Sequence[Bar]) -> RenderableType:
     compared = [bar for bar in bars if bar.others]
     if not compared:
         return ""
-    table = Table("on the same streams", *(bar.name for bar in compared), box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("on the same streams", no_wrap=True)
+    for bar in compared:
+        table.add_column(bar.name, overflow="fold", justify="right")
     table.add_row("Serinus", *(number(bar, bar.figure) for bar in compared), style="bold")
     for rule in dict.fromkeys(rule for bar in compared for rule in bar.others):
         cells = (number(bar, bar.others[rule]) if rule in bar.others else "" for bar in compared)

@@ -46,11 +46,8 @@ _SCORE_BINS = 128
 
 INTERVAL = 200
 """Requests of the one-minute interval in which others measure."""
-FLAGGER_SUCCESS = 0.95
-FLAGGER_P99_US = 2.0 * LATENCY_MEDIAN_US * float(np.exp(2.3263479 * LATENCY_SIGMA))
 FLAGGER_THRESHOLD = 10
 ARGO_INTERVALS = 5
-ARGO_SUCCESS = 0.95
 ARGO_FAILURE_LIMIT = 3
 ARGO_ERROR_LIMIT = 4
 KAYENTA_TOLERANCE = 0.25
@@ -59,6 +56,27 @@ KAYENTA_LEAST = 50
 KAYENTA_EVERY = 10
 GROWTHBOOK_TUNING = 5_000
 GROWTHBOOK_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where an operator who knows the champion would set the limits of its challenger.
+
+    ``success`` is the least success rate of an interval, ``p99_us`` the largest 99 % latency.
+    """
+
+    success: float = 0.95
+    p99_us: float = 2.0 * LATENCY_MEDIAN_US * float(np.exp(2.3263479 * LATENCY_SIGMA))
+
+    @classmethod
+    def of(cls, champion: Requests) -> Thresholds:
+        """Five times the champion's errors, at least 5 %, and twice its 99 % latency."""
+        allowed = max(0.05, 5.0 * float(champion.failed.mean()))
+        return cls(1.0 - allowed, 2.0 * float(np.quantile(champion.latency, 0.99)))
+
+
+SIMULATED = Thresholds()
+"""Of the simulated service."""
 
 NAIVE = (
     "two-proportion, errors",
@@ -126,15 +144,15 @@ class Seen:
         return enough
 
 
-def times(requests: Requests, ends: Counts) -> dict[str, float]:
+def times(requests: Requests, ends: Counts, thresholds: Thresholds = SIMULATED) -> dict[str, float]:
     """After how many requests each rule takes the challenger back."""
     seen = Seen(requests, ends)
     found = naive(seen)
     return {
         FOUR: min(found.values()),
         **found,
-        "Flagger": flagger(requests),
-        "Argo Rollouts": argo(requests),
+        "Flagger": flagger(requests, thresholds),
+        "Argo Rollouts": argo(requests, thresholds),
         "Kayenta": kayenta(requests),
         "GrowthBook": growthbook(seen),
     }
@@ -241,19 +259,19 @@ def _binned(values: Floats, bins: int) -> Counts:
 # ------------------------------------------------------------------ canary controllers
 
 
-def flagger(requests: Requests) -> float:
+def flagger(requests: Requests, thresholds: Thresholds = SIMULATED) -> float:
     """A counter of failed checks that never goes back."""
     units, failed = _windows(requests, INTERVAL)
     success = np.where(units > 0, 1 - failed / np.maximum(units, 1), 0.0)
-    checks = (units == 0) | (success < FLAGGER_SUCCESS) | (_p99(requests) > FLAGGER_P99_US)
+    checks = (units == 0) | (success < thresholds.success) | (_p99(requests) > thresholds.p99_us)
     return _reached(np.cumsum(checks) >= FLAGGER_THRESHOLD, INTERVAL)
 
 
-def argo(requests: Requests) -> float:
+def argo(requests: Requests, thresholds: Thresholds = SIMULATED) -> float:
     """A success condition that may fail three times, and be unanswered four times in a row."""
     every = INTERVAL * ARGO_INTERVALS
     units, failed = _windows(requests, every)
-    missed = (units > 0) & (1 - failed / np.maximum(units, 1) < ARGO_SUCCESS)
+    missed = (units > 0) & (1 - failed / np.maximum(units, 1) < thresholds.success)
     empty = units == 0
     last_answer = np.maximum.accumulate(np.where(empty, -1, np.arange(len(units))))
     in_a_row = np.arange(len(units)) - last_answer
