@@ -209,3 +209,66 @@ def test_wait_for_follows_until_the_end(two: Faces) -> None:
     assert ended.deployment.phase == "aborted"
     assert phases == ["pending", "aborted"]
     assert clock.monotonic() - started < 5
+
+
+def test_forecast_tells_the_plan_and_begins_nothing(two: Faces) -> None:
+    with two.client as client:
+        found = client.forecast(MODEL, "1.1.0", error_odds=3.0)
+        assert [step.name for step in found.forecast.steps] == ["shadow", "5 %", "25 %", "50 %"]
+        assert len(found.words) == len(found.plan.steps) == 4
+        assert "3 times the champion's errors" in found.words[-1]
+        assert found.faults == ()
+        assert "too little traffic" in found.summary
+        assert {harm.harm for harm in found.forecast.harms} >= {"errors x 50", "latency +20 %"}
+        assert list(client.deployments()) == []
+
+
+def test_forecast_names_faults_instead_of_refusing(two: Faces) -> None:
+    with two.client as client:
+        found = client.forecast(MODEL, "1.1.0", unit="entity", entities=300)
+        assert "there are 300" in found.faults[0]
+        assert found.remedies
+        with pytest.raises(InvalidInput, match="could not decide") as refusal:
+            client.deploy(MODEL, "1.1.0", unit="entity", entities=300)
+        assert refusal.value.faults == found.faults
+
+
+def test_forecast_of_a_wrong_plan_is_refused(two: Faces) -> None:
+    with two.client as client:
+        with pytest.raises(InvalidInput):
+            client.forecast(MODEL, "1.1.0", shares=[0.5, 0.2])
+        with pytest.raises(NotFound):
+            client.forecast(MODEL, "9.9.9")
+
+
+def test_replay_and_whatif(two: Faces) -> None:
+    with two.client as client:
+        begun = client.deploy(MODEL, "1.1.0", shadow=False, labels=False)
+        two.report("1.0.0", "1.1.0")
+        two.traffic(400, 40)
+        found = client.replay(begun.id)
+        assert found.exact
+        assert found.looks > 0
+        assert found.events >= 440
+        other = client.whatif(begun.id, {"error_odds": 20.0, "latency_ratio": 5.0})
+        assert other.steps == ("5 %", "25 %", "50 %")
+        assert other.requests == 440
+        assert other.recorded_outcome == "continue"
+
+
+def test_replay_and_whatif_of_nothing_are_404(two: Faces) -> None:
+    for method, path in (("GET", "replay"), ("POST", "whatif")):
+        answer = httpx.request(method, f"{two.url}/deployments/none/{path}", json={"policy": {}})
+        assert answer.status_code == 404
+
+
+def test_whatif_names_each_field_that_cannot_be(two: Faces) -> None:
+    with two.client as client:
+        begun = client.deploy(MODEL, "1.1.0")
+    policy = {"colour": 1, "shares": [0.1], "error_odds": "high"}
+    answer = httpx.post(f"{two.url}/deployments/{begun.id}/whatif", json={"policy": policy})
+    assert answer.status_code == 422
+    assert {fault.split(":")[0] for fault in answer.json()["faults"]} == set(policy)
+    for body in ({}, {"policy": 3}, {"policy": {}, "more": 1}):
+        answer = httpx.post(f"{two.url}/deployments/{begun.id}/whatif", json=body)
+        assert answer.status_code == 422

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy import update
 from tests.api.running import MODEL, Faces
 from tests.cli.calling import Answer, serinus
 
 from serinus.registry.types import Stage
+from serinus.store import schema
 
 
 def call(faces: Faces, *arguments: str) -> Answer:
@@ -80,7 +83,7 @@ def test_status_shows_guardrails_in_words(faces: Faces) -> None:
     two(faces)
     begun = call(faces, "deploy", MODEL, "1.1.0", "--no-shadow", "--json").json["id"]
     faces.report("1.0.0", "1.1.0")
-    faces.traffic(100, 30)
+    faces.traffic(100, 6)
 
     answer = call(faces, "deployments", "status", begun)
 
@@ -129,3 +132,72 @@ def test_interrupted_watch_leaves_the_deployment_running(faces: Faces) -> None:
     assert "The deployment goes on" in err
     assert "Traceback" not in err
     assert faces.app.delivery.get(begun).live
+
+
+def test_dry_run_begins_nothing(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("shares: [0.2, 0.5]\nclass_odds: 2.0\nerror_odds: 9.0\n")
+    options = ("--policy", str(policy), "--error-odds", "4", "--latency-ratio", "1.4")
+
+    answer = call(faces, "deploy", MODEL, "1.1.0", *options, "--dry-run")
+    plan = call(faces, "deploy", MODEL, "1.1.0", *options, "--dry-run", "--json").json["plan"]
+
+    assert answer.code == 0, answer.err
+    for words in ("The plan", "20 %", "errors x 50", "class mix", "too little traffic"):
+        assert words in answer.out
+    assert [step["share"] for step in plan["steps"]] == [0.0, 0.2, 0.5]
+    assert plan["steps"][-1]["gate"]["error_odds"] == 4
+    assert plan["latency"]["last_ratio"] == 1.4
+    assert call(faces, "deployments", "list", "--json").json["deployments"] == []
+
+
+def test_dry_run_of_what_would_be_refused_is_2(faces: Faces) -> None:
+    two(faces)
+
+    answer = call(
+        faces, "deploy", MODEL, "1.1.0", "--unit", "entity", "--entities", "300", "--dry-run"
+    )
+
+    assert answer.code == 2
+    assert "Refused: step 1" in answer.out
+    assert "unit=request" in answer.out
+
+
+def test_replay_is_0_only_if_it_is_exact(faces: Faces) -> None:
+    two(faces)
+    begun = call(faces, "deploy", MODEL, "1.1.0", "--no-shadow", "--json").json["id"]
+    faces.report("1.0.0", "1.1.0")
+    faces.traffic(100, 10)
+
+    exact = call(faces, "deployments", "replay", begun)
+    with faces.app.engine.begin() as connection:
+        connection.execute(update(schema.verdicts).values(requests=7))
+    changed = call(faces, "deployments", "replay", begun, "--json")
+
+    assert (exact.code, changed.code) == (0, 1)
+    assert "bit for bit" in exact.out
+    assert changed.json["exact"] is False
+    assert changed.json["mismatches"]
+    assert call(faces, "deployments", "replay", "none").code == 2
+
+
+def test_whatif_reads_a_policy(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    begun = call(faces, "deploy", MODEL, "1.1.0", "--no-shadow", "--json").json["id"]
+    faces.report("1.0.0", "1.1.0")
+    faces.traffic(100, 10)
+    policy = tmp_path / "policy.toml"
+    policy.write_text("error_odds = 20.0\n")
+
+    answer = call(faces, "deployments", "whatif", begun, "--policy", str(policy))
+    assert answer.code == 0, answer.err
+    assert "under the other policy" in answer.out
+    policy.write_text("shares = [0.5]\nodds = 3\n")
+    refused = call(faces, "deployments", "whatif", begun, "--policy", str(policy))
+    missing = call(faces, "deployments", "whatif", begun, "--policy", str(tmp_path / "no.toml"))
+
+    assert (refused.code, missing.code) == (2, 2)
+    assert "shares" in refused.err
+    assert "odds" in refused.err
+    assert "cannot be read" in missing.err

@@ -3,11 +3,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import log
 
+import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
 from serinus.cli import show
-from serinus.client import types
+from serinus.client import foresight, types
+from serinus.delivery.feasibility import propose
+from serinus.delivery.plan import Basis, quality_scale
+from serinus.delivery.types import DeploymentSpec, Traffic
 from serinus.wire import Manifest
 
 
@@ -56,3 +60,45 @@ def test_comparison_names_what_breaks_callers() -> None:
 )
 def test_odds(log_e: float, expected: str) -> None:
     assert show._odds(log_e) == expected
+
+
+def test_proposal_says_how_long_and_why_not() -> None:
+    slow = Traffic(requests=1_000, seconds=86_400.0, error_rate=0.01)
+    basis = Basis(quality_scale("classification", {"accuracy": 0.9}))
+    spec = DeploymentSpec(model="m", challenger="2")
+    inside = propose(spec, basis, slow, salt="")
+    item = msgspec.convert(inside, foresight.Proposal, from_attributes=True)
+
+    shown = text(show.proposal(item))
+
+    for words in ("shadow quality", "errors x 50", "50 %", "Refused: step", "max_hours=", "0.010"):
+        assert words in shown
+    unknown = propose(spec, basis, None, salt="")
+    assert "Refused" not in text(
+        show.proposal(msgspec.convert(unknown, foresight.Proposal, from_attributes=True))
+    )
+
+
+def test_replay_says_what_differs() -> None:
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    exact = foresight.Replay("d", True, 3, 40, 5, "abc", True, ())
+    assert "Exact: 5 verdicts from 40 events in 3 batches" in text(show.replay(exact))
+    other = foresight.Mismatch(at, 2, "promote after 7: x", "continue after 7: y")
+    wrong = foresight.Replay("d", False, 3, 40, 5, "abc", False, (other,))
+    for words in ("Not exact", "stored evidence", "promote after 7", "continue after 7"):
+        assert words in text(show.replay(wrong))
+
+
+def test_whatif_sets_both_side_by_side() -> None:
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    item = foresight.WhatIf(
+        "d", ("shadow", "50 %"), "rolled_back", at, 700, "bad",
+        (foresight.Passed(0, at, 300),), "promote", at, 12_345, "good",
+        (foresight.Passed(0, at, 400), foresight.Passed(1, at, 12_345)),
+    )  # fmt: skip
+
+    shown = text(show.whatif(item))
+
+    assert shown.count("12,345") == 2
+    for words in ("shadow passed after", "400", "300", "rolled back", "good", "bad"):
+        assert words in shown

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from serinus.client import types
+from serinus.delivery import plan as plans
 from serinus.delivery import types as delivery
 from serinus.monitoring import types as monitoring
 from serinus.registry import types as registry
@@ -26,6 +27,8 @@ HIDDEN = {
         (types.Gate, delivery.Gate),
         (types.Guardrail, delivery.Guardrail),
         (types.QualityScale, delivery.QualityScale),
+        (types.LatencyScale, delivery.LatencyScale),
+        (types.ValueScale, delivery.ValueScale),
         (types.Verdict, delivery.Verdict),
         (types.Assessment, delivery.Assessment),
         (types.Transition, delivery.Transition),
@@ -51,8 +54,14 @@ def test_step_name_says_where() -> None:
         types.Step(0.0, 1.0, gate, 1, 0.0, 1.0),
         types.Step(0.125, 0.0, gate, 1, 0.0, 1.0),
     )
-    scale = types.QualityScale("classification", 1.0, 0.1)
-    plan = types.Plan(steps, (), scale, 0.025, "request", "", 1.0, 0.9, 1.0, 1.0, True)
+    inside = plans.make_plan(
+        delivery.DeploymentSpec(model="m", challenger="2"),
+        plans.Basis(delivery.QualityScale("classification", 1.0, 0.1)),
+        salt="",
+    )
+    plan = msgspec.structs.replace(
+        msgspec.convert(inside, types.Plan, from_attributes=True), steps=steps
+    )
 
     assert [types.step_name(plan, step) for step in range(3)] == [
         "shadow",

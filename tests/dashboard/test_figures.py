@@ -8,6 +8,7 @@ import pytest
 from serinus.client.types import (
     Assessment,
     Gate,
+    LatencyScale,
     Look,
     Plan,
     QualityScale,
@@ -15,20 +16,26 @@ from serinus.client.types import (
     Verdict,
 )
 from serinus.dashboard import figures
+from serinus.delivery import plan as plans
 
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PLAN = Plan(
-    (Step(0.1, 0.0, Gate(), 1, 0.0, 1.0), Step(0.5, 0.0, Gate(), 1, 0.0, 1.0)),
-    (),
-    QualityScale("classification", 1.0, 0.1),
-    0.025,
-    "request",
-    "",
-    1.0,
-    0.9,
-    1.0,
-    1.0,
-    True,
+    steps=(Step(0.1, 0.0, Gate(), 1, 0.0, 1.0), Step(0.5, 0.0, Gate(), 1, 0.0, 1.0)),
+    guardrails=(),
+    quality=QualityScale("classification", 1.0, 0.1),
+    latency=LatencyScale(0.1, 5_000.0, 1.5, 1.25),
+    value=None,
+    score_cuts=(),
+    classes=(),
+    same_within=0.0,
+    promote_alpha=0.025,
+    unit="request",
+    salt="",
+    label_window_seconds=1.0,
+    label_coverage=0.9,
+    load_seconds=1.0,
+    soak_seconds=1.0,
+    auto_promote=True,
 )
 
 
@@ -117,3 +124,16 @@ def test_performance_draws_each_version_with_its_interval() -> None:
 
 def test_performance_without_labels_is_empty() -> None:
     assert list(figures.performance([]).data) == []
+
+
+def test_evidence_has_a_title_for_every_guardrail() -> None:
+    assert set(figures.TITLES) == set(plans.ALPHAS)
+
+
+def test_evidence_of_pairs_is_counted_in_pairs() -> None:
+    looks = [look(0, ("disagreement", 10, 0.5, None), ("latency", 10, 0.1, 0.2))]
+
+    figure = figures.evidence(looks)
+
+    assert figure.layout.xaxis.title.text == "requests"
+    assert figure.layout.xaxis2.title.text == "pairs"

@@ -15,7 +15,7 @@ from serinus import clock
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
 from serinus.app import App, views
-from serinus.client import types
+from serinus.client import foresight, types
 from serinus.delivery.types import Deployment, DeploymentSpec
 from serinus.errors import InvalidInput, NotFound
 
@@ -108,6 +108,17 @@ def create(
     return Json(_view(app.delivery.create(spec, actor=actor)), status_code=201)
 
 
+@router.post("/deployments/forecast", **call(takes=DeploymentSpec, gives=foresight.Proposal))
+def forecast(
+    spec: Annotated[DeploymentSpec, Depends(body(DeploymentSpec))], app: Services
+) -> Response:
+    """The plan that a specification means, and how it would go; nothing begins.
+
+    What would be refused is told as faults, with remedies.
+    """
+    return Json(views.view(app.delivery.propose(spec), foresight.Proposal))
+
+
 @router.post("/deployments/canary", **call(takes=CanaryRequest, gives=types.Deployment, status=201))
 def create_canary(
     asked: Annotated[CanaryRequest, Depends(body(CanaryRequest))],
@@ -188,6 +199,30 @@ def verdicts(app: Services, deployment: str, limit: Limit = 200) -> Response:
         types.Look(at, step, views.view(verdict, types.Verdict)) for at, step, verdict in looks
     ]
     return Json({"items": items, "next": None})
+
+
+class WhatIfRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of a deployment's specification that are to be others, such as ``error_odds``."""
+
+    policy: dict[str, Any]
+
+
+@router.get("/deployments/{deployment}/replay", **call(gives=foresight.Replay))
+def replay(app: Services, deployment: str) -> Response:
+    """Compute every recorded verdict again from the ledger; ``exact`` says that all were equal."""
+    return Json(views.view(app.replays.replay(deployment), foresight.Replay))
+
+
+@router.post(
+    "/deployments/{deployment}/whatif", **call(takes=WhatIfRequest, gives=foresight.WhatIf)
+)
+def whatif(
+    deployment: str,
+    asked: Annotated[WhatIfRequest, Depends(body(WhatIfRequest))],
+    app: Services,
+) -> Response:
+    """What the deployment's traffic would have decided under another policy; nothing changes."""
+    return Json(views.view(app.replays.whatif(deployment, asked.policy), foresight.WhatIf))
 
 
 @router.get("/deployments/{deployment}/events")

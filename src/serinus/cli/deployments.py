@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serinus.cli import values
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first, progress_console
 from serinus.errors import InvalidInput
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from serinus.client import Serinus
+    from serinus.client.foresight import Proposal
     from serinus.client.types import Deployment, DeploymentStatus
 
 commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id.")]
+Policy = Annotated[
+    str | None,
+    typer.Option(help="TOML, JSON or YAML file with any fields of the specification."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +42,9 @@ def deploy(
     model: str,
     version: str,
     *,
-    strategy: Annotated[str, typer.Option(help="canary or blue_green.")] = "canary",
+    strategy: Annotated[
+        str | None, typer.Option(help="canary (if nothing is said) or blue_green.")
+    ] = None,
     shares: Annotated[
         str | None, typer.Option(help="Percentages of traffic, such as 5,25,50.")
     ] = None,
@@ -46,6 +54,23 @@ def deploy(
     labels: Annotated[
         bool | None, typer.Option("--labels/--no-labels", help="Whether labels will come.")
     ] = None,
+    error_odds: Annotated[
+        float | None, typer.Option(help="Exclude so many times the champion's errors.")
+    ] = None,
+    error_points: Annotated[
+        float | None, typer.Option(help="Or so much more of them: 0.005 is half a point.")
+    ] = None,
+    quality_points: Annotated[
+        float | None, typer.Option(help="Exclude a quality worse by this: 0.02 is two points.")
+    ] = None,
+    latency_ratio: Annotated[
+        float | None, typer.Option(help="Exclude so many times the champion's p95 and p99.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Draw the arm by request or entity.")] = None,
+    entities: Annotated[int | None, typer.Option(help="How many entities there are.")] = None,
+    value_cap: Annotated[
+        float | None, typer.Option(help="Judge business values too, clipped to this.")
+    ] = None,
     min_requests: Annotated[int | None, typer.Option(help="Least requests of a step.")] = None,
     max_hours: Annotated[float | None, typer.Option(help="Longest time of a step.")] = None,
     soak_seconds: Annotated[
@@ -54,6 +79,10 @@ def deploy(
     approvals: Annotated[
         bool | None, typer.Option("--approvals", help="Wait for a person after each step.")
     ] = None,
+    policy: Policy = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen and how long it would take.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and watch it.")] = False,
     url: ControlUrl = None,
     as_json: Json = False,
@@ -61,19 +90,30 @@ def deploy(
     """Begin bringing a version to traffic, step by step on evidence."""
     from serinus.cli import show
 
+    asked = {
+        "strategy": strategy.replace("-", "_") if strategy else None,
+        "shares": _shares(shares),
+        "shadow": shadow,
+        "labels": labels,
+        "error_odds": error_odds,
+        "error_points": error_points,
+        "quality_points": quality_points,
+        "latency_ratio": latency_ratio,
+        "unit": unit,
+        "entities": entities,
+        "value_cap": value_cap,
+        "min_requests": min_requests,
+        "max_hours": max_hours,
+        "soak_seconds": soak_seconds,
+        "approvals": approvals,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    asked = {**_policy(policy, ("model", "challenger")), **given}
     with context.obj.client(url) as client:
-        begun = client.deploy(
-            model,
-            version,
-            strategy=strategy.replace("-", "_"),
-            shares=_shares(shares),
-            shadow=shadow,
-            labels=labels,
-            min_requests=min_requests,
-            max_hours=max_hours,
-            soak_seconds=soak_seconds,
-            approvals=approvals,
-        )
+        if dry_run:
+            _tell_forecast(client.forecast(model, version, **asked), as_json=as_json)
+            return
+        begun = client.deploy(model, version, **asked)
         if watch:
             _watch(client, begun.id, as_json=as_json)
             return
@@ -86,6 +126,22 @@ def deploy(
             sep="\n",
         ),
     )
+
+
+def _policy(path: str | None, fixed: tuple[str, ...]) -> dict[str, Any]:
+    """The fields in a policy file; without the arguments that the command line has."""
+    if path is None:
+        return {}
+    found = values.policy(path, option="--policy")
+    return {name: value for name, value in found.items() if name not in fixed}
+
+
+def _tell_forecast(proposal: Proposal, *, as_json: bool) -> None:
+    from serinus.cli import show
+
+    finish(proposal, as_json=as_json, show=lambda out: out.print(show.proposal(proposal)))
+    if proposal.faults:
+        raise typer.Exit(2)
 
 
 def _shares(text: str | None) -> list[float] | None:
@@ -198,6 +254,39 @@ def history(
         as_json=as_json,
         show=lambda out: out.print(show.table("", columns, rows)),
     )
+
+
+@commands.command()
+def replay(
+    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """Compute every verdict again from the ledger; fails unless all are equal, bit for bit."""
+    from serinus.cli import show
+
+    with context.obj.client(url) as client:
+        found = client.replay(deployment)
+    finish(found, as_json=as_json, show=lambda out: out.print(show.replay(found)))
+    if not found.exact:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def whatif(
+    context: typer.Context,
+    deployment: Id,
+    policy: Annotated[
+        str, typer.Option(help="TOML, JSON or YAML file: fields of the specification to change.")
+    ],
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Say what another policy would have decided on the same traffic; nothing changes."""
+    from serinus.cli import show
+
+    changes = _policy(policy, ())
+    with context.obj.client(url) as client:
+        found = client.whatif(deployment, changes)
+    finish(found, as_json=as_json, show=lambda out: out.print(show.whatif(found)))
 
 
 @commands.command()

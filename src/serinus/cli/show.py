@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from serinus.client import types
+from serinus.client import foresight, types
 
 PHASE_STYLES = {
     "pending": "cyan",
@@ -157,6 +157,81 @@ def _guardrails(verdict: types.Verdict) -> RenderableType:
     ]
     columns = ("guardrail", "state", "odds of harm", "odds of safety", "in words")
     return table("\nEvidence", columns, rows)
+
+
+def proposal(item: foresight.Proposal) -> RenderableType:
+    """A plan that has not begun: its steps, how long they take, how soon harm is found."""
+    told = item.forecast
+    steps = [
+        (number + 1, text.partition(": ")[0], text.partition(": ")[2])
+        for number, text in enumerate(item.words)
+    ]
+    waits = [(step.name, *_waiting(step.duration), words(step.slowest)) for step in told.steps]
+    waits.append(("all steps", *_waiting(told.whole), ""))
+    rails = [
+        (words(rail.kind), f"{rail.alpha:.3f}", f"{rail.tolerance:g}" if rail.tolerance else "")
+        for rail in item.plan.guardrails
+    ]
+    harms = [(harm.harm, harm.name, *_waiting(harm.duration)) for harm in told.harms]
+    ahead = ("requests", "90 %", "hours", "90 %")
+    parts: list[RenderableType] = [
+        table("The plan", ("", "step", "passed when"), steps),
+        table("\nGuardrails", ("guardrail", "α of a false rollback", "tolerated"), rails),
+        table("\nAn equal challenger passes", ("step", *ahead, "decides last"), waits),
+        table("\nA harmful one is taken back", ("harm", "at", *ahead), harms),
+        Text("\nAssuming that " + "; ".join(told.assumptions) + ".", style="dim"),
+        Text("\n" + item.summary, style="bold"),
+    ]
+    parts += [Text(f"Refused: {fault}.", style="red") for fault in item.faults]
+    if item.remedies:
+        parts.append(Text("Any one of these would do: " + "; ".join(item.remedies) + "."))
+    return Group(*parts)
+
+
+def _waiting(took: foresight.Duration) -> tuple[str, ...]:
+    numbers = (took.requests, took.requests_90)
+    hours = (took.hours, took.hours_90)
+    unknown = took.hours is None and took.requests is not None
+    return (
+        *("hardly ever" if number is None else f"{number:,.0f}" for number in numbers),
+        *("-" if unknown or number is None else f"{number:,.2g}" for number in hours),
+    )
+
+
+def replay(item: foresight.Replay) -> RenderableType:
+    """What a replay found."""
+    counted = f"{item.looks:,} verdicts from {item.events:,} events in {item.folds:,} batches"
+    if item.exact:
+        return Text(f"Exact: {counted} came out bit for bit; evidence {item.evidence}.", "green")
+    parts: list[RenderableType] = [Text(f"Not exact: {counted} were computed again.", "red")]
+    if not item.evidence_equal:
+        parts.append(Text("The stored evidence is not what the ledger gives.", "red"))
+    rows = [(when(each.at), each.fold, each.recorded, each.replayed) for each in item.mismatches]
+    if rows:
+        parts.append(table("", ("at", "batch", "recorded", "computed again"), rows))
+    return Group(*parts)
+
+
+def whatif(item: foresight.WhatIf) -> RenderableType:
+    """What was decided beside what another policy would have decided."""
+    recorded = {gate.step: f"{gate.requests:,}" for gate in item.recorded_passed}
+    other = {gate.step: f"{gate.requests:,}" for gate in item.passed}
+    rows: list[tuple[object, ...]] = [
+        (f"{name} passed after", recorded.get(number, "-"), other.get(number, "-"))
+        for number, name in enumerate(item.steps)
+    ]
+    rows += [
+        ("requests and pairs", f"{item.recorded_requests:,}", f"{item.requests:,}"),
+        ("decided at", when(item.recorded_at), when(item.at)),
+        ("decision", words(item.recorded_outcome), words(item.outcome)),
+        ("why", item.recorded_reason, item.reason),
+    ]
+    return table("", ("", "recorded", "under the other policy"), rows)
+
+
+def words(name: str) -> str:
+    """A name of the code as words."""
+    return name.replace("_", " ")
 
 
 def jobs(items: Sequence[types.Job]) -> Table:

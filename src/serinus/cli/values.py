@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from serinus.errors import InvalidInput
@@ -51,3 +53,47 @@ def document(text: str, *, option: str) -> Any:
             where=option,
             remedy='Write an object such as {"age": 41}.',
         ) from error
+
+
+def policy(path: str, *, option: str) -> dict[str, Any]:
+    """The fields in a TOML, JSON or YAML file, told apart by the file's ending.
+
+    Raises:
+        InvalidInput: it cannot be read, or holds no fields.
+    """
+    where = f"{option} {path}"
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidInput(
+            f"this file cannot be read ({reason})", where=where, remedy="Name a text file."
+        ) from error
+    try:
+        found = _parsed(text, Path(path).suffix.lower())
+    except ValueError as error:
+        raise InvalidInput(
+            f"this file cannot be understood ({error})",
+            where=where,
+            remedy="Write TOML (.toml), JSON (.json) or YAML (.yaml), such as error_odds = 1.5.",
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise InvalidInput(
+            "this file holds no fields with values",
+            where=where,
+            remedy="Write fields of a deployment's specification, such as error_odds = 1.5.",
+        )
+    return found
+
+
+def _parsed(text: str, ending: str) -> Any:
+    if ending == ".json":
+        return json.loads(text)
+    if ending in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error).replace("\n", " ")) from error
+    return tomllib.loads(text)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from serinus.client.foresight import Proposal, Replay, WhatIf
 from serinus.client.types import (
     Comparison,
     Deployment,
@@ -174,12 +175,38 @@ def deploy(model: str, challenger: str, **options: Any) -> Call[Deployment]:
         challenger: the version.
         **options: any other field of a deployment's specification: ``strategy``, ``shares``,
             ``shadow``, ``labels``, ``unit``, ``error_odds``, ``error_points``, ``quality_points``,
-            ``min_requests``, ``max_hours``, ``soak_seconds``, ``auto_promote``, ``approvals``, ….
-            None is left out, and so is the default.
+            ``latency_ratio``, ``value_cap``, ``entities``, ``min_requests``, ``max_hours``,
+            ``soak_seconds``, ``auto_promote``, ``approvals``, …. None is left out, and so is the
+            default.
     """
+    return Call("POST", "/deployments", Deployment, body=_spec(model, challenger, options))
+
+
+def forecast(model: str, challenger: str, **options: Any) -> Call[Proposal]:
+    """The plan that :func:`deploy` would begin and how it would go; nothing begins."""
+    body = _spec(model, challenger, options)
+    return Call("POST", "/deployments/forecast", Proposal, body=body)
+
+
+def _spec(model: str, challenger: str, options: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None}
-    body = {"model": model, "challenger": challenger, **given}
-    return Call("POST", "/deployments", Deployment, body=body)
+    return {"model": model, "challenger": challenger, **given}
+
+
+def replay(id: str) -> Call[Replay]:
+    """Every verdict of a deployment, computed again from the ledger."""
+    return Call("GET", _path("deployments", id, "replay"), Replay)
+
+
+def whatif(id: str, policy: Mapping[str, Any]) -> Call[WhatIf]:
+    """What a deployment's traffic would have decided under another policy.
+
+    Args:
+        id: the deployment.
+        policy: fields of its specification that are to be others, such as ``error_odds``.
+    """
+    path = _path("deployments", id, "whatif")
+    return Call("POST", path, WhatIf, body={"policy": dict(policy)})
 
 
 def deployments(model: str | None = None, *, after: str | None = None) -> Call[Page[Deployment]]:

@@ -95,6 +95,9 @@ class _Calls:
     train = Method(calls.train)
 
     deploy = Method(calls.deploy)
+    forecast = Method(calls.forecast)
+    replay = Method(calls.replay)
+    whatif = Method(calls.whatif)
     deployments = Listing(calls.deployments)
     deployment = Method(calls.deployment)
     deployment_of = Method(calls.deployment_of)

@@ -95,10 +95,11 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Guardrail(msgspec.Struct, frozen=True):
-    """A metric that may not get worse, and its share of the error budget."""
+    """A metric that may not get worse, its share of the error budget, and what is no harm yet."""
 
     kind: str
     alpha: float
+    tolerance: float = 0.0
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -107,6 +108,10 @@ class Gate(msgspec.Struct, frozen=True):
     error_odds: float | None = None
     error_points: float | None = None
     quality_points: float | None = None
+    latency_ratio: float | None = None
+    value_loss: float | None = None
+    score_shift: float | None = None
+    share_error: float | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -129,12 +134,34 @@ class QualityScale(msgspec.Struct, frozen=True):
     baseline: float
 
 
+class ValueScale(msgspec.Struct, frozen=True):
+    """How a business value becomes a gain in [0, 1]."""
+
+    floor: float
+    cap: float
+    baseline: float
+
+
+class LatencyScale(msgspec.Struct, frozen=True):
+    """What is forgiven of a challenger's latency before it is compared; microseconds."""
+
+    tolerance: float
+    slack_us: float
+    early_ratio: float
+    last_ratio: float
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything that decides a deployment, frozen before its first request."""
 
     steps: tuple[Step, ...]
     guardrails: tuple[Guardrail, ...]
     quality: QualityScale
+    latency: LatencyScale
+    value: ValueScale | None
+    score_cuts: tuple[float, ...]
+    classes: tuple[Answer, ...]
+    same_within: float
     promote_alpha: float
     unit: str
     salt: str
@@ -159,6 +186,18 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     error_odds: float
     error_points: float
     quality_points: float
+    latency_ratio: float
+    latency_tolerance: float
+    latency_slack_ms: float
+    service_level: float
+    score_shift: float | None
+    class_odds: float | None
+    disagreement: float | None
+    value_floor: float
+    value_cap: float | None
+    value_loss: float | None
+    entities: int | None
+    alphas: dict[str, float]
     min_requests: int
     min_seconds: float
     max_hours: float

@@ -25,9 +25,16 @@ FONT = "system-ui, sans-serif"
 
 TITLES = {
     "errors": "Errors",
+    "service_level": "Service level",
+    "latency": "Latency",
+    "distribution": "Prediction distribution",
+    "class_mix": "Class mix",
     "quality": "Labelled quality",
+    "business": "Business value",
+    "sample_ratio": "Sample ratio",
     "shadow_errors": "Errors in shadow",
     "shadow_quality": "Labelled quality in shadow",
+    "disagreement": "Disagreement in shadow",
 }
 ODDS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 # Below one in fifty there is nothing to see but that there is no evidence at all.
@@ -103,7 +110,8 @@ def _panel(
         )
     highest = max(max(point.log_harm, point.log_safe or 0.0) for point in seen)
     top = min(max(highest, *bounds.values()), 2 * max(bounds.values())) + 0.8
-    unit = "pairs" if seen[0].kind.startswith("shadow") else "requests"
+    paired = seen[0].kind.startswith("shadow") or seen[0].kind == "disagreement"
+    unit = "pairs" if paired else "requests"
     figure.update_xaxes(title_text=unit, title_standoff=4, rangemode="tozero", **place)
     figure.update_yaxes(
         tickvals=[log(odds) for odds in ODDS],

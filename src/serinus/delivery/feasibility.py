@@ -13,18 +13,20 @@ from typing import Any
 import msgspec
 
 from serinus.delivery import plan as plans
-from serinus.delivery.forecast import ENTITIES, forecast
+from serinus.delivery.forecast import ENTITIES, forecast, step_name
+from serinus.delivery.judge import gate_of
 from serinus.delivery.plan import Basis
 from serinus.delivery.types import (
     DeploymentSpec,
     Duration,
     Forecast,
     Kind,
+    Plan,
     Proposal,
     StepForecast,
     Traffic,
 )
-from serinus.delivery.wording import TITLES
+from serinus.delivery.wording import TITLES, margin
 
 # Less than this says too little about the traffic to come.
 FEWEST_REQUESTS = 200
@@ -69,7 +71,29 @@ def propose(
     told = forecast(plan, traffic, seed=0, entities=spec.entities, harms=harms)
     faults = _faults(spec, told)
     remedies = tuple(_remedies(spec, basis, traffic, told)) if faults else ()
-    return Proposal(plan=plan, forecast=told, faults=faults, remedies=remedies)
+    return Proposal(
+        plan=plan,
+        words=tuple(_words(plan, number) for number in range(len(plan.steps))),
+        summary=summary(told, plan.unit),
+        forecast=told,
+        faults=faults,
+        remedies=remedies,
+    )
+
+
+def _words(plan: Plan, number: int) -> str:
+    """A step as a person reads it: what must be excluded, and what else it waits for."""
+    step = plan.steps[number]
+    asked = {rail.kind: margin(gate_of(step, rail.kind), rail.kind) for rail in plan.guardrails}
+    margins = "; ".join(f"{TITLES[kind]}: {text}" for kind, text in asked.items() if text)
+    waits = f"{step.min_requests:,} {'pairs' if step.shadow else 'requests'}"
+    if step.min_seconds:
+        waits += f" and {hours(step.min_seconds / 3600)}"
+    approval = ", then an approval" if step.approval else ""
+    return (
+        f"{step_name(step)}: passed when the evidence excludes {margins or 'nothing'}; after at "
+        f"least {waits}, at most {hours(step.max_seconds / 3600)}{approval}"
+    )
 
 
 def remedy(remedies: tuple[str, ...]) -> str:

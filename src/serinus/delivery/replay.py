@@ -166,6 +166,7 @@ class Replays:
         )
         decided = _decide(deployment, other.plan, told)
         last = looks[-1] if looks else None
+        said = last.verdict if last and deployment.live else deployment
         return WhatIf(
             deployment=deployment.id,
             steps=tuple(step_name(step) for step in other.plan.steps),
@@ -174,10 +175,10 @@ class Replays:
             requests=decided.requests,
             reason=decided.reason,
             passed=decided.passed,
-            recorded_outcome=deployment.verdict,
+            recorded_outcome=said.outcome if isinstance(said, Verdict) else said.verdict,
             recorded_at=last.at if last else None,
             recorded_requests=last.verdict.requests if last else 0,
-            recorded_reason=deployment.reason,
+            recorded_reason=said.reason,
             recorded_passed=_recorded(looks),
         )
 

@@ -115,7 +115,7 @@ class Delivery:
             step_entered_at=now,
             verdict=Outcome.NO_DATA,
             reason=f"The gateways are loading {challenger.model}@{challenger.version}. "
-            + feasibility.summary(proposal.forecast, plan.unit),
+            + proposal.summary,
             requested_by=actor,
             created_at=now,
             updated_at=now,

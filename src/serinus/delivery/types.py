@@ -401,10 +401,13 @@ class Forecast(msgspec.Struct, frozen=True):
 class Proposal(msgspec.Struct, frozen=True):
     """A plan that has not begun: how it will go, why it could not decide, and what would.
 
-    A plan with ``faults`` is refused; each of ``remedies`` alone would leave none.
+    ``words`` are its steps and ``summary`` its forecast, as a person reads them. A plan with
+    ``faults`` is refused; each of ``remedies`` alone would leave none.
     """
 
     plan: Plan
+    words: tuple[str, ...]
+    summary: str
     forecast: Forecast
     faults: tuple[str, ...]
     remedies: tuple[str, ...]
