@@ -201,7 +201,7 @@ class _Simulation:
             known = circumstances(self.plan, self.traffic, harm)
             for number in places:
                 step = self.plan.steps[number]
-                search = self._danger(step, harm)
+                search = self._danger(step, harm, known)
                 if search is None:
                     continue
                 units = walk(self.rng, self.runs, search, known).units
@@ -210,9 +210,15 @@ class _Simulation:
                 found.append(HarmForecast(harm.words, number, step_name(step), duration))
         return found
 
-    def _danger(self, step: Step, harm: Harm) -> Search | None:
+    def _danger(self, step: Step, harm: Harm, known: Circumstances) -> Search | None:
         alarms = _ALARMS.get((harm.kind, step.shadow), ())
-        rails = [rail for rail in self.plan.guardrails if rail.kind in alarms]
+        failing = known.laws[Measure.ERROR][1, 1]
+        rails = [
+            rail
+            for rail in self.plan.guardrails
+            # A service level that is kept all the same takes long to ask and never answers.
+            if rail.kind in alarms and (rail.kind != "service_level" or failing > rail.tolerance)
+        ]
         if not rails:
             return None
 
