@@ -120,9 +120,9 @@ def at_levels(width: int, **counts: int) -> list[int]:
 
 def matured(champion: int = 0, challenger: int = 0, shadow: int = 0) -> Evidence:
     """Evidence of so many requests whose labels came."""
-    return table(Measure.MATURED, champion=[0, champion], challenger=[0, challenger]) + table(
-        Measure.PAIR_MATURED, challenger=[0, shadow]
-    )
+    found = table(Measure.MATURED, champion=[0, champion], challenger=[0, challenger])
+    found += table(Measure.PAIR_MATURED, challenger=[0, shadow])
+    return ev.decode(found.encode())  # nothing is said of what nothing is known of
 
 
 def labelled_pairs(same: int, worse: int, better: int) -> Evidence:

@@ -111,10 +111,10 @@ def test_levels_of_scores_are_tenths_of_the_champions(score: float, level: int) 
     assert found[Measure.SCORE].tolist() == [level]
 
 
-def test_levels_of_classes_leave_out_what_the_plan_does_not_know() -> None:
+def test_levels_of_classes_are_their_places() -> None:
     found, _ = tally.levels(PLAN, made(3, category=[2, -1, 0]), UNSEEN)
     assert found[Measure.CLASS].tolist() == [2, -1, 0]
-    assert tally.width(Measure.CLASS) == MOST_CLASSES
+    assert tally.width(Measure.CLASS) == MOST_CLASSES + 1
     assert tally.width(Measure.ERROR) == 2
 
 
@@ -122,7 +122,7 @@ def test_levels_of_latency_forgive_the_challenger_alone() -> None:
     """5 ms and a tenth are forgiven where harm is asked, more where safety is."""
     scale = PLAN.latency
     assert (scale.slack_us, scale.tolerance) == (5_000.0, 0.1)
-    assert (scale.early_ratio, scale.last_ratio) == (1.5, 1.25)
+    assert 1.1 < scale.last_ratio < scale.early_ratio
     just_slower = 1.02 * ALIKE
     challengers = [
         just_slower * ratio + scale.slack_us

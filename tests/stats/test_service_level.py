@@ -106,3 +106,15 @@ def test_service_level_of_one_verdict_is_quick() -> None:
             lambda case=case: service_level.log_e_breach(*case), number=20, repeat=7
         )
         assert min(call) / 20 < 400e-6
+
+
+def test_breach_of_counts_near_the_limit_and_far_from_it_is_each_their_own() -> None:
+    """In one array, where the far one's series does not converge for the near one."""
+    failures, requests = np.array([224.0, 0.0, 9_000.0]), np.array([226.0, 12_495.0, 9_000.0])
+    found = service_level.log_e_breach(failures, requests, 0.05)
+    alone = [
+        service_level.log_e_breach(failed, count, 0.05)
+        for failed, count in zip(failures, requests, strict=True)
+    ]
+    np.testing.assert_array_equal(found, alone)
+    assert np.isfinite(found).all()

@@ -77,9 +77,9 @@ def _furthest_cut(evidence: Evidence) -> Estimate:
 
 
 def _furthest_class(plan: Plan, evidence: Evidence) -> Estimate:
-    counts = ev.pooled(evidence.tables, Measure.CLASS, max(1, len(plan.classes)))
+    counts = ev.pooled(evidence.tables, Measure.CLASS, len(plan.classes) + 1)
     place = int(_gap(counts, counts).argmax())
-    named = str(plan.classes[place]) if plan.classes else ""
+    named = str(plan.classes[place]) if place < len(plan.classes) else "none of its classes"
     return _rates(counts, counts[:, place].astype(float), named)
 
 

@@ -54,7 +54,7 @@ class Measure(StrEnum):
     SCORE = "score"
     """Answered live requests by the tenth of the champion's scores (0 to 9)."""
     CLASS = "class"
-    """Answered live requests by the predicted class (its place in the plan's classes)."""
+    """Answered live requests by the predicted class (its place; behind them all others)."""
     LOSS = "loss"
     """Live labelled requests by loss (0 to 32)."""
     VALUE = "value"

@@ -324,4 +324,5 @@ def _score(output: Output | None) -> float:
 
 def _categories(plan: Plan, outputs: list[Output | None]) -> list[int]:
     place: dict[Answer, int] = {value: number for number, value in enumerate(plan.classes)}
-    return [-1 if output is None else place.get(output.value, -1) for output in outputs]
+    other = len(plan.classes)
+    return [-1 if output is None else place.get(output.value, other) for output in outputs]

@@ -49,7 +49,7 @@ def _assess(plan: Plan, step: Step | None, rail: Guardrail, evidence: Evidence) 
     safe = measure.log_safe(plan, gate, rail.kind, evidence.tables)
     log_safe = None if safe is None else float(safe)
     harm_bound, safe_bound = log(1.0 / rail.alpha), log(1.0 / plan.promote_alpha)
-    hold = _uncovered(plan, rail.kind, evidence)
+    hold = _uncovered(plan, rail.kind, evidence) or _one_armed(rail.kind, found)
     state: Literal["harm", "safe", "open", "no_data"] = "open"
     if found.requests == 0:
         state = "no_data"
@@ -101,6 +101,16 @@ def _conclude(step: Step | None, assessments: tuple[Assessment, ...]) -> tuple[O
         # A plan without a single required guardrail must not promote on silence.
         return Outcome.CONTINUE, "The gate of this step asks for nothing; promote by hand."
     return Outcome.PROMOTE, " ".join(item.sentence for item in asked)
+
+
+def _one_armed(kind: Kind, found: Estimate) -> str:
+    """Why a comparison may not decide yet: it needs both to have been seen, be it once."""
+    if kind in _SHADOW or kind in ("service_level", "sample_ratio"):
+        return ""
+    for arm, rate in ((Arm.CHAMPION, found.champion), (Arm.CHALLENGER, found.challenger)):
+        if rate is None:
+            return f"nothing of the {arm} has been observed yet"
+    return ""
 
 
 def _uncovered(plan: Plan, kind: Kind, evidence: Evidence) -> str:

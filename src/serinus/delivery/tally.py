@@ -38,7 +38,8 @@ class Requests:
         latency: microseconds to the answer (NaN: unknown).
         score: the one number of an answer (NaN: none): the value of a regression, else the second
             class's probability of two, or the greatest of more.
-        category: the answer's place among the plan's classes, -1 for none of them.
+        category: the answer's place among the plan's classes, their number for none of them (-1:
+            no answer).
     """
 
     share: Floats
@@ -151,5 +152,5 @@ _WIDTHS = {
     Measure.LATENCY_EARLY: _LATENCY_LEVELS,
     Measure.LATENCY_LAST: _LATENCY_LEVELS,
     Measure.SCORE: SCORE_BINS,
-    Measure.CLASS: MOST_CLASSES,
+    Measure.CLASS: MOST_CLASSES + 1,
 }

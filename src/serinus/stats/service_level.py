@@ -76,11 +76,13 @@ def _log_e(hits: Floats, misses: Floats, limit: float, rest: float) -> LogE:
     tail = special.betaincc(above, below, limit)
     near = special.betaln(above, below) + np.log(np.maximum(tail, _LEAST_TAIL))
     near = near - hits * log(limit) - misses * log(rest)
-    found = near
-    if np.any(tail < _LEAST_TAIL):
+    found, is_far = near, tail < _LEAST_TAIL
+    if np.any(is_far):
+        # Where the tail is near the fraction need not converge, and is not asked.
+        above, below = np.where(is_far, above, 1.0), np.where(is_far, below, 1.0)
         # limit^S (1 - limit)^(n - S) cancels against the tail's leading term.
         far = _PRIOR * (log(limit) + log(rest)) + np.log(_fraction(below, above, rest) / below)
-        found = np.where(tail < _LEAST_TAIL, far, near)
+        found = np.where(is_far, far, near)
     prior = log(np.pi * float(special.betaincc(_PRIOR, _PRIOR, limit)))
     log_e = found - prior
     return float(log_e) if np.ndim(log_e) == 0 else log_e
