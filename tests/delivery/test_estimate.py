@@ -1,0 +1,108 @@
+"""What a person would count: rates by arm, and which level differs most."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from tests.delivery.samples import at_levels, full_plan, table
+
+from serinus.delivery import evidence as ev
+from serinus.delivery.estimate import Estimate, estimate
+from serinus.delivery.evidence import EMPTY, Evidence, Measure
+from serinus.delivery.types import Kind
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+PLAN = full_plan()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_estimate_of_nothing_invents_no_rate(kind: Kind) -> None:
+    found = estimate(PLAN, kind, EMPTY)
+    assert (found.requests, found.challenger_requests) == (0, 0)
+    assert found.champion is None
+    assert found.challenger is None
+
+
+@pytest.mark.parametrize("kind", ["errors", "service_level"])
+def test_estimate_of_failures_is_over_all_shares(kind: Kind) -> None:
+    evidence = table(Measure.ERROR, 0.05, champion=[90, 10], challenger=[5])
+    evidence += table(Measure.ERROR, 0.5, champion=[100], challenger=[10, 5])
+    assert estimate(PLAN, kind, evidence) == Estimate(220, 20, 10 / 200, 5 / 20)
+
+
+def test_estimate_of_one_arm_says_nothing_of_the_other() -> None:
+    alone = table(Measure.ERROR, 0.5, challenger=[3, 1])
+    assert estimate(PLAN, "errors", alone) == Estimate(4, 4, None, 0.25)
+
+
+def test_estimate_of_losses_and_values_is_their_mean_level() -> None:
+    rows = {"champion": at_levels(33, l0=3, l32=1), "challenger": at_levels(33, l8=4)}
+    assert estimate(PLAN, "quality", table(Measure.LOSS, 0.5, **rows)) == Estimate(8, 4, 0.25, 0.25)
+    assert estimate(PLAN, "business", table(Measure.VALUE, 0.5, **rows)) == Estimate(
+        8, 4, 0.25, 0.25
+    )
+
+
+def test_estimate_of_latency_is_what_was_slower_than_p95() -> None:
+    wide = len(ev.LATENCY_QUANTILES) + 1
+    champion = at_levels(wide, l0=94, **{f"l{ev.ABOVE_P95 - 1}": 1, f"l{ev.ABOVE_P95}": 5})
+    challenger = at_levels(wide, l0=8, **{f"l{wide - 1}": 2})
+    found = estimate(
+        PLAN, "latency", table(Measure.LATENCY, 0.1, champion=champion, challenger=challenger)
+    )
+    assert found == Estimate(110, 10, 0.05, 0.2)
+
+
+def test_estimate_of_distributions_names_the_cut_that_is_furthest() -> None:
+    challenger = [10] * 10
+    challenger[2], challenger[3] = 0, 20
+    evidence = table(Measure.SCORE, 0.5, champion=[10] * 10, challenger=challenger)
+    found = estimate(PLAN, "distribution", evidence)
+    assert (found.champion, found.what) == (0.3, "30 %")
+    assert found.challenger == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("challenger", "named", "rate"),
+    [([15, 30, 5], "1", 0.6), ([20, 20, 10, 50], "none of its classes", 0.5)],
+)
+def test_estimate_of_classes_names_the_one_that_differs_most(
+    challenger: list[int], named: str, rate: float
+) -> None:
+    evidence = table(Measure.CLASS, 0.5, champion=[40, 40, 20], challenger=challenger)
+    found = estimate(PLAN, "class_mix", evidence)
+    assert (found.what, found.challenger) == (named, rate)
+    assert found.requests == 100 + sum(challenger)
+
+
+def test_estimate_of_the_split_compares_the_delivered_with_the_configured_share() -> None:
+    evidence = table(Measure.ERROR, 0.1, champion=[88, 2], challenger=[9, 1])
+    evidence += table(Measure.ERROR, 0.5, champion=[60], challenger=[40])
+    # All traffic of the soak, and none of the mirror, are no draws.
+    evidence += table(Measure.ERROR, 1.0, challenger=[500])
+    found = estimate(PLAN, "sample_ratio", evidence)
+    assert (found.requests, found.challenger_requests) == (200, 50)
+    assert found.champion == pytest.approx(0.3)
+    assert found.challenger == 0.25
+
+
+def test_estimate_of_pairs_is_the_mean_difference() -> None:
+    pairs = table(Measure.PAIR_LOSS, challenger=at_levels(65, l0=1, l32=6, l64=3))
+    assert estimate(PLAN, "shadow_quality", pairs) == Estimate(10, 10, None, 0.2)
+    failures = table(Measure.PAIR_ERROR, challenger=[2, 7, 1])
+    assert estimate(PLAN, "shadow_errors", failures) == Estimate(10, 10, None, -0.1)
+    flips = table(Measure.PAIR_FLIP, challenger=[3, 1])
+    assert estimate(PLAN, "disagreement", flips) == Estimate(4, 4, None, 0.25)
+
+
+def test_estimate_reads_only_its_own_measure() -> None:
+    every = {measure: {0.5: [[5, 5], [5, 5]]} for measure in Measure}
+    for kind in KINDS:
+        mine = [
+            measure
+            for measure in every
+            if estimate(PLAN, kind, table(measure, 0.5, champion=[5, 5], challenger=[5, 5]))
+            != estimate(PLAN, kind, Evidence({}))
+        ]
+        assert len(mine) == 1, (kind, mine)
