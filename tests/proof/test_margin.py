@@ -57,4 +57,6 @@ def test_claim_has_a_bar_for_every_margin(monkeypatch):
     names = [bar.name for bar in found.bars]
     assert names == [f"wrongly passed, {name}" for name in (*TRUTHS, "share")]
     assert found.runs == 2 * (2 * len(TRUTHS) + 3)
-    assert set(found.bars[0].others) == {margin.SILENCE, margin.SEQUENCE}
+    assert set(found.bars[0].others) == {margin.RERUN, margin.SILENCE, margin.SEQUENCE}
+    quality = next(bar for bar in found.bars if bar.name.endswith("quality"))
+    assert set(quality.others) == {margin.RERUN}

@@ -14,8 +14,9 @@ from serinus.proof.streams import Difference
 def test_equal_challenger_goes_through_every_step():
     plan = judging.default_plan()
     spent = [promote.one_run(plan, np.random.default_rng(seed)) for seed in range(4)]
-    assert np.isfinite([time for time, _ in spent]).sum() >= 3
-    assert all(time >= len(plan.steps) * 200 for time, _ in spent)
+    assert np.isfinite([time for time, _, _ in spent]).sum() >= 3
+    assert all(time >= len(plan.steps) * 200 for time, _, _ in spent)
+    assert all(live < time or time == np.inf for time, _, live in spent)
 
 
 def test_broken_challenger_is_not_promoted(monkeypatch):
@@ -24,7 +25,7 @@ def test_broken_challenger_is_not_promoted(monkeypatch):
         streams, "live",
         lambda rng, share, course: real(rng, share, course, Difference(error_ratio=50)),
     )  # fmt: skip
-    time, harmed = promote.one_run(judging.default_plan(), np.random.default_rng(1))
+    time, harmed, _ = promote.one_run(judging.default_plan(), np.random.default_rng(1))
     assert (time, harmed) == (np.inf, 1.0)
 
 

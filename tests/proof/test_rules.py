@@ -92,6 +92,21 @@ def test_proportion_time_is_the_test_of_two_proportions():
         )
 
 
+def test_margin_excluded_is_the_test_of_the_difference_of_means():
+    drawn = traffic(2)
+    ends = judging.looks(4_000, 400)
+    found = rules.margin_excluded(Seen(drawn, ends), drawn.latency, 1.05, 300.0)
+    for end in ends:
+        champion, challenger = by_arm(drawn, drawn.latency, end)
+        p_value = stats.ttest_ind(
+            challenger, 1.05 * champion + 300.0, equal_var=False, alternative="less"
+        ).pvalue
+        assert (end >= found) or p_value > 0.024
+        if end == found:
+            assert p_value < 0.026
+    assert found < np.inf
+
+
 def test_seen_sums_are_those_up_to_each_look():
     drawn = traffic(1)
     seen = Seen(drawn, judging.looks(4_000, 1_000))

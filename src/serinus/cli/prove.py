@@ -63,8 +63,9 @@ def prove(
         chosen = claims.named(claim)
     findings: list[Finding] = []
     screen = console()
-    # Nobody folds a table of eight columns into eighty for a file.
-    width = None if screen.is_terminal else 120
+    if not screen.is_terminal:
+        # Nobody folds a table of eight columns into a file's eighty.
+        screen.width = 120
     with (
         _progress() as progress,
         Runner(claims.SEED if seed is None else seed, progress=progress) as runner,
@@ -72,7 +73,7 @@ def prove(
         for one in chosen:
             findings.append(claims.check(runner, one, reps))
             if not as_json:
-                screen.print(report.finding(findings[-1]), width=width)
+                screen.print(report.finding(findings[-1]))
     _end(findings)
 
 

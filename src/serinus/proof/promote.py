@@ -30,8 +30,8 @@ def claim() -> Claim:
     return Claim(
         "promote",
         "An equal challenger is promoted by 22,000 requests nine times in ten with the defaults "
-        "at half the traffic, and by 20,000 nineteen times in twenty by the default steps, "
-        "mirrored pairs first.",
+        "at half the traffic, and by 20,000 live ones nineteen times in twenty by the default "
+        "steps, after mirrored pairs that nobody sees.",
         400,
         prove,
     )
@@ -52,26 +52,33 @@ def prove(trials: Trials, runs: int) -> Measured:
     for name, (plan, by, limit) in plans.items():
         times = trials.run(partial(one_run, plan), runs, name=f"promote, {name}")
         found.append(
-            bars.rate_at_least(f"promoted by {by:,} requests, {name}", times[:, 0] <= by, limit)
+            bars.rate_at_least(f"promoted by {by:,} requests, {name}", times[:, 2] <= by, limit)
         )
-        notes[f"requests and pairs until promoted, {name}"] = {
-            "median": intervals.quantile(times[:, 0], 0.5),
-            "90 %": intervals.quantile(times[:, 0], 0.9),
+        notes[f"until promoted, {name}"] = {
+            "requests (median)": intervals.quantile(times[:, 2], 0.5),
+            "requests (90 %)": intervals.quantile(times[:, 2], 0.9),
+            "with pairs (median)": intervals.quantile(times[:, 0], 0.5),
+            "with pairs (90 %)": intervals.quantile(times[:, 0], 0.9),
+            f"promoted by {by:,} with pairs": float((times[:, 0] <= by).mean()),
             "rolled back": float((times[:, 1] > 0).mean()),
         }
     return Measured(tuple(found), runs * len(plans), notes)
 
 
 def one_run(plan: Plan, rng: np.random.Generator) -> Floats:
-    """The requests and pairs until all traffic (infinity is never), and whether it was harmed."""
-    known, follow, spent = EMPTY, watch.UNSEEN, 0
+    """Requests and pairs until all traffic, whether it was harmed, and the requests alone.
+
+    Infinity is never.
+    """
+    known, follow, spent, unseen = EMPTY, watch.UNSEEN, 0, 0
     for step in plan.steps:
         draw = partial(_mirror, rng) if step.shadow else partial(_live, rng, plan, step)
         known, follow, added = walk(plan, step, known, follow, draw)
         spent += added
+        unseen += added if step.shadow else 0
         if added == 0:
-            return np.array([float("inf"), float(_harmed(plan, known.tables))])
-    return np.array([float(spent), 0.0])
+            return np.array([np.inf, float(_harmed(plan, known.tables)), np.inf])
+    return np.array([float(spent), 0.0, float(spent - unseen)])
 
 
 _Draw = Callable[[Watch, Counts], tuple[Tables, Watch]]

@@ -22,7 +22,7 @@ def listing(known: Iterable[Claim]) -> Table:
     table = Table("claim", "statement", box=None, pad_edge=False)
     for claim in known:
         table.add_row(claim.name, claim.statement)
-    table.add_row(claims.EVERY, "Each of them, in about eight minutes on two cores.")
+    table.add_row(claims.EVERY, "Each of them, in about five minutes on two free cores.")
     return table
 
 
@@ -46,19 +46,28 @@ def finding(found: Finding) -> RenderableType:
 
 
 def _ours(bars: Sequence[Bar]) -> Table:
-    table = Table("measured", "figure", "95 % limit", "must be", "", box=box.SIMPLE_HEAD)
-    for bar in bars:
-        sure = "" if bar.confidence_limit is None else number(bar, bar.confidence_limit)
+    table = Table("", "measured", "figure", "95 % limit", "must be", "", box=box.SIMPLE_HEAD)
+    for place, bar in enumerate(bars, 1):
         table.add_row(
+            str(place),
             bar.name if bar.whose == "Serinus" else f"{bar.whose}: {bar.name}",
             number(bar, bar.figure)
             if bar.unit == RUNS
             else f"{number(bar, bar.figure)} {bar.unit}",
-            f"({sure})" if sure and not bar.by_confidence else sure,
+            _sure(bar),
             f"{bar.relation} {number(bar, bar.limit)}",
             _word(bar),
         )
     return table
+
+
+def _sure(bar: Bar) -> str:
+    """The confidence limit, in brackets where it does not decide."""
+    if bar.confidence_limit is None:
+        return ""
+    known = math.isfinite(bar.confidence_limit)
+    told = number(bar, bar.confidence_limit) if known else "too few runs"
+    return told if bar.by_confidence else f"({told})"
 
 
 def _word(bar: Bar) -> Text:
@@ -70,17 +79,17 @@ def _word(bar: Bar) -> Text:
 
 
 def _theirs(bars: Sequence[Bar]) -> RenderableType:
-    """Rules by bars: the same figure for each of them."""
-    compared = [bar for bar in bars if bar.others]
+    """Rules by bars, these by their numbers: the same figure for each of them."""
+    compared = [(place, bar) for place, bar in enumerate(bars, 1) if bar.others]
     if not compared:
         return ""
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("on the same streams", no_wrap=True)
-    for bar in compared:
-        table.add_column(bar.name, overflow="fold", justify="right")
-    table.add_row("Serinus", *(number(bar, bar.figure) for bar in compared), style="bold")
-    for rule in dict.fromkeys(rule for bar in compared for rule in bar.others):
-        cells = (number(bar, bar.others[rule]) if rule in bar.others else "" for bar in compared)
+    table.add_column("on the same streams")
+    for place, _ in compared:
+        table.add_column(str(place), justify="right", no_wrap=True)
+    table.add_row("Serinus", *(number(bar, bar.figure) for _, bar in compared), style="bold")
+    for rule in dict.fromkeys(rule for _, bar in compared for rule in bar.others):
+        cells = (number(bar, bar.others[rule]) if rule in bar.others else "" for _, bar in compared)
         table.add_row(rule, *cells)
     return table
 

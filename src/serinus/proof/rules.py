@@ -230,6 +230,18 @@ def kolmogorov_smirnov(seen: Seen) -> Flags:
     return beyond
 
 
+def margin_excluded(seen: Seen, values: Floats, ratio: float, margin: float) -> float:
+    """After how many requests the usual test of non-inferiority, re-run, lets a challenger through.
+
+    Where the mean of ``values`` (more is worse) is significantly below ``ratio`` times the
+    champion's plus ``margin``, one-sided at 2.5 %.
+    """
+    mean, variance = seen.moments(values)
+    scaled = np.array([ratio, 1.0])
+    z = _mean_z(mean * scaled + [margin, 0.0], variance * scaled**2, seen.units)
+    return first((z < -_CRITICAL) & seen.ready, seen.ends)
+
+
 def _above(z: Floats) -> Flags:
     beyond: Flags = z > _CRITICAL
     return beyond
