@@ -8,18 +8,30 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
-from tests.delivery.samples import deployment
+from tests.delivery.samples import BASIS, NUMBERS, deployment
 
 from serinus import clock
 from serinus.delivery import consumer as consumers
 from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.evidence import Evidence, Measure
-from serinus.delivery.types import Deployment, DeploymentSpec, Phase
+from serinus.delivery.judge import judge
+from serinus.delivery.plan import Basis
+from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.ledger.reader import Reader
 from serinus.ledger.writer import Writer
 from serinus.store import schema
-from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, WorkerStatus
+from serinus.wire import (
+    Answer,
+    Arm,
+    Assignment,
+    Event,
+    Label,
+    Output,
+    Prediction,
+    Value,
+    WorkerStatus,
+)
 
 
 class Folding:
@@ -30,9 +42,9 @@ class Folding:
         self.folder = folder
         self.writer = Writer(folder, segment_bytes=1_000_000, sync="os")
 
-    def begin(self, **spec: object) -> Deployment:
+    def begin(self, basis: Basis = BASIS, **spec: object) -> Deployment:
         asked = DeploymentSpec(model="fraud", challenger="1.1.0", **spec)  # type: ignore[arg-type]
-        one = deployment(asked, phase=Phase.RUNNING, step=1)
+        one = deployment(asked, basis=basis, phase=Phase.RUNNING, step=1)
         with self.engine.begin() as connection:
             repository.add(connection, one)
         return one
@@ -41,17 +53,33 @@ class Folding:
         return Consumer(self.engine, Reader(self.folder))
 
     def predict(
-        self, count: int, *, ago: float = 0.0, arm: Arm = Arm.CHALLENGER, unit: int = 0
+        self,
+        count: int,
+        *,
+        ago: float = 0.0,
+        arm: Arm = Arm.CHALLENGER,
+        unit: int = 0,
+        output: Output | None = None,
+        fallback: str = "",
     ) -> list[tuple[bytes, Prediction]]:
         at = clock.to_epoch_us(clock.now() - timedelta(seconds=ago))
         assignment = Assignment("fraud", arm, 0.05, 3, "d1", 1, unit)
+        answer = Output(1) if output is None else output
         events = [
-            Prediction(at + number, assignment, "1.1.0", (1.0,), Output(1), 900)
+            Prediction(at + number, assignment, "1.1.0", (1.0,), answer, 900, fallback)
             for number in range(count)
         ]
         return list(zip(self.writer.append(events), events, strict=True))
 
-    def label(self, predictions: list[tuple[bytes, Prediction]], value: int = 1) -> list[Event]:
+    def value(self, predictions: list[tuple[bytes, Prediction]], worth: float) -> None:
+        self.writer.append(
+            [
+                Value(clock.epoch_us(), identity, worth, item.at, item.assignment, "1.1.0")
+                for identity, item in predictions
+            ]
+        )
+
+    def label(self, predictions: list[tuple[bytes, Prediction]], value: Answer = 1) -> list[Event]:
         events: list[Event] = [
             Label(clock.epoch_us(), identity, value, item.at, item.assignment, "1.1.0", item.output)
             for identity, item in predictions
@@ -236,3 +264,118 @@ def test_fold_is_the_same_however_the_events_are_cut(
         digests.add(folding.evidence().digest())
     assert len(digests) == 1
     assert folding.evidence().total(Measure.LOSS) == 32
+
+
+def test_fold_without_anything_new_writes_nothing(folding: Folding) -> None:
+    folding.begin()
+    folding.predict(300, arm=Arm.CHAMPION)
+    consumer = folding.consumer()
+    drain(consumer)
+    with folding.engine.begin() as connection:
+        connection.execute(schema.evidence.update().values(updated_at=clock.from_epoch_us(0)))
+        folds = connection.execute(select(func.count()).select_from(schema.folds)).scalar_one()
+    # A new one looks whether labels are overdue, as an old one does once a second.
+    assert folding.consumer().fold() == 0
+    with folding.engine.begin() as connection:
+        row = connection.execute(select(schema.evidence)).one()
+        after = connection.execute(select(func.count()).select_from(schema.folds)).scalar_one()
+    assert row.updated_at == clock.from_epoch_us(0)
+    assert after == folds
+
+
+def test_fold_takes_values_apart_from_labels(folding: Folding) -> None:
+    folding.begin(value_cap=10.0, label_window_seconds=60.0)
+    asked = folding.predict(2)
+    late = folding.predict(1, ago=120)
+    folding.value(asked, 5.0)
+    folding.value(asked, 9.0)  # told twice: the first counts
+    drain(folding.consumer())
+    found = folding.evidence()
+    assert found.total(Measure.VALUE, level=16) == 2
+    assert found.total(Measure.VALUE, level=0) == len(late)  # worth nothing: never told
+    assert found.total(Measure.LOSS) == 0
+    assert found.total(Measure.TOLD, level=1) == 4
+    assert folding.waiting() == 2
+
+
+def test_fold_takes_labels_out_of_order_and_twice(folding: Folding) -> None:
+    folding.begin()
+    asked = folding.predict(9)
+    consumer = folding.consumer()
+    drain(consumer)
+    for order in (asked[::-2], asked[::-1], asked):
+        folding.label(order, 1)
+        drain(consumer)
+    # Later ones are wrong on purpose; none of them may count.
+    folding.label(asked, 0)
+    drain(consumer)
+    found = folding.evidence()
+    assert (found.total(Measure.LOSS), found.total(Measure.LOSS, level=0)) == (9, 9)
+    assert found.total(Measure.MATURED) == 9
+    assert found.total(Measure.TOLD, level=0) == 5 + 9 + 9 + 9  # yet all are seen to have come
+
+
+def test_fold_of_labels_for_unknown_requests_forgets_them_and_shows_them(folding: Folding) -> None:
+    folding.begin()
+    known = folding.predict(1)
+    strangers = [(bytes([n]) * 16, item) for n, (_, item) in enumerate(folding.predict(3, ago=90))]
+    # Of the three that were asked nothing comes; what comes is about three that never were.
+    folding.label(strangers)
+    folding.label(known)
+    drain(folding.consumer())
+    found = folding.evidence()
+    assert found.total(Measure.LOSS) == 0  # the oldest may still get its label
+    assert found.total(Measure.TOLD) == 4
+    assert folding.waiting() == 4
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, -3_600.0, 3_600.0, 86_400.0 * 365])
+def test_fold_survives_a_clock_that_jumps(folding: Folding, jump: float) -> None:
+    folding.begin()
+    consumer = folding.consumer()
+    early = folding.predict(3)
+    drain(consumer)
+    jumped = folding.predict(3, ago=-jump)
+    back = folding.predict(3)
+    drain(consumer)
+    for asked in (back, jumped, early):
+        folding.label(asked)
+        drain(consumer)
+    found = folding.evidence()
+    assert found.total(Measure.ERROR) == 9
+    # Those that a clock set back made older than the label window are missing, and seen to be.
+    given_up = 3 if jump <= -86_400.0 else 0
+    assert found.total(Measure.MATURED, level=0) == given_up
+    assert found.total(Measure.LOSS) == 9 - given_up
+    assert folding.waiting() <= 3 * (given_up > 0)
+
+
+@pytest.mark.parametrize("worth", [float("nan"), float("inf"), float("-inf"), -1e300])
+def test_fold_of_numbers_that_are_none_stops_nobody(folding: Folding, worth: float) -> None:
+    folding.begin(basis=NUMBERS, value_cap=10.0, disagreement=0.3, score_shift=0.1)
+    asked = folding.predict(4, output=Output(worth))
+    folding.label(asked, worth)
+    folding.label(folding.predict(4, output=Output(2.0)), worth)
+    folding.label(folding.predict(4, output=Output(worth)), "no number")
+    folding.value(asked, worth)
+    drain(folding.consumer())
+    found = folding.evidence()
+    assert found.total(Measure.ERROR) == found.total(Measure.LOSS) == 12
+    assert found.total(Measure.VALUE) == 4
+    verdict = judge(deployment(basis=NUMBERS).plan, 1, found)
+    assert verdict.outcome in (Outcome.CONTINUE, Outcome.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_fold_of_all_failures_or_none_of_one_arm(folding: Folding, failing: bool) -> None:
+    folding.begin()
+    folding.predict(40, fallback="ValueError" if failing else "")
+    drain(folding.consumer())
+    found = folding.evidence()
+    assert found.total(Measure.ERROR, Arm.CHALLENGER, int(failing)) == 40
+    assert found.total(Measure.ERROR) == 40
+    # A failure is wrong whatever the truth: it waits for no label. Others do.
+    assert found.total(Measure.LOSS) == (40 if failing else 0)
+    assert folding.waiting() == (0 if failing else 40)
+    # 5 % were to go to the challenger: whatever it did, the split cannot be believed.
+    assert judge(deployment().plan, 1, found).outcome is Outcome.INCONCLUSIVE
