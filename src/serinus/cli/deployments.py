@@ -24,6 +24,34 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id.")]
+# What `serinus deploy` takes; nothing said is the specification's own default.
+Strategy = Annotated[str | None, typer.Option(help="canary (the default) or blue_green.")]
+Shares = Annotated[str | None, typer.Option(help="Percentages of traffic, such as 5,25,50.")]
+Shadow = Annotated[bool | None, typer.Option("--shadow/--no-shadow", help="Watch unseen first.")]
+Labels = Annotated[
+    bool | None, typer.Option("--labels/--no-labels", help="Whether labels will come.")
+]
+ErrorOdds = Annotated[
+    float | None, typer.Option(help="Exclude so many times the champion's errors.")
+]
+ErrorPoints = Annotated[
+    float | None, typer.Option(help="Or so much more of them: 0.005 is half a point.")
+]
+QualityPoints = Annotated[
+    float | None, typer.Option(help="Exclude a quality worse by this: 0.02 is two points.")
+]
+LatencyRatio = Annotated[
+    float | None, typer.Option(help="Exclude so many times the champion's p95 and p99.")
+]
+Unit = Annotated[str | None, typer.Option(help="Draw the arm by request or entity.")]
+Entities = Annotated[int | None, typer.Option(help="How many entities there are.")]
+ValueCap = Annotated[float | None, typer.Option(help="Judge business values too, clipped to this.")]
+MinRequests = Annotated[int | None, typer.Option(help="Least requests of a step.")]
+MaxHours = Annotated[float | None, typer.Option(help="Longest time of a step.")]
+SoakSeconds = Annotated[float | None, typer.Option(help="How long the former champion stays warm.")]
+Approvals = Annotated[
+    bool | None, typer.Option("--approvals", help="Wait for a person after each step.")
+]
 Policy = Annotated[
     str | None,
     typer.Option(help="TOML, JSON or YAML file with any fields of the specification."),
@@ -42,43 +70,21 @@ def deploy(
     model: str,
     version: str,
     *,
-    strategy: Annotated[
-        str | None, typer.Option(help="canary (if nothing is said) or blue_green.")
-    ] = None,
-    shares: Annotated[
-        str | None, typer.Option(help="Percentages of traffic, such as 5,25,50.")
-    ] = None,
-    shadow: Annotated[
-        bool | None, typer.Option("--shadow/--no-shadow", help="Watch unseen first.")
-    ] = None,
-    labels: Annotated[
-        bool | None, typer.Option("--labels/--no-labels", help="Whether labels will come.")
-    ] = None,
-    error_odds: Annotated[
-        float | None, typer.Option(help="Exclude so many times the champion's errors.")
-    ] = None,
-    error_points: Annotated[
-        float | None, typer.Option(help="Or so much more of them: 0.005 is half a point.")
-    ] = None,
-    quality_points: Annotated[
-        float | None, typer.Option(help="Exclude a quality worse by this: 0.02 is two points.")
-    ] = None,
-    latency_ratio: Annotated[
-        float | None, typer.Option(help="Exclude so many times the champion's p95 and p99.")
-    ] = None,
-    unit: Annotated[str | None, typer.Option(help="Draw the arm by request or entity.")] = None,
-    entities: Annotated[int | None, typer.Option(help="How many entities there are.")] = None,
-    value_cap: Annotated[
-        float | None, typer.Option(help="Judge business values too, clipped to this.")
-    ] = None,
-    min_requests: Annotated[int | None, typer.Option(help="Least requests of a step.")] = None,
-    max_hours: Annotated[float | None, typer.Option(help="Longest time of a step.")] = None,
-    soak_seconds: Annotated[
-        float | None, typer.Option(help="How long the former champion stays warm.")
-    ] = None,
-    approvals: Annotated[
-        bool | None, typer.Option("--approvals", help="Wait for a person after each step.")
-    ] = None,
+    strategy: Strategy = None,
+    shares: Shares = None,
+    shadow: Shadow = None,
+    labels: Labels = None,
+    error_odds: ErrorOdds = None,
+    error_points: ErrorPoints = None,
+    quality_points: QualityPoints = None,
+    latency_ratio: LatencyRatio = None,
+    unit: Unit = None,
+    entities: Entities = None,
+    value_cap: ValueCap = None,
+    min_requests: MinRequests = None,
+    max_hours: MaxHours = None,
+    soak_seconds: SoakSeconds = None,
+    approvals: Approvals = None,
     policy: Policy = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen and how long it would take.")
@@ -88,27 +94,24 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Begin bringing a version to traffic, step by step on evidence."""
-    from serinus.cli import show
-
-    asked = {
-        "strategy": strategy.replace("-", "_") if strategy else None,
-        "shares": _shares(shares),
-        "shadow": shadow,
-        "labels": labels,
-        "error_odds": error_odds,
-        "error_points": error_points,
-        "quality_points": quality_points,
-        "latency_ratio": latency_ratio,
-        "unit": unit,
-        "entities": entities,
-        "value_cap": value_cap,
-        "min_requests": min_requests,
-        "max_hours": max_hours,
-        "soak_seconds": soak_seconds,
-        "approvals": approvals,
-    }
-    given = {name: value for name, value in asked.items() if value is not None}
-    asked = {**_policy(policy, ("model", "challenger")), **given}
+    # What the options say stands above the policy file, and only what was said is sent.
+    asked = _policy(policy, ("model", "challenger")) | _said(
+        strategy=strategy.replace("-", "_") if strategy else None,
+        shares=_shares(shares),
+        shadow=shadow,
+        labels=labels,
+        error_odds=error_odds,
+        error_points=error_points,
+        quality_points=quality_points,
+        latency_ratio=latency_ratio,
+        unit=unit,
+        entities=entities,
+        value_cap=value_cap,
+        min_requests=min_requests,
+        max_hours=max_hours,
+        soak_seconds=soak_seconds,
+        approvals=approvals,
+    )
     with context.obj.client(url) as client:
         if dry_run:
             _tell_forecast(client.forecast(model, version, **asked), as_json=as_json)
@@ -117,15 +120,22 @@ def deploy(
         if watch:
             _watch(client, begun.id, as_json=as_json)
             return
+    _tell_begun(begun, as_json=as_json)
+
+
+def _tell_begun(begun: Deployment, *, as_json: bool) -> None:
+    from serinus.cli import show
+
+    next_step = f"Watch it: serinus deployments watch {begun.id}"
     finish(
         begun,
         as_json=as_json,
-        show=lambda out: out.print(
-            show.deployments([begun]),
-            f"Watch it: serinus deployments watch {begun.id}",
-            sep="\n",
-        ),
+        show=lambda out: out.print(show.deployments([begun]), next_step, sep="\n"),
     )
+
+
+def _said(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _policy(path: str | None, fixed: tuple[str, ...]) -> dict[str, Any]:
