@@ -1,5 +1,7 @@
 """Strategies write plans; a plan that cannot be carried out names every fault."""
 
+from math import inf, nan
+
 import pytest
 
 from serinus.delivery.plan import ALPHAS, Basis, make_plan, plan_hash, quality_scale
@@ -73,6 +75,62 @@ def test_plan_refuses_with_every_fault_at_once() -> None:
     named = {fault.split(":")[0] for fault in caught.value.faults}
     assert named == {"shares", "error_odds", "max_hours", "min_requests"}
     assert len(caught.value.faults) == 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "error_odds",
+        "error_points",
+        "quality_points",
+        "latency_ratio",
+        "latency_tolerance",
+        "latency_slack_ms",
+        "service_level",
+        "score_shift",
+        "class_odds",
+        "disagreement",
+        "value_floor",
+        "value_cap",
+        "value_loss",
+        "min_seconds",
+        "max_hours",
+        "label_window_seconds",
+        "soak_seconds",
+    ],
+)
+@pytest.mark.parametrize("wrong", [nan, inf, -inf, -1.0])
+def test_plan_refuses_numbers_that_decide_nothing(name: str, wrong: float) -> None:
+    if name == "value_floor" and wrong == -1.0:
+        assert plan_of(value_floor=wrong, value_cap=1.0).value is not None
+        return
+    with pytest.raises(InvalidInput) as caught:
+        plan_of(**{"value_cap": 1.0, name: wrong})
+    assert any(fault.startswith(f"{name}:") for fault in caught.value.faults) or (
+        name.startswith("value") and any("value_cap" in fault for fault in caught.value.faults)
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 1.1, nan, inf])
+def test_plan_refuses_shares_of_nothing_and_of_everything(share: float) -> None:
+    with pytest.raises(InvalidInput, match="cannot be carried out") as caught:
+        plan_of(shares=(share,))
+    assert caught.value.faults[0].startswith("shares: each must lie between 0 and 1")
+
+
+def test_plan_judges_what_answers_differ_only_without_labels_or_if_asked() -> None:
+    basis = Basis(SCALE, tuple(n / 10 for n in range(1, 10)), (0, 1))
+    differs = {"distribution", "class_mix", "disagreement"}
+
+    def kinds(**fields: object) -> set[str]:
+        spec = DeploymentSpec(model="m", challenger="2", **fields)  # type: ignore[arg-type]
+        return {rail.kind for rail in make_plan(spec, basis, salt="d").guardrails}
+
+    assert not kinds() & differs
+    assert kinds(labels=False) >= differs
+    assert kinds(class_odds=2.0) & differs == {"class_mix"}
+    assert "business" not in kinds(labels=False)
+    assert "business" in kinds(value_cap=3.0)
 
 
 def test_quality_scale_of_a_regression_caps_outliers() -> None:

@@ -285,17 +285,20 @@ def _faults(spec: DeploymentSpec) -> list[str]:
         "shares: each must be larger than the one before": any(
             later <= earlier for earlier, later in zip(spec.shares, spec.shares[1:], strict=False)
         ),
-        "error_odds: must be above 1 (2 excludes twice the champion's errors)": spec.error_odds
-        <= 1,
+        "error_odds: must be above 1 (2 excludes twice the champion's errors)": not 1
+        < spec.error_odds
+        < inf,
         "error_points: must lie between 0 and 1 (0.005 is half a point)": not 0
         < spec.error_points
         < 1,
         "quality_points: must lie between 0 and 1 (0.02 is two points)": not 0
         < spec.quality_points
         < 1,
-        "latency_ratio: must be above 1 (1.25 excludes a quarter slower)": spec.latency_ratio <= 1,
-        "latency_tolerance: must not be negative": spec.latency_tolerance < 0,
-        "latency_slack_ms: must not be negative": spec.latency_slack_ms < 0,
+        "latency_ratio: must be above 1 (1.25 excludes a quarter slower)": not 1
+        < spec.latency_ratio
+        < inf,
+        "latency_tolerance: must not be negative": not 0 <= spec.latency_tolerance < inf,
+        "latency_slack_ms: must not be negative": not 0 <= spec.latency_slack_ms < inf,
         "service_level: must lie between 0 and 1 (0.05 lets 5 % fail)": not 0
         < spec.service_level
         < 1,
@@ -305,7 +308,7 @@ def _faults(spec: DeploymentSpec) -> list[str]:
         ),
         "disagreement: must lie between 0 and 1": not _within(spec.disagreement, 0, 1),
         "value_cap: must be above value_floor": spec.value_cap is not None
-        and not spec.value_cap > spec.value_floor,
+        and not -inf < spec.value_floor < spec.value_cap < inf,
         "value_loss: must lie between 0 and 1, and needs value_cap": not _within(
             spec.value_loss, 0, 1
         )
@@ -320,11 +323,11 @@ def _faults(spec: DeploymentSpec) -> list[str]:
         )
         > BUDGET + 1e-9,
         "min_requests: must be at least 1": spec.min_requests < 1,
-        "min_seconds: must not be negative": spec.min_seconds < 0,
-        "max_hours: must be above 0": spec.max_hours <= 0,
+        "min_seconds: must not be negative": not 0 <= spec.min_seconds < inf,
+        "max_hours: must be above 0": not 0 < spec.max_hours < inf,
         "max_hours: must leave room for min_seconds": 0 < spec.max_hours * 3600 < spec.min_seconds,
-        "label_window_seconds: must be above 0": spec.label_window_seconds <= 0,
-        "soak_seconds: must not be negative": spec.soak_seconds < 0,
+        "label_window_seconds: must be above 0": not 0 < spec.label_window_seconds < inf,
+        "soak_seconds: must not be negative": not 0 <= spec.soak_seconds < inf,
     }
     return [text for text, wrong in checks.items() if wrong]
 
