@@ -93,7 +93,7 @@ def test_evidence_is_of_one_size_whatever_was_counted() -> None:
         sizes = []
         for each in (10**3, 10**9):
             counts = np.full((2, wide), each, np.int64)
-            evidence = Evidence({measure: {share: counts for share in (0.05, 0.25, 0.5, 1.0)}})
+            evidence = Evidence({measure: dict.fromkeys((0.05, 0.25, 0.5, 1.0), counts)})
             arrays = evidence.tables[measure].values()
             sizes.append((sum(found.nbytes for found in arrays), len(evidence.encode())))
         (memory, few), (memory_of_many, many) = sizes

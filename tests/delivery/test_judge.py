@@ -137,11 +137,11 @@ def test_judge_finds_harm_of_each_kind_in_every_state(kind: Kind, step: int) -> 
     assert verdict.reason in {item.sentence for item in verdict.guardrails if item.state == "harm"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind not in ("distribution", "class_mix", "disagreement")]
+)
 def test_judge_finds_no_harm_where_the_arms_are_swapped(kind: Kind) -> None:
-    """A challenger that is better by as much, or as different the other way, if that is no harm."""
-    if kind in ("distribution", "class_mix", "disagreement"):
-        pytest.skip("these ask for a difference in either direction")
+    """A challenger that is better by as much; of those kinds where another answer is no harm."""
     swapped = Evidence(
         {
             measure: {share: _swap(measure, counts) for share, counts in tables.items()}
