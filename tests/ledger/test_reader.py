@@ -167,3 +167,17 @@ def test_reader_scan_selects_model_and_time(tmp_path):
     assert len(list(reader.scan())) == 21
     assert [record.event.at for record in reader.scan("churn", 6)] == [6, 7, 8, 9]
     writer.close()
+
+
+def test_reader_reads_stretches_again_as_they_were(tmp_path):
+    writer = Writer(tmp_path, segment_bytes=2_000)
+    writer.append([prediction(number) for number in range(300)])
+    reader, offsets, seen = Reader(tmp_path), {}, []
+    while (batch := reader.read(offsets, 17)).records:
+        start = offsets.get(writer.name, Offset(0, 0))
+        again = reader.between(writer.name, start, batch.offsets[writer.name])
+        assert again == batch.records
+        seen += again
+        offsets = batch.offsets
+    writer.close()
+    assert len(seen) == 300

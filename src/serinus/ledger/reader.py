@@ -18,6 +18,7 @@ from serinus.ledger import frames, ids, segments
 from serinus.wire import Event, WorkerStatus
 
 CHUNK_BYTES = 1 << 22
+_USUAL_FRAME = 128
 
 
 @dataclass(frozen=True, order=True)
@@ -108,7 +109,11 @@ class Reader:
                     where=str(self._folder),
                     remedy="Keep the ledger for as long as its verdicts are to be replayed.",
                 )
-            piece = self._read_segment(writer, here, CHUNK_BYTES // 4096, closed=True)
+            limit = CHUNK_BYTES // 4096
+            if here.segment == end.segment:
+                # Short stretches are many: decode about as much as they hold, not all behind them.
+                limit = min(limit, 1 + (end.offset - here.offset) // _USUAL_FRAME)
+            piece = self._read_segment(writer, here, limit, closed=True)
             reached = piece.offset
             if reached == here:
                 reached = Offset(here.segment + 1, 0)
