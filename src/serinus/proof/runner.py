@@ -43,7 +43,7 @@ class Runner:
         self, seed: int, *, processes: int | None = None, progress: Progress | None = None
     ) -> None:
         self.seed = seed
-        self._processes = len(os.sched_getaffinity(0)) if processes is None else processes
+        self._processes = _cores() if processes is None else processes
         self._progress = progress or _silent
         self._pool: ProcessPoolExecutor | None = None
 
@@ -111,6 +111,13 @@ def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # One process a core: more threads in each would only fight.
     threadpoolctl.threadpool_limits(1)
+
+
+def _cores() -> int:
+    # A container may be given fewer cores than there are; not every system can say so.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _silent(name: str, done: int, runs: int) -> None:
