@@ -163,7 +163,7 @@ def proposal(item: foresight.Proposal) -> RenderableType:
     """A plan that has not begun: its steps, how long they take, how soon harm is found."""
     told = item.forecast
     steps = [
-        (number + 1, text.partition(": ")[0], text.partition(": ")[2])
+        (number + 1, text.partition(": ")[0], text.partition(": passed when ")[2])
         for number, text in enumerate(item.words)
     ]
     waits = [(step.name, *_waiting(step.duration), words(step.slowest)) for step in told.steps]
@@ -194,8 +194,12 @@ def _waiting(took: foresight.Duration) -> tuple[str, ...]:
     unknown = took.hours is None and took.requests is not None
     return (
         *("hardly ever" if number is None else f"{number:,.0f}" for number in numbers),
-        *("-" if unknown or number is None else f"{number:,.2g}" for number in hours),
+        *("-" if unknown or number is None else _hours(number) for number in hours),
     )
+
+
+def _hours(number: float) -> str:
+    return f"{number:.2f}" if number < 1 else f"{number:.1f}" if number < 10 else f"{number:,.0f}"
 
 
 def replay(item: foresight.Replay) -> RenderableType:

@@ -35,6 +35,8 @@ ENTITIES = 10_000
 # What takes longer than this hardly ever happens; harm is not looked for as long.
 _MOST_SAFE = 1e8
 _MOST_HARMED = 3e6
+# Harms need no more rollouts than this: they are told, and nothing is refused for them.
+_MOST_RUNS = 200
 _FEWEST_HARMED = 4.0
 _SAFE_BY: Mapping[Kind, frozenset[Measure]] = {
     "errors": frozenset({Measure.ERROR}),
@@ -86,7 +88,7 @@ def forecast(
         plan: the plan.
         traffic: what was observed; None if nothing is known.
         seed: equal seeds give equal forecasts.
-        runs: simulated rollouts; a median of 200 is good to about 5 %.
+        runs: simulated rollouts; of 200 a median is good to about 5 %, a 90 % quantile to 12 %.
         entities: how many distinct entities there are, for a plan by entity.
         harms: whether harmful challengers are simulated as well.
     """
@@ -204,8 +206,8 @@ class _Simulation:
                 search = self._danger(step, harm, known)
                 if search is None:
                     continue
-                units = walk(self.rng, self.runs, search, known).units
-                sent, took = self._cost(step, np.zeros(self.runs), units)
+                units = walk(self.rng, min(self.runs, _MOST_RUNS), search, known).units
+                sent, took = self._cost(step, np.zeros(len(units)), units)
                 duration = _duration(sent, took)
                 found.append(HarmForecast(harm.words, number, step_name(step), duration))
         return found
@@ -244,7 +246,7 @@ class _Simulation:
         else:
             requests = units / _counted(step)
         if self.traffic is None:
-            return requests, np.full(self.runs, inf)
+            return requests, np.full(len(units), inf)
         return requests, np.maximum(requests / self.traffic.per_hour, step.min_seconds / 3600)
 
 
