@@ -33,7 +33,7 @@ LOSS_DIFFERENCES: Floats = np.arange(-LOSS_STEPS, LOSS_STEPS + 1) / LOSS_STEPS
 FAILURE_DIFFERENCES: Floats = np.array([-1.0, 0.0, 1.0])
 # The champion's quantiles between which a latency lies, and the tenths of its scores.
 LATENCY_QUANTILES = (0.25, 0.50, 0.75, 0.90, 0.95, 0.98, 0.99)
-ABOVE_P95, ABOVE_P99 = 5, 7
+ABOVE_P75, ABOVE_P95, ABOVE_P99 = 3, 5, 7
 SCORE_BINS = 10
 MOST_CLASSES = 32
 

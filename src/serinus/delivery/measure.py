@@ -97,7 +97,7 @@ def _latency_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
 def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
     if gate.latency_ratio is None:
         return None
-    # A small share sees the 99th percentile too seldom to be held up for it.
+    # A small share sees the far tail too seldom to be held up for it.
     early = gate.latency_ratio == plan.latency.early_ratio
     measure = Measure.LATENCY_EARLY if early else Measure.LATENCY_LAST
     exceeded = ev.shaped(tables, measure, _LATENCY_LEVELS)
@@ -108,7 +108,7 @@ def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
                 null_odds=1.0,
                 mixture=_FASTER_ODDS,
             )
-            for level in ((ev.ABOVE_P95,) if early else (ev.ABOVE_P95, ev.ABOVE_P99))
+            for level in ((ev.ABOVE_P75,) if early else (ev.ABOVE_P95, ev.ABOVE_P99))
         ]
     )
 

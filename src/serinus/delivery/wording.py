@@ -73,7 +73,7 @@ def margin(gate: Gate, kind: Kind) -> str:
 _POINTS_MORE = ("error_points", "{:g} points more of them", 100.0)
 _MARGINS: dict[Kind, tuple[tuple[str, str, float], ...]] = {
     "errors": (("error_odds", "{:g} times the champion's errors", 1.0), _POINTS_MORE),
-    "latency": (("latency_ratio", "{:g} times the champion's tail latency", 1.0),),
+    "latency": (("latency_ratio", "{:g} times the champion's latency", 1.0),),
     "distribution": (("score_shift", "a shift of {:g} points", 100.0),),
     "quality": (("quality_points", "{:g} points of loss more", 100.0),),
     "business": (("value_loss", "{:g} % of the value lost", 100.0),),
