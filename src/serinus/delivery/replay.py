@@ -20,7 +20,7 @@ from serinus.delivery import evidence as ev
 from serinus.delivery import journal, plan, repository
 from serinus.delivery.consumer import absorb
 from serinus.delivery.evidence import Evidence
-from serinus.delivery.forecast import step_name
+from serinus.delivery.forecast.simulation import step_name
 from serinus.delivery.journal import Fold
 from serinus.delivery.judge import judge
 from serinus.delivery.plan import Basis

@@ -12,9 +12,10 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
-from serinus.delivery import feasibility, reconcile, repository, rollback, routing
 from serinus.delivery import plan as plans
+from serinus.delivery import reconcile, repository, rollback, routing
 from serinus.delivery.evidence import Evidence, Measure
+from serinus.delivery.forecast import feasibility
 from serinus.delivery.plan import Basis, score_cuts
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.routing import Publisher

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.circumstances import Circumstances
 from serinus.delivery.evidence import Counts, Floats, Measure, Tables
+from serinus.delivery.forecast.circumstances import Circumstances
 from serinus.delivery.types import Kind, Step
 
 # So much further with each look; a first passage is found late by half of it on average.

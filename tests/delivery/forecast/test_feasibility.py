@@ -8,7 +8,7 @@ import re
 import msgspec
 import pytest
 
-from serinus.delivery.feasibility import duration, hours, propose, remedy, summary
+from serinus.delivery.forecast.feasibility import duration, hours, propose, remedy, summary
 from serinus.delivery.plan import Basis, quality_scale
 from serinus.delivery.types import DeploymentSpec, Duration, Proposal, Traffic
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serinus.delivery.circumstances import Crowd, Harm, circumstances
 from serinus.delivery.evidence import LOSS_DIFFERENCES, LOSS_LEVELS, Measure
+from serinus.delivery.forecast.circumstances import Crowd, Harm, circumstances
 from serinus.delivery.plan import Basis, make_plan, quality_scale
 from serinus.delivery.types import DeploymentSpec, Plan, Traffic
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from serinus.delivery import plan as plans
-from serinus.delivery.forecast import ENTITIES, forecast, step_name
+from serinus.delivery.forecast.simulation import ENTITIES, forecast, step_name
 from serinus.delivery.judge import gate_of
 from serinus.delivery.plan import Basis
 from serinus.delivery.types import (

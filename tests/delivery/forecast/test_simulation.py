@@ -11,7 +11,7 @@ import pytest
 
 from serinus.delivery import measure, tally, watch
 from serinus.delivery.evidence import LOSS_STEPS, Evidence, Measure
-from serinus.delivery.forecast import ENTITIES, forecast
+from serinus.delivery.forecast.simulation import ENTITIES, forecast
 from serinus.delivery.judge import gate_of, judge
 from serinus.delivery.plan import Basis, make_plan, quality_scale
 from serinus.delivery.types import DeploymentSpec, Forecast, Outcome, Plan, Traffic
