@@ -126,10 +126,16 @@ def status(item: types.DeploymentStatus) -> RenderableType:
     parts: list[RenderableType] = [
         head,
         table("\nRequests", ("arm", "requests", "failures", "labelled"), arms),
+        Text(_told(counts), "dim"),
     ]
     if item.verdict is not None:
         parts.append(_guardrails(item.verdict))
     return Group(*parts)
+
+
+def _told(counts: types.Counts) -> str:
+    came = ", ".join(f"{number:,} {what}" for what, number in counts.told.items() if number)
+    return f"{came} came in all" if came else "no label has come yet"
 
 
 def _steps(deployment: types.Deployment) -> Text:

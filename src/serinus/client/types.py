@@ -304,11 +304,16 @@ class WorkerView(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Requests, failures and labels by arm, and what is in force at the gateways."""
+    """Requests, failures and labels by arm, and what is in force at the gateways.
+
+    ``told`` is how many labels and values came at all, be it twice, too late or for requests that
+    do not count; ``labelled`` how many of the labels are evidence.
+    """
 
     requests: dict[str, int]
     failures: dict[str, int]
     labelled: dict[str, int]
+    told: dict[str, int]
     share: float
     mirror: float
     revision: int

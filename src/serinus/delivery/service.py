@@ -192,6 +192,10 @@ class Delivery:
             "labelled": {
                 arm: evidence.total(_MATURED.get(arm, Measure.MATURED), arm, 1) for arm in measures
             },
+            "told": {
+                name: evidence.total(Measure.TOLD, level=level)
+                for level, name in enumerate(("labels", "values"))
+            },
             "share": mine.share if mine else 0.0,
             "mirror": mine.mirror if mine else 0.0,
             "revision": table.revision if table else 0,
