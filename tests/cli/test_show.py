@@ -83,6 +83,10 @@ def test_replay_says_what_differs() -> None:
     at = datetime(2026, 1, 31, tzinfo=UTC)
     exact = foresight.Replay("d", True, 3, 40, 5, "abc", True, ())
     assert "Exact: 5 verdicts from 40 events in 3 batches" in text(show.replay(exact))
+    assert "older" not in text(show.replay(exact))
+    partly = foresight.Replay("d", True, 3, 40, 5, "abc", True, (), 1_200)
+    for words in ("Exact: 5 verdicts", "1,200 older verdicts cannot be computed again"):
+        assert words in text(show.replay(partly))
     other = foresight.Mismatch(at, 2, "promote after 7: x", "continue after 7: y")
     wrong = foresight.Replay("d", False, 3, 40, 5, "abc", False, (other,))
     for words in ("Not exact", "stored evidence", "promote after 7", "continue after 7"):
@@ -102,3 +106,6 @@ def test_whatif_sets_both_side_by_side() -> None:
     assert shown.count("12,345") == 2
     for words in ("shadow passed after", "400", "300", "rolled back", "good", "bad"):
         assert words in shown
+    assert "not asked" not in shown
+    left = msgspec.structs.replace(item, skipped=4_321)
+    assert "not asked after 4,321 of the batches" in text(show.whatif(left))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from sqlalchemy import select, update
@@ -9,6 +11,7 @@ from tests.delivery.conftest import World
 
 from serinus import clock
 from serinus.delivery import consumer as consumers
+from serinus.delivery import repository
 from serinus.delivery.evidence import Measure
 from serinus.delivery.replay import Replays
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
@@ -176,6 +179,51 @@ def test_replay_before_anything_was_folded_is_exact(deployed: World) -> None:
     assert found.folds == 0
 
 
+def test_replay_of_looks_that_two_controllers_recorded_in_disorder_is_exact(
+    deployed: World,
+) -> None:
+    deployment = start(deployed)
+    drive(deployed, deployment, Gateways(deployed), passes=5)
+    table = schema.verdicts
+    with deployed.engine.begin() as connection:
+        rows = connection.execute(
+            select(table).where(table.c.deployment == deployment.id).order_by(table.c.id)
+        ).all()
+        # The slower controller's look at an older state gets the later id.
+        for row, other in zip(rows[1::2], rows[2::2], strict=False):
+            assert row.fold <= other.fold
+            for target, source in ((row, other), (other, row)):
+                values = {name: it for name, it in source._mapping.items() if name != "id"}
+                connection.execute(update(table).where(table.c.id == target.id).values(**values))
+    with deployed.engine.begin() as connection:
+        found = repository.looks(connection, deployment.id)
+    assert [look.fold for look in found] != sorted(look.fold for look in found)
+    again = replays(deployed).replay(deployment.id)
+    assert again.exact, again.mismatches
+    assert again.looks == len(rows)
+    last = max(found, key=lambda look: look.fold)
+    assert replays(deployed).whatif(deployment.id, {}).recorded_requests == last.verdict.requests
+
+
+def test_replay_counts_looks_from_before_batches_were_kept(deployed: World) -> None:
+    deployment = start(deployed)
+    drive(deployed, deployment, Gateways(deployed), passes=4)
+    table = schema.verdicts
+    own = table.c.deployment == deployment.id
+    with deployed.engine.begin() as connection:
+        before = connection.execute(select(table.c.id).where(own).order_by(table.c.id)).scalars()
+        connection.execute(
+            update(table).where(own, table.c.requests > 0, table.c.id <= before.all()[-2])
+            .values(fold=0)
+        )  # fmt: skip
+    found = replays(deployed).replay(deployment.id)
+    assert found.exact, found.mismatches
+    assert found.unreplayable >= 2
+    assert found.looks + found.unreplayable == len(
+        deployed.delivery.verdicts(deployment.id, limit=1_000)
+    )
+
+
 def test_replay_finds_a_verdict_that_was_changed(deployed: World) -> None:
     deployment = start(deployed)
     drive(deployed, deployment, Gateways(deployed), passes=4)
@@ -282,6 +330,37 @@ def test_whatif_waits_for_least_requests(deployed: World) -> None:
     found = replays(deployed).whatif(deployment.id, {**loose, "min_requests": 1_500})
     assert found.passed[0].requests >= 1_500
     assert found.passed[1].requests >= 3_000
+
+
+def test_whatif_begins_its_first_step_when_that_began(deployed: World) -> None:
+    deployment = start(deployed, shadow=False, labels=False, min_seconds=3_600.0)
+    table = schema.deployments
+    drive(deployed, deployment, Gateways(deployed), passes=8, failing=0.0)
+    with deployed.engine.begin() as connection:
+        # Two hours passed until its versions were loaded: no time of the first step.
+        connection.execute(
+            update(table)
+            .where(table.c.id == deployment.id)
+            .values(created_at=deployment.created_at - timedelta(hours=2))
+        )
+    loose = {"error_odds": 50.0, "error_points": 0.9, "latency_ratio": 50.0}
+    assert replays(deployed).whatif(deployment.id, loose).passed == ()
+    sooner = replays(deployed).whatif(deployment.id, {**loose, "min_seconds": 0.0})
+    assert len(sooner.passed) > 0
+
+
+def test_whatif_says_after_how_many_batches_it_did_not_ask(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = start(deployed, shadow=False, labels=False)
+    drive(deployed, deployment, Gateways(deployed), passes=8, failing=0.0)
+    every = replays(deployed).whatif(deployment.id, {})
+    assert every.skipped == 0
+    monkeypatch.setattr("serinus.delivery.replay._MOST_LOOKS", 5)
+    seldom = replays(deployed).whatif(deployment.id, {})
+    folds = replays(deployed).replay(deployment.id).folds
+    assert folds - 5 <= seldom.skipped < folds
+    assert seldom.requests == every.requests
 
 
 @pytest.mark.parametrize(

@@ -211,9 +211,18 @@ def _hours(number: float) -> str:
 def replay(item: foresight.Replay) -> RenderableType:
     """What a replay found."""
     counted = f"{item.looks:,} verdicts from {item.events:,} events in {item.folds:,} batches"
+    left = (
+        f"{item.unreplayable:,} older verdicts cannot be computed again: "
+        "it was not yet kept which events they knew."
+    )
+    older = [Text(left)] if item.unreplayable else []
     if item.exact:
-        return Text(f"Exact: {counted} came out bit for bit; evidence {item.evidence}.", "green")
-    parts: list[RenderableType] = [Text(f"Not exact: {counted} were computed again.", "red")]
+        exact = f"Exact: {counted} came out bit for bit; evidence {item.evidence}."
+        return Group(Text(exact, "green"), *older)
+    parts: list[RenderableType] = [
+        Text(f"Not exact: {counted} were computed again.", "red"),
+        *older,
+    ]
     if not item.evidence_equal:
         parts.append(Text("The stored evidence is not what the ledger gives.", "red"))
     rows = [(when(each.at), each.fold, each.recorded, each.replayed) for each in item.mismatches]
@@ -236,7 +245,11 @@ def whatif(item: foresight.WhatIf) -> RenderableType:
         ("decision", words(item.recorded_outcome), words(item.outcome)),
         ("why", item.recorded_reason, item.reason),
     ]
-    return table("", ("", "recorded", "under the other policy"), rows)
+    shown = table("", ("", "recorded", "under the other policy"), rows)
+    if not item.skipped:
+        return shown
+    left = f"The other policy was not asked after {item.skipped:,} of the batches: there are many."
+    return Group(shown, Text(left))
 
 
 def words(name: str) -> str:

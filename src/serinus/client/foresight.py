@@ -90,7 +90,10 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """What came of computing every verdict again; ``exact`` if all were equal, bit for bit."""
+    """What came of computing every verdict again; ``exact`` if all were equal, bit for bit.
+
+    ``unreplayable`` more were recorded before it was kept what was folded when.
+    """
 
     deployment: str
     exact: bool
@@ -100,6 +103,7 @@ class Replay(msgspec.Struct, frozen=True):
     evidence: str
     evidence_equal: bool
     mismatches: tuple[Mismatch, ...]
+    unreplayable: int = 0
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -111,7 +115,10 @@ class Passed(msgspec.Struct, frozen=True):
 
 
 class WhatIf(msgspec.Struct, frozen=True):
-    """What another policy would have decided on the same traffic, beside what was decided."""
+    """What another policy would have decided on the same traffic, beside what was decided.
+
+    It was not asked after ``skipped`` of the batches that the controller folded.
+    """
 
     deployment: str
     steps: tuple[str, ...]
@@ -125,3 +132,4 @@ class WhatIf(msgspec.Struct, frozen=True):
     recorded_requests: int
     recorded_reason: str
     recorded_passed: tuple[Passed, ...]
+    skipped: int = 0

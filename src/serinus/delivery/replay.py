@@ -24,7 +24,7 @@ from serinus.delivery.forecast.simulation import step_name
 from serinus.delivery.journal import Fold
 from serinus.delivery.judge import judge
 from serinus.delivery.plan import Basis
-from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Plan, Verdict
+from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, Plan, Verdict
 from serinus.errors import InvalidInput
 from serinus.ledger.reader import Offset, Reader
 from serinus.store import schema
@@ -32,7 +32,7 @@ from serinus.store.engine import open_engine, reading
 
 # What the traffic of the past cannot answer: other requests would have been sent, or otherwise.
 _FIXED = ("model", "challenger", "champion", "strategy", "unit", "entities", "shadow", "shares")
-# Every look costs about a millisecond; more of them than this say nothing more.
+# Every look costs about a millisecond. Beyond this many, every k-th batch is looked at.
 _MOST_LOOKS = 5_000
 
 
@@ -50,7 +50,9 @@ class Replay(msgspec.Struct, frozen=True):
 
     ``looks`` recorded verdicts were computed again from ``events`` events in ``folds`` batches;
     ``evidence`` is the digest of the evidence at the end, ``evidence_equal`` whether it is the
-    stored one. ``exact`` says that everything came out bit for bit.
+    stored one. ``unreplayable`` further verdicts were recorded on requests of which it was not yet
+    kept in what batches they came. ``exact`` says that all that could be computed again came out
+    bit for bit.
     """
 
     deployment: str
@@ -60,10 +62,11 @@ class Replay(msgspec.Struct, frozen=True):
     evidence: str
     evidence_equal: bool
     mismatches: tuple[Mismatch, ...]
+    unreplayable: int = 0
 
     @property
     def exact(self) -> bool:
-        """Whether all verdicts and the evidence came out equal."""
+        """Whether all verdicts that were computed again, and the evidence, came out equal."""
         return self.evidence_equal and not self.mismatches
 
 
@@ -80,7 +83,8 @@ class WhatIf(msgspec.Struct, frozen=True):
 
     ``outcome`` is ``rollback``, ``promote`` (every gate passed), ``inconclusive`` or ``continue``
     (undecided at the end of the traffic), ``at`` so many ``requests`` and pairs, having ``passed``
-    these gates; the fields with ``recorded_`` say what was decided in fact.
+    these gates; the fields with ``recorded_`` say what was decided in fact. The other policy was
+    not asked after ``skipped`` of the batches: very long rollouts are looked at less often.
     """
 
     deployment: str
@@ -95,6 +99,7 @@ class WhatIf(msgspec.Struct, frozen=True):
     recorded_requests: int
     recorded_reason: str
     recorded_passed: tuple[Passed, ...]
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,10 @@ class Replays:
         with reading(self.engine) as connection:
             deployment = repository.get(connection, deployment_id)
             folds = list(journal.folds(connection, deployment_id))
-            looks = repository.looks(connection, deployment_id)
+            found = _looks(connection, deployment_id)
             stored = repository.evidence(connection, deployment_id)
+        # Of the others it is not known which batches had come when their requests were counted.
+        looks = [look for look in found if look.fold or not look.verdict.requests]
         pending = iter(looks)
         look = next(pending, None)
         mismatches: list[Mismatch] = []
@@ -140,6 +147,7 @@ class Replays:
             evidence=evidence.digest(),
             evidence_equal=evidence == stored,
             mismatches=tuple(mismatches),
+            unreplayable=len(found) - len(looks),
         )
 
     def whatif(self, deployment_id: str, policy: Mapping[str, Any]) -> WhatIf:
@@ -156,15 +164,16 @@ class Replays:
         with reading(self.engine) as connection:
             deployment = repository.get(connection, deployment_id)
             folds = list(journal.folds(connection, deployment_id))
-            looks = repository.looks(connection, deployment_id)
+            looks = _looks(connection, deployment_id)
+            begun = _begun(connection, deployment)
         other = msgspec.structs.replace(deployment, plan=_planned(deployment, policy))
-        every = -(-len(folds) // _MOST_LOOKS) if folds else 1
+        asked = _asked(len(folds))
         told = (
             (fold.at, evidence)
             for number, (fold, evidence, _) in enumerate(self._retell(other, folds), 1)
-            if number % every == 0 or number == len(folds)
+            if number in asked
         )
-        decided = _decide(deployment, other.plan, told)
+        decided = _decide(begun, other.plan, told)
         last = looks[-1] if looks else None
         said = last.verdict if last and deployment.live else deployment
         return WhatIf(
@@ -180,6 +189,7 @@ class Replays:
             recorded_requests=last.verdict.requests if last else 0,
             recorded_reason=said.reason,
             recorded_passed=_recorded(looks),
+            skipped=len(folds) - len(asked),
         )
 
     def _retell(
@@ -216,6 +226,24 @@ def _memory(deployment: Deployment) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def _looks(connection: Connection, deployment: str) -> list[repository.Look]:
+    """In the order of what they knew: one of two controllers may record an older state later."""
+    return sorted(repository.looks(connection, deployment), key=lambda look: look.fold)
+
+
+def _asked(folds: int) -> set[int]:
+    """After which batches, counted from 1, another policy is asked: evenly, and after the last."""
+    every = -(-folds // _MOST_LOOKS) if folds else 1
+    return {number for number in range(1, folds + 1) if number % every == 0 or number == folds}
+
+
+def _begun(connection: Connection, deployment: Deployment) -> datetime:
+    """When the first step began; of a deployment that never ran, when it was created."""
+    moves = repository.history(connection, deployment.id)
+    ran = (move.at for move in moves if move.to_phase is Phase.RUNNING)
+    return next(ran, deployment.created_at)
 
 
 def _compare(plan: Plan, look: repository.Look, evidence: Evidence) -> list[Mismatch]:
@@ -288,13 +316,11 @@ class _Decided:
     passed: tuple[Passed, ...]
 
 
-def _decide(
-    deployment: Deployment, other: Plan, told: Iterable[tuple[datetime, Evidence]]
-) -> _Decided:
+def _decide(begun: datetime, other: Plan, told: Iterable[tuple[datetime, Evidence]]) -> _Decided:
     """Go through the steps of another plan as the controller would have."""
     passed: list[Passed] = []
     verdict, at = judge(other, 0, ev.EMPTY), None
-    entered, before = deployment.created_at, 0
+    entered, before = begun, 0
     for at, evidence in told:
         verdict = judge(other, len(passed), evidence)
         while (
