@@ -1,8 +1,11 @@
+from collections import Counter
+
 import pytest
 
-from serinus.bench import fold
+from serinus.bench import fold, traffic
 from serinus.delivery.evidence import Measure
 from serinus.errors import InvalidInput
+from serinus.wire import Label, Shadow, Value
 
 
 @pytest.mark.parametrize("wrong", [{"events": 0}, {"stored": -1}])
@@ -18,18 +21,22 @@ def test_run_measures_all_guardrails_on_real_work():
     assert report.fold_seconds > 0
     assert report.stored_us_a_request > 0
     # Ten times the bars: whether they are met is for the benchmark on a quiet machine.
-    assert report.fold_seconds * 1_000_000 / report.events < 30
+    assert report.seconds_a_million < 30
+    parts = report.requests + report.pairs + report.labels + report.values
+    assert parts == report.events
     assert report.verdict_ms < 20
     assert report.evidence_bytes_at_a_billion <= 8192 * report.guardrails
     assert f"{report.events:,} events into evidence" in str(report)
 
 
-def test_predictions_are_what_a_ramp_would_write():
-    subject = fold.deployment()
-    found, _ = fold.fold.sort(fold.predictions(4_000), {subject.id: subject})
-    gathered = fold.fold.gather(subject, found[subject.id], fold.watch.UNSEEN, {})
-    tables = gathered.evidence.tables[Measure.ERROR]
-    assert set(tables) == set(fold.SHARES)
-    for share, counts in tables.items():
-        assert counts.sum() == 1_000
-        assert counts[1].sum() == pytest.approx(1_000 * share, abs=80)
+def test_in_memory_folds_what_the_labels_and_values_say():
+    subject = traffic.deployment(**traffic.EVERYTHING)
+    told = traffic.rollout(30_000)
+    evidence, _ = fold._in_memory(subject, told)
+    kinds = Counter(type(event) for _, event in told)
+    assert evidence.total(Measure.PAIR_ERROR) == kinds[Shadow]
+    assert evidence.total(Measure.TOLD, level=0) == kinds[Label]
+    assert evidence.total(Measure.VALUE) == kinds[Value]
+    # A failure is wrong without a label as well.
+    labelled = evidence.total(Measure.MATURED) + evidence.total(Measure.PAIR_MATURED)
+    assert kinds[Label] <= labelled <= 1.02 * kinds[Label]

@@ -5,50 +5,45 @@ from __future__ import annotations
 import gc
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import process_time
 
-import numpy as np
-
+from serinus.bench import traffic
 from serinus.bench.serve import columns
 from serinus.delivery import evidence as ev
-from serinus.delivery import fold, judge, plan, repository, watch
+from serinus.delivery import fold, judge, repository, watch
 from serinus.delivery.consumer import Consumer
-from serinus.delivery.evidence import Evidence, Measure
-from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, QualityScale
+from serinus.delivery.evidence import Evidence, Sight
+from serinus.delivery.fold import LABEL, VALUE, Facts, Waiting
+from serinus.delivery.types import Deployment, Plan
 from serinus.errors import InvalidInput
 from serinus.ledger.reader import Reader
 from serinus.ledger.writer import Writer
 from serinus.store.engine import migrate, open_engine
-from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction
+from serinus.wire import Answer, Event, Label, Prediction, Shadow, Value
 
-SHARES = (0.05, 0.25, 0.5, 0.75)
 BATCH = 5_000
 VERDICTS = 200
-_MODEL = "bench"
-_EVERYTHING = {
-    "score_shift": plan.SCORE_SHIFT,
-    "class_odds": plan.CLASS_ODDS,
-    "disagreement": plan.DISAGREEMENT,
-    "value_cap": 10.0,
-    "value_loss": 0.2,
-}
-_AT = datetime(2026, 1, 1, tzinfo=UTC)
-_START_US = round(_AT.timestamp() * 1e6)
-# Rates of the simulated traffic: failures, positives, and the spread of log latency.
-_FAILING, _POSITIVE, _SPREAD = 0.01, 0.3, 0.5
-_MEDIAN_US = 20_000
 
 
 @dataclass(frozen=True)
 class FoldReport:
-    """What ``serinus bench fold`` found; processor seconds of one core throughout."""
+    """What ``serinus bench fold`` found; processor seconds of one core throughout.
+
+    ``events`` are ``requests``, mirrored ``pairs``, ``labels`` and ``values``, folded into the
+    evidence of all guardrails in ``fold_seconds``.
+    """
 
     events: int
+    requests: int
+    pairs: int
+    labels: int
+    values: int
     fold_seconds: float
+    seconds_a_million: float
     stored_requests: int
     stored_us_a_request: float
     verdict_ms: float
@@ -62,6 +57,9 @@ class FoldReport:
         return [
             ("what", "measured"),
             (f"{self.events:,} events into evidence", f"{self.fold_seconds:.2f} s"),
+            ("of them requests, mirrored pairs", f"{self.requests:,}, {self.pairs:,}"),
+            ("of them labels, values", f"{self.labels:,}, {self.values:,}"),
+            ("a million such events", f"{self.seconds_a_million:.2f} s"),
             (
                 f"{self.stored_requests:,} requests and labels through the store",
                 f"{self.stored_us_a_request:.1f} µs a request",
@@ -82,7 +80,7 @@ def run(events: int = 1_000_000, stored: int = 50_000) -> FoldReport:
     """Measure the fold in memory, the fold through the ledger and the store, and a verdict.
 
     Args:
-        events: predictions that are folded in memory.
+        events: requests, pairs, labels and values together, about so many, folded in memory.
         stored: predictions, each with its label, that are folded through an SQLite database.
 
     Raises:
@@ -91,9 +89,11 @@ def run(events: int = 1_000_000, stored: int = 50_000) -> FoldReport:
     for name, value in (("events", events), ("stored", stored)):
         if value <= 0:
             raise InvalidInput(f"it must be more than 0, not {value}", where=name)
-    subject = deployment(**_EVERYTHING)
-    evidence, seconds = _in_memory(subject, predictions(events))
-    evidence += outcomes(events)
+    subject = traffic.deployment(**traffic.EVERYTHING)
+    told = traffic.rollout(events)
+    evidence, seconds = _in_memory(subject, told)
+    kinds = Counter(type(event) for _, event in told)
+    evidence += traffic.outcomes(events)
     much = Evidence(
         {
             measure: {share: counts * 10**9 // events for share, counts in tables.items()}
@@ -101,10 +101,15 @@ def run(events: int = 1_000_000, stored: int = 50_000) -> FoldReport:
         }
     )
     return FoldReport(
-        events=events,
+        events=len(told),
+        requests=kinds[Prediction],
+        pairs=kinds[Shadow],
+        labels=kinds[Label],
+        values=kinds[Value],
         fold_seconds=seconds,
+        seconds_a_million=1e6 * seconds / len(told),
         stored_requests=stored,
-        stored_us_a_request=1e6 * _through_the_store(deployment(), stored) / stored,
+        stored_us_a_request=1e6 * _through_the_store(traffic.deployment(), stored) / stored,
         verdict_ms=1e3 * statistics.median(_verdicts(subject, evidence)),
         guardrails=len(subject.plan.guardrails),
         evidence_bytes=len(evidence.encode()),
@@ -112,108 +117,36 @@ def run(events: int = 1_000_000, stored: int = 50_000) -> FoldReport:
     )
 
 
-def deployment(**judged: float) -> Deployment:
-    """A running canary by the defaults, but for these fields of its specification."""
-    spec = DeploymentSpec(
-        model=_MODEL,
-        challenger="2.0.0",
-        shares=SHARES,
-        **judged,  # type: ignore[arg-type]
-    )
-    basis = plan.Basis(
-        quality=QualityScale("classification", 1.0, 0.1),
-        score_cuts=tuple(number / 10 for number in range(1, 10)),
-        classes=(0, 1),
-    )
-    made = plan.make_plan(spec, basis, salt="bench")
-    return Deployment(
-        id="bench",
-        model=_MODEL,
-        champion="1.0.0",
-        challenger="2.0.0",
-        strategy="canary",
-        spec=spec,
-        plan=made,
-        plan_hash=plan.plan_hash(made),
-        phase=Phase.RUNNING,
-        step=1,
-        step_entered_at=_AT,
-        verdict=Outcome.NO_DATA,
-        reason="",
-        requested_by="bench",
-        created_at=_AT,
-        updated_at=_AT,
-        ended_at=None,
-    )
+@dataclass
+class _Awaiting:
+    """Requests until their label or value comes, as the store keeps them, but in memory."""
 
+    asked: dict[str, dict[bytes, Facts]] = field(default_factory=lambda: {LABEL: {}, VALUE: {}})
 
-def predictions(count: int, seed: int = 1) -> list[tuple[bytes, Event]]:
-    """Answers of two equal versions over a ramp, with ids, as a ledger would give them."""
-    rng = np.random.default_rng(seed)
-    step = np.arange(count) * len(SHARES) // max(count, 1)
-    challenger = rng.random(count) < np.array(SHARES)[step]
-    failed = rng.random(count) < _FAILING
-    score = rng.random(count)
-    latency = _MEDIAN_US * np.exp(_SPREAD * rng.standard_normal(count))
-    routes = {
-        (number, arm): Assignment(_MODEL, arm, share, number + 1, "bench", number + 1)
-        for number, share in enumerate(SHARES)
-        for arm in (Arm.CHAMPION, Arm.CHALLENGER)
-    }
-    return [
-        (
-            number.to_bytes(16, "big"),
-            Prediction(
-                _START_US + number,
-                routes[at, Arm.CHALLENGER if drawn else Arm.CHAMPION],
-                "2.0.0" if drawn else "1.0.0",
-                (1.0, 2.0, 3.0),
-                Output(int(positive > 1 - _POSITIVE), (1.0 - positive, positive)),
-                int(slow),
-                "ValueError" if fails and drawn else "",
-            ),
-        )
-        for number, (at, drawn, fails, positive, slow) in enumerate(
-            zip(
-                step.tolist(),
-                challenger.tolist(),
-                failed.tolist(),
-                score.tolist(),
-                latency.tolist(),
-                strict=True,
-            )
-        )
-    ]
+    def mature(self, plan: Plan, gathered: fold.Gathered) -> Evidence:
+        """What the labels and values add that came for requests of this batch or before."""
+        seen: Counter[Sight] = Counter()
+        for kind, new in ((LABEL, gathered.labels), (VALUE, gathered.values)):
+            for (facts, outcome), times in Counter(self._settled(kind, new)).items():
+                for sight in fold.mature(plan, kind, facts, outcome):
+                    seen[sight] += times
+        return ev.count(seen)
 
-
-def outcomes(count: int) -> Evidence:
-    """As many pairs and outcomes, evenly over all levels: the widest tables that there can be."""
-    widths = {
-        Measure.LOSS: len(ev.LOSS_LEVELS),
-        Measure.VALUE: len(ev.LOSS_LEVELS),
-        Measure.PAIR_ERROR: len(ev.FAILURE_DIFFERENCES),
-        Measure.PAIR_LOSS: len(ev.LOSS_DIFFERENCES),
-        Measure.PAIR_FLIP: 2,
-        Measure.MATURED: 2,
-        Measure.PAIR_MATURED: 2,
-    }
-    live = (Measure.LOSS, Measure.VALUE)
-    return Evidence(
-        {
-            measure: {
-                share: np.full((2, wide), count // (2 * wide), np.int64)
-                for share in (SHARES if measure in live else (0.0,))
-            }
-            for measure, wide in widths.items()
-        }
-    )
+    def _settled(self, kind: str, new: Waiting) -> list[tuple[Facts, Answer]]:
+        asked = self.asked[kind]
+        asked.update((identity, facts) for identity, (_, facts) in new.asked.items())
+        return [
+            (facts, outcome)
+            for identity, (_, outcome) in new.told.items()
+            if (facts := asked.pop(identity, None)) is not None
+        ]
 
 
 def _in_memory(
     subject: Deployment, records: Sequence[tuple[bytes, Event]]
 ) -> tuple[Evidence, float]:
     """What the events give, and how long it took, in batches as the controller reads them."""
-    evidence, latencies = Evidence({}), watch.UNSEEN
+    evidence, latencies, awaiting = Evidence({}), watch.UNSEEN, _Awaiting()
     # A controller holds one batch, not a million events for the collector to walk over.
     gc.collect()
     gc.freeze()
@@ -222,6 +155,7 @@ def _in_memory(
         found, _ = fold.sort(records[start : start + BATCH], {subject.id: subject})
         gathered = fold.gather(subject, found[subject.id], latencies, {})
         evidence, latencies = evidence + gathered.evidence, gathered.watch
+        evidence += awaiting.mature(subject.plan, gathered)
     seconds = process_time() - begin
     gc.unfreeze()
     return evidence, seconds
@@ -235,20 +169,15 @@ def _through_the_store(subject: Deployment, count: int) -> float:
         with engine.begin() as connection:
             repository.add(connection, subject)
         writer = Writer(Path(folder) / "ledger", segment_bytes=1 << 26, sync="os")
-        told = [event for _, event in predictions(count)]
+        told = [event for _, event in traffic.predictions(count)]
         for start in range(0, count, BATCH):
             asked = told[start : start + BATCH]
             ids = writer.append(asked)
-            writer.append(list(map(_label, ids, asked)))
+            writer.append(list(map(traffic.label, ids, asked)))
         writer.close()
         seconds = _drained(Consumer(engine, Reader(Path(folder) / "ledger")).fold)
         engine.dispose()
     return seconds
-
-
-def _label(identity: bytes, event: Event) -> Event:
-    assert isinstance(event, Prediction)
-    return Label(event.at + 1, identity, 1, event.at, event.assignment, event.version, event.output)
 
 
 def _drained(read: Callable[[], int]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -86,21 +87,24 @@ def sort(
     """
     found = {identity: Events() for identity in live}
     workers: dict[str, WorkerStatus] = {}
-    for identity, event in records:
+    for record in records:
+        event = record[1]
         if isinstance(event, WorkerStatus):
             workers[event.worker] = event
             continue
         batch = found.get(event.assignment.deployment)
         if batch is None:
             continue
-        if isinstance(event, (Prediction, Failure)):
-            batch.live.append((identity, event))
+        if isinstance(event, Prediction):
+            batch.live.append((record[0], event))
         elif isinstance(event, Label):
             batch.labels.append(event)
         elif isinstance(event, Shadow):
             batch.pairs.append(event)
-        else:
+        elif isinstance(event, Value):
             batch.values.append(event)
+        else:
+            batch.live.append((record[0], event))
     return found, workers
 
 
@@ -141,9 +145,7 @@ def gather(
     _await(found, deployment.plan, list(compress(events.live, awaited)))
     for event in events.pairs:
         sights += _pair(found, deployment.plan, event, known)
-    sights += [Sight(Measure.TOLD, 0.0, label.assignment.arm, 0) for label in events.labels]
-    sights += [Sight(Measure.TOLD, 0.0, value.assignment.arm, 1) for value in events.values]
-    found.evidence += ev.count(sights)
+    found.evidence += ev.count(Counter(sights) + _told(events))
     if deployment.plan.has("quality", "shadow_quality"):
         _tell(found.labels, events.labels)
     if deployment.plan.has("business"):
@@ -233,6 +235,13 @@ def _counting(
             counting[number] = unit not in met
             met.add(unit)
     return counting
+
+
+def _told(events: Events) -> Counter[Sight]:
+    """How many labels and values came for each arm."""
+    arms = Counter((event.assignment.arm, 0) for event in events.labels)
+    arms.update((event.assignment.arm, 1) for event in events.values)
+    return Counter({Sight(Measure.TOLD, 0.0, arm, of): times for (arm, of), times in arms.items()})
 
 
 def _first_failures(
