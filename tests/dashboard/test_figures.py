@@ -88,6 +88,42 @@ def test_evidence_of_nothing_is_an_empty_figure() -> None:
     assert list(figures.evidence([look(0, ("errors", 0, 0.0, 0.0))]).data) == []
 
 
+CUTS = (0.1, 0.5, 0.9)
+
+
+def test_scores_draws_each_arm_within_its_band() -> None:
+    counts = [[100, 400, 400, 100], [700, 200, 50, 50]]
+    figure = figures.scores(CUTS, counts)
+
+    named = {item.name: item for item in figure.data if item.name}
+    assert list(named) == ["champion, 1,000 answers", "challenger, 1,000 answers"]
+    champion, challenger = named.values()
+    assert list(champion.x) == list(CUTS)
+    assert list(champion.y) == pytest.approx([0.1, 0.5, 0.9])
+    assert list(challenger.y) == pytest.approx([0.7, 0.9, 0.95])
+    lows, highs = figure.data[0::3], figure.data[1::3]
+    for low, curve, high in zip(lows, named.values(), highs, strict=True):
+        assert all(a < b < c for a, b, c in zip(low.y, curve.y, high.y, strict=True) if c < 1)
+        assert max(high.y) <= 1
+        assert high.fill == "tonexty"
+    # So many answers tell them apart at the lowest cut, and not at the highest.
+    assert highs[0].y[0] < lows[1].y[0]
+    assert highs[0].y[2] > lows[1].y[2]
+
+
+def test_scores_draws_a_band_that_narrows_with_answers() -> None:
+    few, many = (
+        figures.scores(CUTS, [[times, times, times, times], [0, 0, 0, 0]]) for times in (50, 5_000)
+    )
+    assert [item.name for item in few.data if item.name] == ["champion, 200 answers"]
+    assert few.data[1].y[1] - few.data[0].y[1] > 5 * (many.data[1].y[1] - many.data[0].y[1])
+
+
+@pytest.mark.parametrize("cuts", [(), CUTS])
+def test_scores_of_nothing_is_an_empty_figure(cuts: tuple[float, ...]) -> None:
+    assert list(figures.scores(cuts, [[0] * (len(cuts) + 1)] * 2).data) == []
+
+
 def test_drift_marks_alarms() -> None:
     windows = [
         {"closed_at": BEGIN + timedelta(hours=number), "score": score, "alarm": alarm,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -17,6 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.api.running import MODEL, Faces
 
 from serinus.registry.types import GateResult, Stage
+from serinus.stats import bins
 
 FLAGS = (
     "--headless=new",
@@ -151,6 +153,32 @@ def test_first_version_says_why_it_has_no_guardrails(faces: Faces) -> None:
     page = httpx.get(f"{faces.url}/dashboard/deployments/{begun.id}").text
 
     assert "no champion to compare it with" in page
+
+
+def test_deployment_page_draws_the_scores_only_where_they_are_watched(faces: Faces) -> None:
+    scores = np.random.default_rng(1).random(500)
+    reference = bins.reference_profile({"amount": scores.tolist()}, scores)
+    faces.register("1.0.0", stage=Stage.PRODUCTION, reference=reference)
+    faces.register("1.1.0")
+    figures = {}
+    for shift in (None, 0.1):
+        with faces.client as client:
+            fields = {} if shift is None else {"score_shift": shift}
+            begun = client.deploy(MODEL, "1.1.0", shadow=False, shares=[0.5], **fields)
+        faces.report("1.0.0", "1.1.0")
+        faces.traffic(40, 50)
+        page = f"{faces.url}/dashboard/deployments/{begun.id}"
+        drawn = httpx.get(f"{page}/scores.json").json()
+        figures[shift] = ("scores.json" in httpx.get(page).text, drawn["data"])
+        with faces.client as client:
+            client.abort(begun.id, reason="the next one")
+    assert figures[None] == (False, [])
+    shown, data = figures[0.1]
+    assert shown
+    curves = {item["name"]: item["y"] for item in data if item.get("name")}
+    assert list(curves) == ["champion, 40 answers", "challenger, 50 answers"]
+    # All answers of that traffic score 0.1: below the second decile at the latest.
+    assert all(curve[-1] == 1.0 for curve in curves.values())
 
 
 def test_unknown_thing_is_a_page_that_leads_back(faces: Faces) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from serinus.app import App, views
 from serinus.client import types
+from serinus.delivery.evidence import Measure, pooled
 
 RECENT = 8
 LOOKS = 1_000
@@ -65,6 +66,17 @@ def looks(app: App, identity: str) -> list[types.Look]:
     """The recorded looks at a deployment's evidence, oldest first. Raises NotFound."""
     found = app.delivery.verdicts(identity, limit=LOOKS)
     return [types.Look(at, step, views.view(verdict, types.Verdict)) for at, step, verdict in found]
+
+
+def scores(app: App, identity: str) -> tuple[list[float], list[list[int]]]:
+    """The champion's deciles, and (champion's, challenger's) answers between them. Raises NotFound.
+
+    There are neither where the plan does not watch the scores.
+    """
+    cuts = app.delivery.get(identity).plan.score_cuts
+    tables = app.delivery.evidence(identity).tables
+    counts: list[list[int]] = pooled(tables, Measure.SCORE, len(cuts) + 1).tolist()
+    return list(cuts), counts
 
 
 def drift_windows(app: App, name: str) -> list[dict[str, Any]]:

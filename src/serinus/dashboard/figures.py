@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
 from plotly import graph_objects as go
 from plotly.subplots import make_subplots
 
 from serinus.client.types import Assessment, Look, Plan, step_name
+from serinus.stats import cdf_bands
 
 # Apart for every kind of colour vision, and readable on light and on dark ground.
 HARM = "#d9622b"
@@ -37,6 +40,8 @@ TITLES = {
     "disagreement": "Disagreement in shadow",
 }
 ODDS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+BAND_ALPHA = 0.05
+"""How often a distribution ever leaves the band drawn around it."""
 # Below one in fifty there is nothing to see but that there is no evidence at all.
 _LOWEST = log(1 / 50)
 _HEIGHT = 270
@@ -144,6 +149,56 @@ def _steps(
         before = look.step
 
 
+def scores(cuts: Sequence[float], counts: ArrayLike) -> go.Figure:
+    """Both arms' distributions of scores as cumulative curves, each within its band.
+
+    The bands hold at every look and everywhere at once (:mod:`serinus.stats.cdf_bands`). Where
+    they part, the arms' scores differ; the guardrail, which looks at a few cuts and at one share
+    of traffic at a time, knows it sooner.
+
+    Args:
+        cuts: shape (k,), ascending, the champion's deciles.
+        counts: shape (2, k + 1), the champion's and the challenger's answers by cell; those equal
+            to a cut are below it.
+
+    Returns:
+        A figure; empty without an answer.
+    """
+    figure = go.Figure()
+    table = np.asarray(counts)
+    shares, lows, highs = cdf_bands.band(table, BAND_ALPHA)
+    arms = (("champion", SAFETY), ("challenger", HARM))
+    for number, (arm, colour) in enumerate(arms):
+        answers = int(table[number].sum())
+        if not answers:
+            continue
+        edge = {
+            "x": list(cuts),
+            "mode": "lines",
+            "legendgroup": arm,
+            "hoverinfo": "skip",
+            "line": {"color": colour, "width": 0},
+            "showlegend": False,
+        }
+        figure.add_scatter(y=lows[number, :-1].tolist(), **edge)
+        figure.add_scatter(
+            y=highs[number, :-1].tolist(), fill="tonexty", fillcolor=_pale(colour), **edge
+        )
+        figure.add_scatter(
+            x=list(cuts),
+            y=shares[number, :-1].tolist(),
+            name=f"{arm}, {answers:,} answers",
+            legendgroup=arm,
+            mode="lines+markers",
+            line={"color": colour, "width": 2.2},
+            hovertemplate="%{y:.1%} at or below<extra>" + arm + "</extra>",
+        )
+    figure.update_xaxes(title_text="score: deciles of the champion's", title_standoff=4)
+    figure.update_yaxes(title_text="share at or below", range=[0, 1], tickformat=".0%")
+    _style(figure, height=_HEIGHT + 60)
+    return figure
+
+
 def drift(windows: Sequence[Mapping[str, Any]]) -> go.Figure:
     """How far each closed window's inputs are from the usual; alarms are marked.
 
@@ -247,6 +302,11 @@ def _kinds_with_data(looks: Sequence[Look]) -> list[str]:
 
 def _of(look: Look, kind: str) -> Assessment | None:
     return next((rail for rail in look.verdict.guardrails if rail.kind == kind), None)
+
+
+def _pale(colour: str) -> str:
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.16)"
 
 
 def _odds(log_e: float | None) -> str:

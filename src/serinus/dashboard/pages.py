@@ -107,6 +107,12 @@ def evidence(request: Request, deployment: str) -> Response:
     return _figure(figures.evidence(content.looks(app, deployment), plan=plan))
 
 
+@router.get("/dashboard/deployments/{deployment}/scores.json")
+def scores(request: Request, deployment: str) -> Response:
+    """The figure of both arms' scores."""
+    return _figure(figures.scores(*content.scores(_app(request), deployment)))
+
+
 @router.get("/dashboard/models/{model}/drift.json")
 def drift(request: Request, model: str) -> Response:
     """The drift figure of a model."""
