@@ -45,8 +45,25 @@ def test_walk_keeps_what_was_known_and_counts_its_own_requests():
     assert after.total(Measure.ERROR) == live
 
 
-def test_claim_has_both_plans():
+def test_claim_has_both_plans_and_tells_of_pairs():
+    """Of forty equal challengers 36 and 38 are asked for; a few fewer would still be luck."""
     with Runner(1, processes=0) as runner:
-        found = promote.prove(runner, 3)
-    assert [bar.limit for bar in found.bars] == [0.90, 0.95]
-    assert found.runs == 6
+        found = promote.prove(runner, 40)
+    halves, steps, together = found.bars
+    assert (halves.limit, steps.limit, together.limit) == (0.90, 0.95, None)
+    assert halves.figure >= 0.80
+    assert steps.figure >= 0.85
+    assert steps.figure - 0.15 <= together.figure <= steps.figure
+    assert found.runs == 80
+
+
+def test_promotion_takes_more_where_less_is_forgiven():
+    """A gate that asks for half the margin passes later: the figure follows the plan."""
+    strict = judging.make_plan(
+        judging.DeploymentSpec(model="model", challenger="2", error_odds=1.5, error_points=0.001)
+    )
+    spent = [
+        [promote.one_run(plan, np.random.default_rng(seed))[2] for seed in range(9)]
+        for plan in (judging.default_plan(), strict)
+    ]
+    assert np.median(spent[1]) > 1.5 * np.median(spent[0])

@@ -36,6 +36,13 @@ def test_finding_that_fails_says_so_and_whether_more_runs_could_help():
     assert "TOO FEW RUNS" in text(report.finding(finding(confidence_limit=0.3)))
 
 
+def test_figure_without_a_limit_is_told():
+    told = text(report.finding(finding(limit=None, figure=0.9)))
+    assert "90.00 %" in told
+    assert " told" in told
+    assert "<=" not in told
+
+
 def test_document_of_several_is_one():
     one, two = finding(), finding(figure=0.2, confidence_limit=0.3)
     assert report.document([one]) == one.as_dict()

@@ -48,5 +48,15 @@ def test_finding_is_led_by_our_bar_nearest_to_its_limit():
     assert [bar["passed"] for bar in document["bars"]] == [True, True, True]
 
 
+def test_figure_without_a_limit_is_told_and_decides_nothing():
+    told = a_bar(figure=0.9, limit=None, relation=">=")
+    assert told.as_dict()["passed"] is None
+    assert not Finding("aa", "Nothing.", (told,), 30, 1, 0.0).passed
+    both = Finding("aa", "We rarely err.", (told, a_bar(name="kept")), 30, 1, 0.0)
+    assert both.passed
+    assert both.as_dict()["ours"]["of"] == "kept"
+    assert not Finding("aa", "We err.", (told, a_bar(figure=0.06)), 30, 1, 0.0).passed
+
+
 def test_finding_without_bars_proves_nothing():
     assert not Finding("aa", "Nothing.", (), 0, 1, 0.0).passed

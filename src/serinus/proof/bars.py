@@ -15,7 +15,10 @@ RUNS = "of runs"
 
 
 def rate_at_most(
-    name: str, hits: NDArray[Any], limit: float, others: Mapping[str, NDArray[Any]] | None = None
+    name: str,
+    hits: NDArray[Any],
+    limit: float,
+    others: Mapping[str, NDArray[Any]] | None = None,
 ) -> Bar:
     """A rate whose upper confidence limit must stay below ``limit``.
 
@@ -34,12 +37,15 @@ def rate_at_most(
 def rate_at_least(
     name: str,
     hits: NDArray[Any],
-    limit: float,
+    limit: float | None,
     *,
     whose: str = "Serinus",
     others: Mapping[str, NDArray[Any]] | None = None,
 ) -> Bar:
-    """A rate that must reach ``limit``; its lower confidence limit is told beside it."""
+    """A rate that must reach ``limit``; its lower confidence limit is told beside it.
+
+    Without a limit both are only told.
+    """
     count, runs = int(np.sum(hits)), np.size(hits)
     lower = intervals.rate_lower(count, runs)
     rates = {rule: float(np.mean(times)) for rule, times in (others or {}).items()}
@@ -49,11 +55,11 @@ def rate_at_least(
 def times_at_most(
     name: str,
     times: NDArray[Any],
-    limits: tuple[float, float],
+    limits: tuple[float | None, float | None] = (None, None),
     others: Mapping[str, NDArray[Any]] | None = None,
     unit: str = "requests",
 ) -> tuple[Bar, Bar]:
-    """Median and 90 % quantile of times, each with its limit; never counts as infinite."""
+    """Median and 90 % quantile of times, each with its limit, if any; never is infinite."""
     median, most = (
         Bar(
             f"{name}, {words}",

@@ -16,16 +16,16 @@ Floats = NDArray[np.float64]
 REQUESTS = 20_000
 PAIRS = 5_000
 LIMIT = 0.05
-_RULES = (rules.FOUR, *rules.OTHERS)
+RULES = (rules.FOUR, *rules.OTHERS)
 
 
 def claim() -> Claim:
     """The claim, as it is published."""
     return Claim(
         "drifting",
-        "Two equal models during a ramp in which everything drifts, jumps, bursts into errors or "
-        "has latencies without bounds: at most 5 % are rolled back.",
-        500,
+        "Two equal models during a ramp in which everything drifts, jumps, bursts into errors, "
+        "breaks down in both arms or has latencies without bounds: at most 5 % are rolled back.",
+        750,
         prove,
     )
 
@@ -43,7 +43,7 @@ def prove(trials: Trials, runs: int) -> Measured:
                 f"false rollbacks, {course}",
                 np.isfinite(times[:, :count].min(axis=1)),
                 LIMIT,
-                {name: np.isfinite(times[:, count + place]) for place, name in enumerate(_RULES)},
+                {name: np.isfinite(times[:, count + place]) for place, name in enumerate(RULES)},
             )
         )
         notes[f"false rollbacks by guardrail, {course}"] = {
@@ -59,4 +59,4 @@ def one_run(plan: Plan, course: str, rng: np.random.Generator) -> Floats:
     stream = streams.live(rng, streams.shares(REQUESTS, streams.RAMP), drift(rng, REQUESTS))
     harms = judging.rollout_harm(plan, streams.mirrored(rng, drift(rng, PAIRS)), stream)
     theirs = rules.times(stream.requests, judging.looks(REQUESTS))
-    return np.array([*harms.values(), *(theirs[name] for name in _RULES)])
+    return np.array([*harms.values(), *(theirs[name] for name in RULES)])

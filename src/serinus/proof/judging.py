@@ -58,8 +58,8 @@ def full_plan() -> Plan:
 def sharp_plan() -> Plan:
     """Every guardrail that there is, each forgiving as little as it can: the most alarms.
 
-    The defaults forgive a tenth and 5 ms of latency, and with labels leave out what only says that
-    answers differ.
+    The defaults forgive a tenth and a millisecond of latency, and with labels leave out what only
+    says that answers differ.
     """
     return make_plan(DeploymentSpec(**_FULL, latency_tolerance=0.0, latency_slack_ms=0.0))
 
@@ -150,19 +150,25 @@ def harm_time(plan: Plan, kind: Kind, tables: Tables, ends: Counts) -> float:
 
 def margin_time(plan: Plan, gate: Gate, kind: Kind, tables: Tables, ends: Counts) -> float:
     """After how many requests one guardrail's margin is excluded; infinity is never."""
-    safe = measure.log_safe(plan, gate, kind, tables)
-    if safe is None:
-        return float("inf")
-    return first(safe >= log(1.0 / plan.promote_alpha), ends)
+    return first(safe(plan, gate, kind, tables), ends)
+
+
+def safe(plan: Plan, gate: Gate, kind: Kind, tables: Tables) -> NDArray[np.bool_]:
+    """At which looks one guardrail's margin is excluded; nowhere if the gate asks for none."""
+    found = measure.log_safe(plan, gate, kind, tables)
+    if found is None:
+        return np.zeros((), np.bool_)
+    excluded: NDArray[np.bool_] = found >= log(1.0 / plan.promote_alpha)
+    return excluded
 
 
 def gate_passed(plan: Plan, step: Step, tables: Tables) -> NDArray[np.bool_]:
     """At which looks every guardrail that the step's gate asks about has excluded its margin."""
     bound = log(1.0 / plan.promote_alpha)
     asked = [
-        safe >= bound
+        log_safe >= bound
         for rail in plan.guardrails
-        if (safe := measure.log_safe(plan, judge.gate_of(step, rail.kind), rail.kind, tables))
+        if (log_safe := measure.log_safe(plan, judge.gate_of(step, rail.kind), rail.kind, tables))
         is not None
     ]
     passed: NDArray[np.bool_] = np.logical_and.reduce(np.broadcast_arrays(*asked))

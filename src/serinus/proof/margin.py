@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ from serinus.delivery.types import Gate, Kind, Plan
 from serinus.proof import bars, judging, rules, streams
 from serinus.proof.rules import Seen
 from serinus.proof.streams import Course, Difference, Stream
-from serinus.proof.types import Claim, Measured, Trials
+from serinus.proof.types import Bar, Claim, Measured, Trials
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -31,111 +31,152 @@ _RULES = (RERUN, SILENCE, SEQUENCE)
 
 
 @dataclass(frozen=True)
+class Condition:
+    """The shares along which a challenger goes, and how base rates drift meanwhile."""
+
+    steps: tuple[float, ...]
+    drift: _Drift
+
+
+@dataclass(frozen=True)
 class Truth:
-    """A challenger on the margin of one guardrail, and the gate that it must not pass."""
+    """A challenger on the margin of one guardrail, the gate that it must not pass, and where."""
 
     kind: Kind
     difference: Difference
     gate: Gate
-    drift: _Drift
+    conditions: Mapping[str, Condition]
+
+
+_ONE = (1.0,)
+LAST = {
+    "halves": Condition(streams.HALVES, streams.flat),
+    "ramp": Condition(streams.RAMP, streams.all_swing),
+}
+"""Where the last gate is asked."""
+EARLY = {
+    "at 5 %": Condition((0.05,), streams.all_swing),
+    "at 25 %": Condition((0.25,), streams.all_swing),
+}
+"""Where the early gates are asked."""
+PAIRED = {
+    "flat": Condition(_ONE, streams.flat),
+    "swing": Condition(_ONE, streams.all_swing),
+}
+SPLITS = {"50 %, a tenth less": (0.5, -1), "50 %, a tenth more": (0.5, 1), "10 %, more": (0.1, 1)}
+"""Configured shares, and in which direction the delivered one is off by the tolerance."""
 
 
 def claim() -> Claim:
     """The claim, as it is published."""
     return Claim(
         "margin",
-        "A challenger exactly as bad as the margin of a guardrail passes it at most 4 times in "
-        "100, watched after every 20 requests.",
-        750,
+        "A challenger exactly as bad as the margin of a guardrail, of an early or the last gate, "
+        "passes it at most 4 times in 100, watched after every 20 requests.",
+        2_000,
         prove,
     )
 
 
 def truths(plan: Plan) -> dict[str, Truth]:
     """By name, what is on the margin. The margins are the defaults."""
-    odds, points, slack = 2.0, 0.005, plan.latency.slack_us
-    last, early = plan.latency.last_ratio, plan.latency.early_ratio
-    swing, still = streams.all_swing, streams.flat
-    return {
-        # Either margin is enough, so only who exceeds both must not pass.
-        "errors": Truth(
-            "errors",
-            Difference(error_ratio=odds, error_points=points),
-            Gate(error_odds=odds, error_points=points),
-            swing,
-        ),
-        "latency, last step": Truth(
-            "latency",
-            Difference(latency_ratio=last, latency_slack_us=slack),
-            Gate(latency_ratio=last),
-            swing,
-        ),
-        "latency, early steps": Truth(
-            "latency",
-            Difference(latency_ratio=early, latency_slack_us=slack),
-            Gate(latency_ratio=early),
-            swing,
-        ),
-        "quality": Truth(
-            "quality", Difference(wrong_points=0.02), Gate(quality_points=0.02), swing
-        ),
-        "business": Truth("business", Difference(value_ratio=0.8), Gate(value_loss=0.2), swing),
+    slack, last, early = plan.latency.slack_us, plan.latency.last_ratio, plan.latency.early_ratio
+    found = {
+        "errors": _errors(2.0, 0.005, LAST),
+        # At this base rate the ratio and the points are one and the same margin.
+        "rare errors": _errors(2.0, 0.005, {name: _rare(at, 0.005) for name, at in LAST.items()}),
+        "latency": _latency(last, slack, LAST),
+        "latency, early": _latency(early, slack, EARLY),
+        "quality": _quality(0.02, LAST),
+        "business": Truth("business", Difference(value_ratio=0.8), Gate(value_loss=0.2), LAST),
         # A drifting distribution would move the difference from cut to cut.
         "distribution": Truth(
-            "distribution", Difference(score_shift=0.1), Gate(score_shift=0.1), still
+            "distribution",
+            Difference(score_shift=0.1),
+            Gate(score_shift=0.1),
+            {name: replace(at, drift=streams.flat) for name, at in LAST.items()},
         ),
         "mirrored errors": Truth(
-            "shadow_errors", Difference(error_points=0.02), Gate(error_points=0.02), swing
+            "shadow_errors", Difference(error_points=0.02), Gate(error_points=0.02), PAIRED
         ),
         "mirrored quality": Truth(
-            "shadow_quality", Difference(wrong_points=0.02), Gate(quality_points=0.02), swing
+            "shadow_quality", Difference(wrong_points=0.02), Gate(quality_points=0.02), PAIRED
         ),
     }
+    for (name, at), (_, gate) in zip(EARLY.items(), plans.EARLY_GATES, strict=True):
+        odds, points = gate.error_odds or 1.0, gate.error_points or 0.0
+        both = _rare(at, points / (odds - 1.0))
+        found[f"errors, early, {name}"] = _errors(odds, points, {name: both})
+        worse = gate.quality_points or 0.0
+        found[f"quality, early, {name}"] = _quality(worse, {name: at})
+    return found
+
+
+def _errors(odds: float, points: float, conditions: Mapping[str, Condition]) -> Truth:
+    # Either margin is enough, so only who exceeds both must not pass.
+    return Truth(
+        "errors",
+        Difference(error_ratio=odds, error_points=points),
+        Gate(error_odds=odds, error_points=points),
+        conditions,
+    )
+
+
+def _rare(at: Condition, rate: float) -> Condition:
+    return replace(at, drift=partial(streams.failing_at, rate))
+
+
+def _latency(ratio: float, slack: float, conditions: Mapping[str, Condition]) -> Truth:
+    return Truth(
+        "latency",
+        Difference(latency_ratio=ratio, latency_slack_us=slack),
+        Gate(latency_ratio=ratio),
+        conditions,
+    )
+
+
+def _quality(points: float, conditions: Mapping[str, Condition]) -> Truth:
+    return Truth(
+        "quality", Difference(wrong_points=points), Gate(quality_points=points), conditions
+    )
 
 
 def prove(trials: Trials, runs: int) -> Measured:
-    """How often each guardrail passes a challenger on its margin, in halves and along the ramp."""
+    """How often each guardrail passes a challenger on its margin, under each condition."""
     plan = judging.full_plan()
-    found = []
-    notes = {}
+    found: list[Bar] = []
     for name, truth in truths(plan).items():
-        parts = [
-            trials.run(partial(one_run, plan, truth, steps), runs, name=f"margin, {name}, {how}")
-            for steps, how in ((streams.HALVES, "halves"), (streams.RAMP, "ramp"))
-        ]
-        passed = np.concatenate(parts)
-        others = {
-            rule: passed[:, 1 + place]
-            for place, rule in enumerate(_RULES)
-            if not np.isnan(passed[:, 1 + place]).any()
-        }
-        found.append(bars.rate_at_most(f"wrongly passed, {name}", passed[:, 0], LIMIT, others))
-        notes[f"wrongly passed, {name}"] = {
-            "at half the traffic": float(parts[0][:, 0].mean()),
-            "along the ramp": float(parts[1][:, 0].mean()),
-        }
-    shares = [
-        trials.run(partial(one_split, plan, share, off), runs, name=f"margin, {share} {off}")
-        for share, off in ((0.5, -1), (0.5, +1), (0.1, +1))
-    ]
-    found.append(bars.rate_at_most("wrongly passed, share", np.concatenate(shares)[:, 0], LIMIT))
-    return Measured(tuple(found), runs * (2 * len(truths(plan)) + len(shares)), notes)
+        for where, condition in truth.conditions.items():
+            case = f"{name}, {where}"
+            passed = trials.run(
+                partial(one_run, plan, truth, condition), runs, name=f"margin, {case}"
+            )
+            others = {
+                rule: passed[:, 1 + place]
+                for place, rule in enumerate(_RULES)
+                if not np.isnan(passed[:, 1 + place]).any()
+            }
+            found.append(bars.rate_at_most(f"wrongly passed, {case}", passed[:, 0], LIMIT, others))
+    for split, (share, off) in SPLITS.items():
+        case = f"share, {split}"
+        passed = trials.run(partial(one_split, plan, share, off), runs, name=f"margin, {case}")
+        found.append(bars.rate_at_most(f"wrongly passed, {case}", passed[:, 0], LIMIT))
+    return Measured(tuple(found), runs * len(found))
 
 
-def one_run(plan: Plan, truth: Truth, steps: tuple[float, ...], rng: np.random.Generator) -> Floats:
+def one_run(plan: Plan, truth: Truth, condition: Condition, rng: np.random.Generator) -> Floats:
     """Whether the gate let it through, ours and others (NaN: not applicable)."""
     if truth.kind in judging.SHADOW:
-        course = truth.drift(rng, PAIRS)
+        course = condition.drift(rng, PAIRS)
         ends = judging.looks(PAIRS)
         tables = judging.pair_tables(streams.mirrored(rng, course, truth.difference), ends)
         time = judging.margin_time(plan, truth.gate, truth.kind, tables, ends)
         return np.array([float(np.isfinite(time)), *[np.nan] * len(_RULES)])
-    ramped = len(steps) > 1
-    course = truth.drift(rng, REQUESTS) if ramped else streams.flat(rng, REQUESTS)
+    course = condition.drift(rng, REQUESTS)
     if truth.kind == "quality":
         # Failures count as wrong in both arms and would leave less than the margin between them.
         course = streams.with_errors(course, np.zeros(REQUESTS))
-    share = streams.shares(REQUESTS, steps)
+    share = streams.shares(REQUESTS, condition.steps)
     stream = streams.live(rng, share, course, truth.difference)
     ends = judging.looks(REQUESTS)
     tables = judging.live_tables(judging.only(plan, truth.kind), stream, ends)

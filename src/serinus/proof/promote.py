@@ -31,8 +31,9 @@ def claim() -> Claim:
         "promote",
         "An equal challenger is promoted by 22,000 requests nine times in ten with the defaults "
         "at half the traffic, and by 20,000 live ones nineteen times in twenty by the default "
-        "steps, after mirrored pairs that nobody sees.",
-        400,
+        "steps, after mirrored pairs that nobody sees (with the pairs counted too: told, without a "
+        "limit).",
+        1_500,
         prove,
     )
 
@@ -54,12 +55,18 @@ def prove(trials: Trials, runs: int) -> Measured:
         found.append(
             bars.rate_at_least(f"promoted by {by:,} requests, {name}", times[:, 2] <= by, limit)
         )
+        if plan.steps[0].shadow:
+            # Pairs are answered as well, if unseen: how soon with them is told, not promised.
+            found.append(
+                bars.rate_at_least(
+                    f"promoted by {by:,} requests and pairs together", times[:, 0] <= by, None
+                )
+            )
         notes[f"until promoted, {name}"] = {
             "requests (median)": intervals.quantile(times[:, 2], 0.5),
             "requests (90 %)": intervals.quantile(times[:, 2], 0.9),
-            "with pairs (median)": intervals.quantile(times[:, 0], 0.5),
-            "with pairs (90 %)": intervals.quantile(times[:, 0], 0.9),
-            f"promoted by {by:,} with pairs": float((times[:, 0] <= by).mean()),
+            "and pairs (median)": intervals.quantile(times[:, 0], 0.5),
+            "and pairs (90 %)": intervals.quantile(times[:, 0], 0.9),
             "rolled back": float((times[:, 1] > 0).mean()),
         }
     return Measured(tuple(found), runs * len(plans), notes)

@@ -22,7 +22,7 @@ def listing(known: Iterable[Claim]) -> Table:
     table = Table("claim", "statement", box=None, pad_edge=False)
     for claim in known:
         table.add_row(claim.name, claim.statement)
-    table.add_row(claims.EVERY, "Each of them, in about five minutes on two free cores.")
+    table.add_row(claims.EVERY, "Each of them, in five to ten minutes on two free cores.")
     return table
 
 
@@ -55,7 +55,7 @@ def _ours(bars: Sequence[Bar]) -> Table:
             if bar.unit == RUNS
             else f"{number(bar, bar.figure)} {bar.unit}",
             _sure(bar),
-            f"{bar.relation} {number(bar, bar.limit)}",
+            "" if bar.limit is None else f"{bar.relation} {number(bar, bar.limit)}",
             _word(bar),
         )
     return table
@@ -71,6 +71,8 @@ def _sure(bar: Bar) -> str:
 
 
 def _word(bar: Bar) -> Text:
+    if bar.limit is None:
+        return Text("told", style="dim")
     if bar.passed:
         return Text("holds")
     # The figure itself keeps the limit: only its uncertainty does not.

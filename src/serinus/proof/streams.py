@@ -164,6 +164,26 @@ def heavy_tails(rng: np.random.Generator, n: int) -> Course:
     return _course(n, latency=_swing(rng, n, 3.0), sigma=1.5)
 
 
+def both_failing(rng: np.random.Generator, n: int) -> Course:
+    """Eight per cent fail in either arm, from the first request to the last."""
+    return _course(n, errors=8.0)
+
+
+def long_outage(rng: np.random.Generator, n: int) -> Course:
+    """Late in the ramp 60 % fail in either arm, for a tenth of all requests."""
+    return _outage(n, 8 * n // 10, n // 10)
+
+
+def outage_at_half(rng: np.random.Generator, n: int) -> Course:
+    """Just as the last of four steps begins 60 % fail in either arm, for 3 % of all requests."""
+    return _outage(n, 3 * n // 4, 3 * n // 100)
+
+
+def failing_at(rate: float, rng: np.random.Generator, n: int) -> Course:
+    """Nothing changes, and so many fail."""
+    return _course(n, errors=rate / ERROR_RATE)
+
+
 def with_errors(course: Course, errors: Floats) -> Course:
     """The same course with other chances of a failure."""
     return replace(course, errors=errors)
@@ -180,7 +200,16 @@ DRIFTING_COURSES: Mapping[str, Callable[[np.random.Generator, int], Course]] = {
     "step change": step_change,
     "bursts of errors": bursts,
     "heavy-tailed latency": heavy_tails,
+    "8 % fail in both arms": both_failing,
+    "long outage": long_outage,
+    "outage as half begins": outage_at_half,
 }
+
+
+def _outage(n: int, start: int, length: int) -> Course:
+    out = np.zeros(n)
+    out[start : start + length] = 1.0
+    return _course(n, errors=60.0**out)
 
 
 def _course(

@@ -31,7 +31,7 @@ class Bar:
         figure: ours; infinity is "never".
         confidence_limit: its one-sided 95 % limit on the side of ``limit``.
         relation: how it must stand to the limit.
-        limit: the published limit.
+        limit: the published limit; None for a figure that is only told.
         by_confidence: whether the confidence limit must keep to it, not only the figure.
         others: by rule, the same figure for it. None of them decides.
         whose: whose figure it is; another's, where the claim is about what others do.
@@ -42,7 +42,7 @@ class Bar:
     figure: float
     confidence_limit: float | None
     relation: Literal["<=", ">="]
-    limit: float
+    limit: float | None
     by_confidence: bool = False
     others: Mapping[str, float] = field(default_factory=dict)
     whose: str = "Serinus"
@@ -56,7 +56,9 @@ class Bar:
 
     @property
     def passed(self) -> bool:
-        """Whether the limit is kept."""
+        """Whether the limit is kept; what has none breaks none."""
+        if self.limit is None:
+            return True
         if self.relation == "<=":
             return self.judged <= self.limit
         return self.judged >= self.limit
@@ -64,6 +66,8 @@ class Bar:
     @property
     def strain(self) -> float:
         """How near the limit is: above 1 it is broken."""
+        if self.limit is None:
+            return 0.0
         used, allowed = self.judged, self.limit
         if self.relation == ">=":
             used, allowed = allowed, used
@@ -82,7 +86,7 @@ class Bar:
             "relation": self.relation,
             "limit": self.limit,
             "others": {name: _finite(value) for name, value in self.others.items()},
-            "passed": self.passed,
+            "passed": None if self.limit is None else self.passed,
         }
 
 
@@ -119,7 +123,7 @@ class Finding:
     Attributes:
         claim: its name.
         statement: the claim in one sentence.
-        bars: every figure that must keep to a limit.
+        bars: every figure, most of which must keep to a limit.
         runs: simulated runs behind the figures, in all.
         seed: with which, by the same version, they come out the same again.
         seconds: how long that took.
@@ -136,8 +140,9 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether every limit is kept."""
-        return bool(self.bars) and all(bar.passed for bar in self.bars)
+        """Whether every limit is kept; without any, nothing is proven."""
+        limited = [bar for bar in self.bars if bar.limit is not None]
+        return bool(limited) and all(bar.passed for bar in limited)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, led by the bar that is nearest to its limit."""
