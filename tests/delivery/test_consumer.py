@@ -91,6 +91,10 @@ class Folding:
         with self.engine.begin() as connection:
             return repository.evidence(connection, "d1")
 
+    def delayed(self) -> tuple[int, int | None]:
+        with self.engine.begin() as connection:
+            return repository.delayed_labels(connection, "d1")
+
     def waiting(self) -> int:
         table = schema.awaiting
         with self.engine.begin() as connection:
@@ -183,8 +187,10 @@ def test_fold_waits_for_the_oldest_label_that_may_still_come(folding: Folding) -
     consumer = folding.consumer()
     drain(consumer)
     assert folding.evidence().total(Measure.LOSS) == 0
+    assert folding.delayed() == (5, first[0][1].at)
     folding.label(first)
     drain(consumer)
+    assert folding.delayed() == (0, None)
     assert folding.evidence().total(Measure.LOSS) == 6
 
 

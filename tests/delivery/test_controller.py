@@ -167,7 +167,10 @@ def test_controller_folds_labels_in_request_order(deployed: World) -> None:
     traffic.send(500)
     deployed.controller.run_once()
     # The first request has no label yet and may still get one, so none behind it counts.
-    assert deployed.delivery.counts(deployment.id)["labelled"]["shadow"] == 0
+    counts = deployed.delivery.counts(deployment.id)
+    assert (counts["labelled"]["shadow"], counts["delayed"]) == (0, 500)
+    left = counts["delayed_until"] - clock.now()
+    assert 0 <= deployment.plan.label_window_seconds - left.total_seconds() < 60
 
 
 def test_controller_gives_up_labels_that_are_overdue(deployed: World) -> None:

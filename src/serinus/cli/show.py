@@ -135,7 +135,17 @@ def status(item: types.DeploymentStatus) -> RenderableType:
 
 def _told(counts: types.Counts) -> str:
     came = ", ".join(f"{number:,} {what}" for what, number in counts.told.items() if number)
-    return f"{came} came in all" if came else "no label has come yet"
+    if not came:
+        return "no label has come yet"
+    return f"{came} came in all" + (f"; {_delayed(counts)}" if counts.delayed else "")
+
+
+def _delayed(counts: types.Counts) -> str:
+    labels = "label waits" if counts.delayed == 1 else "labels wait"
+    return (
+        f"{counts.delayed:,} {labels} for an earlier request that has none yet, at most until "
+        f"{when(counts.delayed_until)} (label_window_seconds)"
+    )
 
 
 def _steps(deployment: types.Deployment) -> Text:

@@ -307,7 +307,9 @@ class Counts(msgspec.Struct, frozen=True):
     """Requests, failures and labels by arm, and what is in force at the gateways.
 
     ``told`` is how many labels and values came at all, be it twice, too late or for requests that
-    do not count; ``labelled`` how many of the labels are evidence.
+    do not count; ``labelled`` how many of the labels are evidence. Labels count in the order of
+    their requests: ``delayed`` of them wait for an earlier request that has none yet, until
+    ``delayed_until`` at the latest.
     """
 
     requests: dict[str, int]
@@ -318,6 +320,8 @@ class Counts(msgspec.Struct, frozen=True):
     mirror: float
     revision: int
     workers: list[WorkerView]
+    delayed: int = 0
+    delayed_until: datetime | None = None
 
 
 class DeploymentStatus(msgspec.Struct, frozen=True):
@@ -360,7 +364,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Recommendation(msgspec.Struct, frozen=True):
-    """NO_ACTION_NEEDED, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with the reasons."""
+    """NO_ACTION_NEEDED, LOOK_AT_FAILURES, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with reasons."""
 
     action: str
     reasons: tuple[str, ...]

@@ -8,7 +8,7 @@ from math import exp
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from serinus.delivery import evidence as ev
@@ -33,6 +33,8 @@ from serinus.store import schema
 
 _DEPLOYMENTS = schema.deployments
 _LIVE = tuple(sorted(LIVE))
+# A status is asked for every second, and a long label window keeps millions of requests.
+_MOST_WAITING = 50_000
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,39 @@ def evidence(connection: Connection, deployment_id: str) -> Evidence:
         select(table.c.summary).where(table.c.deployment == deployment_id)
     ).first()
     return ev.EMPTY if row is None else ev.decode(row.summary)
+
+
+def delayed_labels(connection: Connection, deployment_id: str) -> tuple[int, int | None]:
+    """Labels that came and do not count yet, as an earlier request still waits for its own.
+
+    Returns:
+        How many such labels there are (looked for behind the oldest open request, among no more
+        than 50,000 requests), and when that request was predicted (microseconds since 1970); None
+        if none waits.
+    """
+    table = schema.awaiting
+    here = (table.c.deployment == deployment_id) & (table.c.kind == "label")
+    asked = here & (table.c.facts != b"")
+    order = (table.c.predicted_at, table.c.prediction)
+    oldest = connection.execute(
+        select(*order).where(asked, table.c.outcome.is_(None)).order_by(*order).limit(1)
+    ).first()
+    if oldest is None:
+        return 0, None
+    behind = (
+        select(table.c.outcome)
+        .where(
+            asked,
+            # Said twice, because only this one finds its rows by the index.
+            table.c.predicted_at >= oldest.predicted_at,
+            tuple_(*order) > tuple_(oldest.predicted_at, oldest.prediction),
+        )
+        .order_by(*order)
+        .limit(_MOST_WAITING)
+        .subquery()
+    )
+    number = connection.execute(select(func.count(behind.c.outcome))).scalar_one()
+    return number, oldest.predicted_at if number else None
 
 
 def watch(connection: Connection, deployment_id: str) -> Watch:

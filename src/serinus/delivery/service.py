@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
@@ -175,11 +175,17 @@ class Delivery:
             return repository.evidence(connection, deployment_id)
 
     def counts(self, deployment_id: str) -> dict[str, Any]:
-        """Requests, failures and labels by arm, the shares in force, and the gateway workers."""
+        """Requests, failures and labels by arm, the shares in force, and the gateway workers.
+
+        Labels count in the order of their requests: ``delayed`` ones wait for an earlier request
+        that has none yet, until ``delayed_until`` at the latest. Raises NotFound.
+        """
         with reading(self.engine) as connection:
             deployment = repository.get(connection, deployment_id)
             evidence = repository.evidence(connection, deployment_id)
+            delayed, oldest = repository.delayed_labels(connection, deployment_id)
             table = routing.newest(connection)
+        window = timedelta(seconds=deployment.plan.label_window_seconds)
         route = table.routes.get(deployment.model) if table else None
         mine = route if route and route.deployment == deployment_id else None
         measures = dict.fromkeys((Arm.CHAMPION, Arm.CHALLENGER), Measure.ERROR)
@@ -196,6 +202,8 @@ class Delivery:
                 name: evidence.total(Measure.TOLD, level=level)
                 for level, name in enumerate(("labels", "values"))
             },
+            "delayed": delayed,
+            "delayed_until": None if oldest is None else clock.from_epoch_us(oldest) + window,
             "share": mine.share if mine else 0.0,
             "mirror": mine.mirror if mine else 0.0,
             "revision": table.revision if table else 0,
