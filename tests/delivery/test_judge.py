@@ -130,10 +130,12 @@ def test_judge_finds_harm_of_each_kind_in_every_state(kind: Kind, step: int) -> 
     assert found.state == "harm", found
     assert found.log_harm >= found.harm_bound
     if kind == "sample_ratio":
-        assert verdict.outcome is Outcome.INCONCLUSIVE
-        assert verdict.reason == found.sentence
-    else:
-        assert verdict.outcome is Outcome.ROLLBACK
+        # In the soak nobody draws arms any more, and nothing but harm may end it.
+        soaking = step >= len(PLAN.steps)
+        assert verdict.outcome is (Outcome.CONTINUE if soaking else Outcome.INCONCLUSIVE)
+        assert soaking or verdict.reason == found.sentence
+        return
+    assert verdict.outcome is Outcome.ROLLBACK
     assert verdict.reason in {item.sentence for item in verdict.guardrails if item.state == "harm"}
 
 
@@ -219,10 +221,35 @@ def test_judge_asks_for_a_sound_sample_ratio_in_the_last_step_only() -> None:
 
 def test_judge_takes_no_service_level_breach_that_the_champion_shares() -> None:
     both = errors(0.5, (800, 200), (800, 200))
-    assert of(judge(PLAN, LAST, both), "service_level").log_harm == 0.0
+    assert of(judge(PLAN, LAST, both), "service_level").log_harm < 0.0
     assert judge(PLAN, LAST, both).outcome is not Outcome.ROLLBACK
     alone = errors(0.5, (1_000, 0), (800, 200))
     assert of(judge(PLAN, LAST, alone), "service_level").state == "harm"
+
+
+@pytest.mark.parametrize("late", [60, 600])
+def test_judge_takes_nobody_back_for_an_outage_of_both(late: int) -> None:
+    """On a ramp most of a challenger's requests are recent ones: pooled rates would blame it."""
+    quiet = errors(0.05, (9_500, 0), (500, 0))
+    outage = errors(0.5, (200, late), (200, late))
+    assert judge(PLAN, LAST, quiet + outage).outcome is not Outcome.ROLLBACK
+
+
+def test_judge_of_the_soak_takes_back_what_fails_more_than_the_champion_did() -> None:
+    before = errors(0.5, (2_300, 200), (2_300, 200))  # 8 %: more than the limit of 5 %
+    soak = len(PLAN.steps)
+    same = table(Measure.ERROR, 1.0, challenger=[4_600, 400])
+    assert judge(PLAN, soak, before + same).outcome is Outcome.CONTINUE
+    worse = table(Measure.ERROR, 1.0, challenger=[0, 300])
+    assert judge(PLAN, soak, before + worse).outcome is Outcome.ROLLBACK
+    crooked = errors(0.5, (600, 0), (200, 0))
+    assert judge(PLAN, soak, crooked + worse).outcome is Outcome.ROLLBACK
+
+
+def test_judge_believes_pairs_whatever_the_split() -> None:
+    crooked = HARM["sample_ratio"]
+    assert judge(PLAN, LAST, crooked + HARM["shadow_quality"]).outcome is Outcome.ROLLBACK
+    assert judge(PLAN, LAST, crooked + HARM["quality"]).outcome is Outcome.INCONCLUSIVE
 
 
 ONE_ARM = [table(measure, 0.05, champion=[5_000]) for measure in (Measure.ERROR, Measure.LATENCY)]
@@ -246,7 +273,7 @@ def test_judge_compares_nothing_of_one_arm_alone(seen: Evidence, row: str) -> No
                 "sample_ratio",
                 "service_level",
             )
-        expected = measure is Measure.ERROR
+        expected = measure is Measure.ERROR and step < len(PLAN.steps)
         assert (verdict.outcome is Outcome.INCONCLUSIVE) is expected
         missing = {"champion": "challenger", "challenger": "champion"}[row]
         hints = [item.sentence for item in verdict.guardrails if item.state == "open"]

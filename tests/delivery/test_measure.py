@@ -25,6 +25,7 @@ from serinus.stats import (
     score_betting,
     service_level,
 )
+from serinus.stats.intervals import proportion
 
 COUNTS = st.integers(min_value=0, max_value=400)
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -149,13 +150,17 @@ def test_measure_of_errors_is_safe_by_the_mean_of_both_margins() -> None:
     assert min(exp(one), exp(other)) <= exp(both) <= max(exp(one), exp(other))
 
 
-def test_measure_of_service_levels_is_the_challengers_breach_over_all_shares() -> None:
-    evidence = table(Measure.ERROR, 0.25, champion=[99, 1], challenger=[30, 20])
-    evidence += table(Measure.ERROR, 1.0, challenger=[30, 20])
+def test_measure_of_service_levels_needs_more_than_the_limit_and_the_champion() -> None:
     rail = rail_of("service_level")
-    expected = service_level.log_e_breach(40, 100, rail.tolerance)
-    assert harm("service_level", evidence) == pytest.approx(expected)
-    assert safe("service_level", evidence) is None
+    compared = table(Measure.ERROR, 0.25, champion=[99, 1], challenger=[30, 20])
+    live = min(service_level.log_e_breach(20, 50, rail.tolerance), harm("errors", compared))
+    assert harm("service_level", compared) == pytest.approx(np.logaddexp(live, 0.0) - log(2))
+    soaking = compared + table(Measure.ERROR, 1.0, challenger=[30, 20])
+    # The champion's 1 of 100 may be 13 % at the most, which is more than the limit.
+    allowed = proportion(1, 100, 0.999).high
+    soak = service_level.log_e_breach(20, 50, allowed)
+    assert harm("service_level", soaking) == pytest.approx(np.logaddexp(live, soak) - log(2))
+    assert safe("service_level", soaking) is None
 
 
 def test_measure_of_latency_is_ordinal_odds_and_the_tails_margin() -> None:

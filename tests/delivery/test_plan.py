@@ -29,12 +29,12 @@ def test_canary_plan_watches_in_shadow_then_ramps() -> None:
 
 def test_canary_plan_gates_get_tighter_and_end_at_the_margins_asked_for() -> None:
     odds = [step.gate.error_odds for step in plan_of(shadow=False, error_odds=1.8).steps]
-    assert odds == [10.0, 3.0, 1.8]
+    assert odds == [20.0, 4.0, 1.8]
 
 
 def test_canary_plan_early_gates_are_never_tighter_than_the_last() -> None:
     odds = [step.gate.error_odds for step in plan_of(shadow=False, error_odds=9.0).steps]
-    assert odds == [10.0, 9.0, 9.0]
+    assert odds == [20.0, 9.0, 9.0]
 
 
 def test_canary_plan_without_shadow_asks_live_labels_for_quality() -> None:

@@ -7,11 +7,13 @@ from typing import Literal, get_args
 
 import msgspec
 import pytest
+from tests.delivery.samples import full_plan
 
 from serinus.delivery import wording
 from serinus.delivery.estimate import Estimate
 from serinus.delivery.types import Assessment, Gate, Guardrail, Kind
 
+PLAN = full_plan()
 KINDS: tuple[Kind, ...] = get_args(Kind)
 State = Literal["harm", "safe", "open", "no_data"]
 SEEN = Assessment(
@@ -57,7 +59,7 @@ def test_sentence_of_harm_names_both_rates_and_the_bound() -> None:
     [
         ("service_level", 0.05, "10.00% failed (at most 5.00% may) over 50 requests of the cha"),
         ("service_level", 0.05, "the evidence that it breaks the service level is 250 to 1"),
-        ("latency", 0.0, "10.00% were slower than the champion's p95 over 50 requests"),
+        ("latency", 0.0, "10.00% were slower than the champion's p95, or failed, over 50 requests"),
         ("distribution", 0.1, "10.00% scored below the champion's 40 % mark over 50 requests"),
         ("distribution", 0.1, "that its scores are distributed otherwise is 250 to 1"),
         ("class_mix", 1.5, "10.00% were predicted 40 % over 50 requests of the challenger"),
@@ -157,12 +159,15 @@ def test_margin_names_all_that_a_gate_asks_of_a_kind() -> None:
         score_shift=0.1,
         share_error=0.1,
     )
-    assert wording.margin(gate, "errors") == (
+    assert wording.margin(PLAN, gate, "errors") == (
         "2 times the champion's errors and 0.5 points more of them"
     )
-    asked = {kind for kind in KINDS if wording.margin(gate, kind)}
+    assert wording.margin(PLAN, gate, "latency") == (
+        "1.25 times the champion's latency and 1 ms more"
+    )
+    asked = {kind for kind in KINDS if wording.margin(PLAN, gate, kind)}
     assert set(KINDS) - asked == {"service_level", "class_mix", "disagreement"}
-    assert not any(wording.margin(Gate(), kind) for kind in KINDS)
+    assert not any(wording.margin(PLAN, Gate(), kind) for kind in KINDS)
 
 
 @pytest.mark.parametrize(

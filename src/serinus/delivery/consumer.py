@@ -39,7 +39,6 @@ BATCH = 5_000
 ORPHAN_SECONDS = 60.0
 _CHUNK = 500
 _PAGE = 2_000
-_LOCK = 5376
 _AWAITING = schema.awaiting
 _pack = msgspec.msgpack.Encoder().encode
 _FACTS = msgspec.msgpack.Decoder(Facts)
@@ -83,7 +82,7 @@ class Consumer:
         self._next_look = clock.monotonic() + 1.0
         now = clock.now()
         with self._engine.begin() as connection:
-            exclusive(connection, _LOCK)
+            exclusive(connection, repository.FOLD_LOCK)
             if offsets_of.load_offsets(connection, NAME) != self._offsets:
                 # Another controller was faster: its transaction holds these events already.
                 self._offsets = None

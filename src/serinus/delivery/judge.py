@@ -70,7 +70,7 @@ def _assess(plan: Plan, step: Step | None, rail: Guardrail, evidence: Evidence) 
         harm_bound=harm_bound,
         log_safe=log_safe,
         safe_bound=safe_bound,
-        margin=wording.margin(gate, rail.kind) if log_safe is not None else "",
+        margin=wording.margin(plan, gate, rail.kind) if log_safe is not None else "",
         sentence="",
     )
     return _with_sentence(seen, rail, found, hold)
@@ -82,13 +82,16 @@ def _with_sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str
 
 
 def _conclude(step: Step | None, assessments: tuple[Assessment, ...]) -> tuple[Outcome, str]:
-    harmed = [item for item in assessments if item.state == "harm"]
-    for item in harmed:
-        if item.kind == "sample_ratio":
-            # The arms are not those that were configured, so nothing else can be believed.
-            return Outcome.INCONCLUSIVE, item.sentence
+    harmed = {item.kind: item for item in assessments if item.state == "harm"}
+    crooked = harmed.pop("sample_ratio", None)
+    if crooked is not None and step is not None:
+        # The arms are not those that were configured: only pairs can still be believed.
+        harmed = {kind: item for kind, item in harmed.items() if kind in _SHADOW}
     if harmed:
-        return Outcome.ROLLBACK, harmed[0].sentence
+        worst = max(harmed.values(), key=lambda item: item.log_harm - item.harm_bound)
+        return Outcome.ROLLBACK, worst.sentence
+    if crooked is not None and step is not None:
+        return Outcome.INCONCLUSIVE, crooked.sentence
     if all(item.state == "no_data" for item in assessments):
         return Outcome.NO_DATA, "Nothing has been observed yet, and no data decides nothing."
     if step is None:

@@ -6,8 +6,7 @@ Natural logarithms throughout; each result has the leading shape of the tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from math import log
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -26,16 +25,19 @@ from serinus.stats import (
     service_level,
 )
 from serinus.stats.event_odds import Mixture
+from serinus.stats.intervals import proportion
 from serinus.stats.mixing import LogE
 
 _HARM_ODDS = event_odds.harm_mixture()
 # Slower than the margin is excluded by bets on every smaller ratio of slow requests.
 _FASTER_ODDS = Mixture(np.geomspace(0.15, 0.8, 6), mixing.uniform(6))
 _FAILED = np.array([0.0, 1.0])
+# How sure the champion's own failing rate must be below what the soak allows.
+_SURELY = 0.999
 # Errors are rare wherever models run at all; the centre sets the speed, never the validity.
 _ERROR_CENTRE = 0.01
 # The ratio of errors is the faster question where they are common, the points where they are rare.
-_ODDS_WEIGHT, _POINTS_WEIGHT = 0.7, 0.3
+_ODDS_WEIGHT, _POINTS_WEIGHT = 0.85, 0.15
 # An expected loss at the edge of [0, 1] would make one kind of stake pointless.
 _LEAST_CENTRE, _MOST_CENTRE = 0.001, 0.999
 _LATENCY_LEVELS = len(ev.LATENCY_QUANTILES) + 1
@@ -81,11 +83,37 @@ def _errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
 
 
 def _service_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
-    counts = ev.pooled(tables, Measure.ERROR, 2)
-    breach = service_level.log_e_breach(counts[..., 1], counts.sum(axis=-1), rail.tolerance)
-    # Where the champion breaches as well, the cause lies elsewhere: not the model.
-    champion, challenger = breach[..., 0], breach[..., 1]
-    return np.where(champion >= log(1.0 / rail.alpha), 0.0, challenger)
+    """The mean of two: worse than the limit *and* the champion, and worse than both in the soak.
+
+    What fails in both arms alike has its cause elsewhere: not the model. The lesser of two
+    e-values is below the one whose null is true. In the soak there is no other arm; what is
+    allowed there was settled before it, by the limit or the champion's own rate.
+    """
+    errors = ev.shaped(tables, Measure.ERROR, 2)
+    alone = errors.pop(1.0, None)
+    counts = sum(errors.values(), start=np.zeros((2, 2), np.int64))
+    failed, total = counts[..., 1], counts.sum(axis=-1)
+    live = np.minimum(
+        service_level.log_e_breach(failed[..., 1], total[..., 1], rail.tolerance),
+        event_odds.log_e(
+            {share: table[..., 1] for share, table in errors.items()},
+            null_odds=1.0,
+            mixture=_HARM_ODDS,
+        ),
+    )
+    if alone is None:
+        return _mean(np.stack([live, np.zeros_like(live)]))
+    before = failed[..., 0], total[..., 0]
+    soak = _soaking(*before, alone[..., 1, 1], alone[..., 1, :].sum(axis=-1), rail.tolerance)
+    return _mean(np.stack([live, soak]))
+
+
+@partial(np.vectorize, otypes=[float])
+def _soaking(champion: int, of: int, failed: int, requests: int, limit: float) -> float:
+    """The breach of the limit, or of what the champion failed before where that was more."""
+    before = proportion(champion, of, _SURELY).high if of else 0.0
+    allowed = min(max(limit, before), _SURELY)
+    return float(service_level.log_e_breach(failed, requests, allowed))
 
 
 def _latency_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
@@ -256,11 +284,9 @@ def _pairs(tables: Tables, measure: Measure, levels: int) -> Counts:
     return ev.pooled(tables, measure, levels)[..., 1, :]
 
 
-def _mean(log_e: Floats) -> Floats:
+def _mean(log_e: Floats) -> LogE:
     """The mean of e-values over the first axis, in logarithms."""
-    top = log_e.max(axis=0)
-    mean: Floats = top + np.log(np.exp(log_e - top).mean(axis=0))
-    return mean
+    return mixing.mix(np.moveaxis(log_e, 0, -1), mixing.uniform(len(log_e)))
 
 
 def _centre(scale: QualityScale) -> float:

@@ -54,8 +54,8 @@ SHADOW_ERROR_POINTS = 0.02
 SHARE_ERROR = 0.10
 # Early steps only exclude the catastrophe, or the ramp would take longer than the whole decision.
 EARLY_GATES = (
-    (0.10, Gate(error_odds=10.0, error_points=0.10, quality_points=0.10)),
-    (1.00, Gate(error_odds=3.0, error_points=0.03, quality_points=0.05)),
+    (0.10, Gate(error_odds=20.0, error_points=0.20, quality_points=0.10)),
+    (1.00, Gate(error_odds=4.0, error_points=0.04, quality_points=0.05)),
 )
 # So many times the last gate's latency ratio: half slower, where the last excludes a quarter.
 EARLY_LATENCY = 1.2

@@ -154,7 +154,7 @@ def _soak(snapshot: Snapshot) -> Decision | None:
         Phase.SUCCEEDED,
         snapshot.deployment.step,
         Outcome.PROMOTE,
-        f"The soak of {plan.soak_seconds:g} s ended: no label that came in it proved harm.",
+        f"The soak of {plan.soak_seconds:g} s ended: nothing that came in it proved harm.",
     )
 
 

@@ -30,8 +30,11 @@ from serinus.delivery.types import (
 from serinus.delivery.watch import Watch
 from serinus.errors import Conflict, NotFound
 from serinus.store import schema
+from serinus.store.engine import exclusive
 
 _DEPLOYMENTS = schema.deployments
+FOLD_LOCK = 5376
+"""Held while evidence is folded, and while a deployment ends."""
 _LIVE = tuple(sorted(LIVE))
 # A status is asked for every second, and a long label window keeps millions of requests.
 _MOST_WAITING = 50_000
@@ -90,6 +93,9 @@ def move(
             else "Look at its status for what is possible now.",
         )
     ended = to.phase not in LIVE
+    if ended:
+        # A fold that still thinks it live would write down what is deleted below.
+        exclusive(connection, FOLD_LOCK)
     moved = msgspec.structs.replace(
         deployment,
         phase=to.phase,

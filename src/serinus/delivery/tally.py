@@ -80,7 +80,7 @@ def levels(
         told = ~np.isnan(requests.latency)
         champion = ~requests.challenger & ~requests.failed & (requests.share < 1) & told
         thresholds, watch = watch.follow(requests.latency, champion)
-        timed = answered & told & ~np.isnan(thresholds[:, 0])
+        known = told & ~np.isnan(thresholds[:, 0])
         scale = plan.latency
         for measure, ratio in (
             (Measure.LATENCY, 1.0 + scale.tolerance),
@@ -90,7 +90,11 @@ def levels(
             forgiven = (requests.latency - scale.slack_us) / ratio
             compared = np.where(requests.challenger, forgiven, requests.latency)
             exceeded = (compared[:, None] > thresholds).sum(axis=1)
-            found[measure] = np.where(timed, exceeded, -1)
+            found[measure] = np.where(answered & known, exceeded, -1)
+        # For harm a failure is the slowest of all: a champion that gives up on heavy requests must
+        # not make a challenger look slow that answers them.
+        given_up = drawn & known & requests.failed
+        found[Measure.LATENCY] = np.where(given_up, thresholds.shape[1], found[Measure.LATENCY])
     if plan.has("distribution"):
         tenth = np.searchsorted(plan.score_cuts, requests.score)
         found[Measure.SCORE] = np.where(answered & ~np.isnan(requests.score), tenth, -1)

@@ -230,7 +230,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     quality_points: float = 0.02
     latency_ratio: float = 1.25
     latency_tolerance: float = 0.1
-    latency_slack_ms: float = 5.0
+    latency_slack_ms: float = 1.0
     service_level: float = 0.05
     score_shift: float | None = None
     class_odds: float | None = None

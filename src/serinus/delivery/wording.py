@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, log
 
 from serinus.delivery.estimate import Estimate
-from serinus.delivery.types import Assessment, Gate, Guardrail, Kind
+from serinus.delivery.types import Assessment, Gate, Guardrail, Kind, Plan
 
 TITLES: dict[Kind, str] = {
     "errors": "Errors",
@@ -61,13 +61,16 @@ def sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str) -> s
     )
 
 
-def margin(gate: Gate, kind: Kind) -> str:
+def margin(plan: Plan, gate: Gate, kind: Kind) -> str:
     """What a gate wants excluded, in words; "" if it asks nothing of this kind."""
-    return " and ".join(
+    asked = [
         template.format(value * scale)
         for name, template, scale in _MARGINS.get(kind, ())
         if (value := getattr(gate, name)) is not None
-    )
+    ]
+    if asked and kind == "latency" and plan.latency.slack_us:
+        asked.append(f"{plan.latency.slack_us / 1e3:g} ms more")
+    return " and ".join(asked)
 
 
 _POINTS_MORE = ("error_points", "{:g} points more of them", 100.0)
@@ -115,7 +118,7 @@ _LIVE = (
 _VERBS: dict[Kind, str] = {
     "errors": "failed",
     "service_level": "failed (at most {allowed} may)",
-    "latency": "were slower than the champion's p95",
+    "latency": "were slower than the champion's p95, or failed,",
     "distribution": "scored below the champion's {what} mark",
     "class_mix": "were predicted {what}",
     "quality": "is the loss",

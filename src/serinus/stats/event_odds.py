@@ -55,13 +55,13 @@ def harm_mixture() -> Mixture:
 
 @lru_cache(maxsize=64)
 def safety_mixture(margin_odds: float) -> Mixture:
-    """Bets on a challenger inside the margin: seven in ten on "just as good", the rest around it.
+    """Bets on a challenger inside the margin: nine in ten on "just as good", the rest around it.
 
     Args:
         margin_odds: the odds ratio that must be excluded, above 1.
     """
     odds = np.concatenate(([1.0], np.geomspace(0.4, max(1.0, 0.75 * margin_odds), 6)))
-    weights = np.concatenate(([0.7], np.full(6, 0.05)))
+    weights = np.concatenate(([0.9], np.full(6, 0.1 / 6)))
     return Mixture(odds, np.log(weights))
 
 

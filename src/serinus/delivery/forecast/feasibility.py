@@ -69,12 +69,14 @@ def propose(
     traffic = observed if observed is not None and _enough(observed) else None
     # The salt differs with each deployment; the same question should get the same answer.
     told = forecast(plan, traffic, seed=0, runs=_RUNS, entities=spec.entities, harms=harms)
+    if traffic is None:
+        told = msgspec.structs.replace(told, assumptions=(seen(observed), *told.assumptions))
     faults = _faults(spec, told)
     remedies = tuple(_remedies(spec, basis, traffic, told)) if faults else ()
     return Proposal(
         plan=plan,
         words=tuple(_words(plan, number) for number in range(len(plan.steps))),
-        summary=summary(told, plan.unit),
+        summary=summary(told, plan.unit, observed),
         forecast=told,
         faults=faults,
         remedies=remedies,
@@ -84,7 +86,9 @@ def propose(
 def _words(plan: Plan, number: int) -> str:
     """A step as a person reads it: what must be excluded, and what else it waits for."""
     step = plan.steps[number]
-    asked = {rail.kind: margin(gate_of(step, rail.kind), rail.kind) for rail in plan.guardrails}
+    asked = {
+        rail.kind: margin(plan, gate_of(step, rail.kind), rail.kind) for rail in plan.guardrails
+    }
     margins = "; ".join(f"{TITLES[kind]}: {text}" for kind, text in asked.items() if text)
     waits = f"{step.min_requests:,} {'pairs' if step.shadow else 'requests'}"
     if step.min_seconds:
@@ -100,17 +104,29 @@ def remedy(remedies: tuple[str, ...]) -> str:
     """What a person can do about a plan that cannot decide."""
     if not remedies:
         return "No single change would: send more traffic, or promote by hand after a look."
-    return f"Any one of these would make it decidable: {'; '.join(remedies)}."
+    return f"Any one of these would make it decidable: {', or '.join(remedies)}."
 
 
-def summary(told: Forecast, unit: str) -> str:
-    """A forecast in one sentence."""
+def seen(observed: Traffic | None) -> str:
+    """In words why a forecast could not use what was observed."""
+    if observed is None or not observed.requests:
+        return "no request was seen lately"
+    if observed.requests < FEWEST_REQUESTS:
+        return f"{observed.requests:,} requests were seen lately, {FEWEST_REQUESTS} are needed"
+    return (
+        f"{observed.requests:,} requests were seen, but over {observed.seconds / 60:.2g} minutes; "
+        f"{LEAST_SECONDS / 60:g} are needed"
+    )
+
+
+def summary(told: Forecast, unit: str, observed: Traffic | None = None) -> str:
+    """A forecast in one sentence; ``observed`` is what was seen, be it too little."""
     if not told.steps:
         return "The plan has no step to wait for."
-    if told.traffic is None and unit == "request":
-        return "How long it will take is unknown: too little traffic was seen lately."
     if told.whole.requests is None:
         return "An equal challenger will hardly ever get through."
+    if told.traffic is None and unit == "request":
+        return f"How long it will take is unknown: {seen(observed)}."
     return f"An equal challenger will need about {duration(told.whole)}."
 
 
@@ -155,10 +171,12 @@ def _too_late(spec: DeploymentSpec, told: Forecast, step: StepForecast) -> str:
     took = step.duration
     if spec.unit == "entity" and not spec.entities and took.hours_90 is None:
         return ""  # the number of entities is assumed, so nothing can be said of when they come
-    if told.traffic is None or (took.hours_90 is not None and took.hours_90 <= spec.max_hours):
-        return ""
     place = f"step {step.step + 1} ({step.name})"
     waits = f"{TITLES[step.slowest]} decides last"
+    if took.requests is None:
+        return f"{place} will hardly ever decide, however many requests come: {waits}"
+    if told.traffic is None or (took.hours_90 is not None and took.hours_90 <= spec.max_hours):
+        return ""
     if took.requests_90 is None or took.hours_90 is None:
         return f"{place} will hardly ever decide: {waits}"
     return (
@@ -197,9 +215,7 @@ def _remedies(
     tried = set()
     for family in (_longer(spec, told), _looser(spec, told), _larger(spec, told)):
         for changes in family:
-            text = ", ".join(
-                f"{name}={_said(value)}" for name, value in changes.items() if value is not None
-            )
+            text = _together(changes)
             if text in tried or found == _MOST_REMEDIES:
                 continue
             tried.add(text)
@@ -252,6 +268,11 @@ def _larger(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
         for shares in _HIGHER_SHARES:
             if shares[0] > spec.shares[0]:
                 yield {"shares": shares}
+
+
+def _together(changes: Mapping[str, Any]) -> str:
+    said = [f"{name}={_said(value)}" for name, value in changes.items() if value is not None]
+    return " and ".join(said) + (" together" if len(said) > 1 else "")
 
 
 def _said(value: object) -> str:
