@@ -8,10 +8,13 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from sqlalchemy import update
 from tests.api.running import MODEL, Faces
 from tests.cli.calling import Answer, serinus
 
+from serinus.cli import deployments
+from serinus.errors import InvalidInput
 from serinus.registry.types import Stage
 from serinus.store import schema
 
@@ -45,6 +48,27 @@ def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
     assert answer.json["requested_by"] == "cli"
     listed = call(faces, "deployments", "list", "--model", MODEL, "--json").json
     assert [item["id"] for item in listed["deployments"]] == [answer.json["id"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0.05", "0.05 is 0.05 %; write 5 for 5 %"),
+        ("0.05,0.5", "0.05 is 0.05 %; write 5 for 5 %"),
+        ("0,50", "0 % is no part of the traffic"),
+        ("5,100", "100 % is no part of the traffic"),
+        ("nan", "nan % is no part of the traffic"),
+        ("5,", "'5,' is no list of percentages"),
+    ],
+)
+def test_shares_that_are_no_percentages_are_refused(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        deployments._shares(text)
+    assert (refusal.value.what, refusal.value.where) == (said, "--shares")
+
+
+def test_shares_may_begin_below_one_percent() -> None:
+    assert deployments._shares("0.5, 5,50%") == [0.005, 0.05, 0.5]
 
 
 def test_deploy_with_a_wrong_share_is_2(faces: Faces) -> None:

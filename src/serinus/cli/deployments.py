@@ -158,13 +158,29 @@ def _shares(text: str | None) -> list[float] | None:
     if text is None:
         return None
     try:
-        return [float(part) / 100 for part in text.replace("%", "").split(",")]
+        found = [float(part) for part in text.replace("%", "").split(",")]
     except ValueError as error:
         raise InvalidInput(
             f"{text!r} is no list of percentages",
             where="--shares",
             remedy="Write percentages with commas, such as 5,25,50.",
         ) from error
+    outside = [number for number in found if not 0 < number < 100]
+    if outside:
+        raise InvalidInput(
+            f"{outside[0]:g} % is no part of the traffic",
+            where="--shares",
+            remedy="Write percentages above 0 and below 100 with commas, such as 5,25,50.",
+        )
+    if max(found) < 1:
+        # The API takes 0.05 for 5 %, so this is far likelier a slip than so small a share.
+        part = found[0]
+        raise InvalidInput(
+            f"{part:g} is {part:g} %; write {100 * part:g} for {100 * part:g} %",
+            where="--shares",
+            remedy="Smaller shares than 1 % are taken from a --policy file.",
+        )
+    return [number / 100 for number in found]
 
 
 @commands.command("list")
