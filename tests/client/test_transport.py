@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
 import msgspec
 import pytest
 from tests.api.running import MODEL, Faces
 
-from serinus.client import AsyncSerinus, Serinus
+from serinus.client import AsyncSerinus, Serinus, transport
 from serinus.client.calls import Call
 from serinus.client.transport import error_from
-from serinus.client.types import Health
+from serinus.client.types import DeploymentStatus, Health
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
 from serinus.registry.types import Stage
+
+T = TypeVar("T")
 
 
 def test_nobody_there_says_how_to_start_one() -> None:
@@ -89,6 +96,85 @@ def test_async_wait_for_gives_up_in_time(faces: Faces) -> None:
             assert reached.deployment.id == begun.id
 
     asyncio.run(ask())
+
+
+class Flaky(ThreadingHTTPServer):
+    """Answers every look with one document, but breaks off the connections it was told to."""
+
+    def __init__(self, document: bytes, broken: set[int]) -> None:
+        self.document, self.broken, self.looks = document, broken, 0
+        super().__init__(("127.0.0.1", 0), Look)
+
+
+class Look(BaseHTTPRequestHandler):
+    server: Flaky
+
+    def do_GET(self) -> None:
+        self.server.looks += 1
+        if self.server.looks in self.server.broken:
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("content-length", str(len(self.server.document)))
+        self.end_headers()
+        self.wfile.write(self.server.document)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def flaky(faces: Faces, broken: set[int]) -> Iterator[Flaky]:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0")
+    with faces.client as client:
+        status = client.deployment(client.deploy(MODEL, "1.1.0").id)
+    with Flaky(msgspec.json.encode(status), broken) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", [Serinus, AsyncSerinus])
+def test_wait_for_outlasts_a_restart(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch, kind: type[Serinus | AsyncSerinus]
+) -> None:
+    monkeypatch.setattr(transport, "_LOOK_SECONDS", 0.01)
+    with flaky(faces, {2, 3, 4}) as server:
+        client = kind(f"http://127.0.0.1:{server.server_port}")
+        looks: list[int] = []
+
+        def seen(status: DeploymentStatus) -> bool:
+            looks.append(server.looks)
+            return len(looks) == 3
+
+        found = client.wait_for("d", until=seen)
+        if not isinstance(found, DeploymentStatus):
+            asyncio.run(awaited(found))
+        assert looks == [1, 5, 6]
+
+
+async def awaited(found: Awaitable[T]) -> T:
+    return await found
+
+
+def test_wait_for_gives_up_after_a_long_outage_and_at_once_where_nobody_answered(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "_OUTAGE_SECONDS", 0.05)
+    with (
+        flaky(faces, {1, *range(3, 10_000)}) as server,
+        Serinus(f"http://127.0.0.1:{server.server_port}") as client,
+    ):
+        with pytest.raises(Unavailable, match="broke off the connection"):
+            client.wait_for("d")
+        assert server.looks == 1
+        with pytest.raises(Unavailable, match="broke off the connection"):
+            client.wait_for("d")
+        assert server.looks > 3
 
 
 def test_pages_are_fetched_as_they_are_reached(

@@ -25,6 +25,8 @@ CONTROL_URL = "http://127.0.0.1:8090"
 GATEWAY_URL = "http://127.0.0.1:8080"
 DEADLINE_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
+# A control plane that was killed is back within seconds; a machine takes a minute.
+_OUTAGE_SECONDS = 60.0
 
 
 class Method(Generic[P, T]):
@@ -152,8 +154,10 @@ class _Calls:
         )
         if isinstance(error, httpx.ConnectError):
             what = f"no {name} answers at {root}"
-        else:
+        elif isinstance(error, httpx.TimeoutException):
             what = f"the {name} at {root} did not answer in time ({type(error).__name__})"
+        else:
+            what = f"the {name} at {root} broke off the connection ({type(error).__name__})"
         return Unavailable(
             what,
             remedy="Start one with `serinus up`, or name the right address: --control-url and "
@@ -235,6 +239,8 @@ class Serinus(_Calls):
     ) -> DeploymentStatus:
         """Look at a deployment until it has ended (or ``until`` says so), and return it.
 
+        Once the control plane has answered, it may be away for a minute, as when it restarts.
+
         Args:
             id: the deployment.
             until: what to wait for instead of the end.
@@ -242,13 +248,19 @@ class Serinus(_Calls):
             progress: called with each look.
 
         Raises:
-            Unavailable: the time is over.
+            Unavailable: the time is over, or the control plane stays away.
         """
         deadline = clock.monotonic() + timeout
+        patience = _Patience(deadline)
         while True:
-            status = self.deployment(id)
-            if _reached(status, until, deadline, progress):
-                return status
+            try:
+                status = self.deployment(id)
+            except Unavailable as error:
+                patience.bear(error)
+            else:
+                patience.restore()
+                if _reached(status, until, deadline, progress):
+                    return status
             clock.sleep(_LOOK_SECONDS)
 
 
@@ -314,11 +326,38 @@ class AsyncSerinus(_Calls):
     ) -> DeploymentStatus:
         """Look at a deployment until it has ended; see :meth:`Serinus.wait_for`."""
         deadline = clock.monotonic() + timeout
+        patience = _Patience(deadline)
         while True:
-            status = await self.deployment(id)
-            if _reached(status, until, deadline, progress):
-                return status
+            try:
+                status = await self.deployment(id)
+            except Unavailable as error:
+                patience.bear(error)
+            else:
+                patience.restore()
+                if _reached(status, until, deadline, progress):
+                    return status
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+class _Patience:
+    """Until when looks may fail; not at all before the first answer, since nobody may be there."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._answered = False
+        self._end: float | None = None
+
+    def restore(self) -> None:
+        """It answered: the next outage may take its full time."""
+        self._answered, self._end = True, None
+
+    def bear(self, error: Unavailable) -> None:
+        """Return if looking may go on in spite of ``error``, else raise it."""
+        now = clock.monotonic()
+        if self._end is None:
+            self._end = min(now + _OUTAGE_SECONDS, self._deadline)
+        if not self._answered or now >= self._end:
+            raise error
 
 
 def _reached(
