@@ -87,6 +87,12 @@ class Settings:
     drift_false_alarm_windows: float = _setting(
         8760.0, "Windows between two false drift alarms, on average at least.", gt=1
     )
+    failing_limit: float = _setting(
+        0.05,
+        "Share of failing requests above which a version in production is reported.",
+        gt=0,
+        le=0.9,
+    )
     retrain_cooldown_seconds: float = _setting(86_400.0, "Rest between two retrainings.", ge=0)
     retrain_automatically: bool = _setting(
         default=True, doc="Whether a drift alarm may start a retraining by itself."

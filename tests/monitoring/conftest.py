@@ -157,7 +157,12 @@ def registered(engine: Engine, reference: Reference) -> Callable[..., None]:
 @pytest.fixture
 def monitor_of(engine: Engine, reader: Reader) -> Callable[..., Monitor]:
     def make(**options: Any) -> Monitor:
-        usual = {"window_seconds": 0.0, "window_rows": 100, "false_alarm_windows": 1_000.0}
+        usual = {
+            "window_seconds": 0.0,
+            "window_rows": 100,
+            "false_alarm_windows": 1_000.0,
+            "failing_limit": 0.05,
+        }
         return Monitor(engine, reader, **{**usual, **options})
 
     return make

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from tests.api.running import MODEL, Faces, running
@@ -116,6 +117,7 @@ def test_condition_is_named_by_its_alarm_or_by_the_version(watched: Faces) -> No
         windows=3,
         alarm=None,
     )
+    failing = msgspec.structs.replace(quiet, action=Action.LOOK_AT_FAILURES, since=clock.now())
     worse = Recommendation(
         action=Action.RETRAIN_IMMEDIATELY,
         reasons=("worse", "much"),
@@ -126,6 +128,7 @@ def test_condition_is_named_by_its_alarm_or_by_the_version(watched: Faces) -> No
     )
 
     assert condition_of(quiet, version) is None
+    assert condition_of(failing, version) is None
     condition = condition_of(worse, version)
     assert condition is not None
     assert condition.key == "fraud/1.0.0/performance"

@@ -105,6 +105,43 @@ def test_detector_finds_a_tripled_error_rate_after_a_long_quiet_time(batch: int)
     assert np.median(delays) <= 700
 
 
+@given(values=st.lists(st.floats(0.0, 1.0), min_size=1, max_size=20), limit=LIMITS, kind=KINDS)
+def test_block_bets_what_was_there_and_the_capital_in_any_order(
+    values: list[float], limit: float, kind
+) -> None:
+    detector = kind(limit)
+    before = e_detector.observe(detector, [0.5, 0.1])
+    state = e_detector.merge(before, e_detector.observe_block(detector, values, 0.25))
+    gain = np.prod(1 + detector.stakes[:, None] * (np.array(values) - limit), axis=1)
+    assert np.exp(state.log_sum) == pytest.approx((np.exp(before.log_sum) + 0.25) * gain)
+    other = e_detector.merge(before, e_detector.observe_block(detector, values[::-1], 0.25))
+    assert same(state, other)
+    nothing = e_detector.observe_block(detector, values, 0.0)
+    assert np.isneginf(nothing.log_sum).all()
+    assert same(e_detector.observe_block(detector, [], 1.0), e_detector.start(detector))
+
+
+@given(limit=LIMITS, part=st.floats(0.0, 1.0), kind=KINDS)
+def test_block_expects_no_more_than_its_capital_however_its_end_depends_on_events(
+    limit: float, part: float, kind
+) -> None:
+    detector, chance = kind(limit), part * limit
+    mean = 0.0
+    for events in itertools.product((0, 1), repeat=5):
+        law = math.prod(chance if event else 1 - chance for event in events)
+        # Ends with the first event: a window that closes when there is something to see.
+        seen = events[: events.index(1) + 1] if 1 in events else events
+        state = e_detector.observe_block(detector, seen, 1.0)
+        mean += law * math.exp(e_detector.log_evidence(state))
+    assert mean <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("capital", [-0.1, math.nan])
+def test_block_refuses_what_is_no_capital(capital: float) -> None:
+    with pytest.raises(InvalidInput):
+        e_detector.observe_block(e_detector.mean_above(0.5), [0.1], capital)
+
+
 @pytest.mark.parametrize("values", [[-0.1], [1.1], [math.nan], [math.inf]])
 def test_detector_refuses_what_is_outside_its_range(values: list[float]) -> None:
     with pytest.raises(InvalidInput):

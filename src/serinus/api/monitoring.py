@@ -29,7 +29,7 @@ def drift_history(app: Services, model: str, limit: Limit = 100) -> Response:
 
 @router.get("/models/{model}/recommendation", **call(gives=types.Recommendation))
 def recommendation(app: Services, model: str) -> Response:
-    """NO_ACTION_NEEDED, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with the reasons."""
+    """NO_ACTION_NEEDED, LOOK_AT_FAILURES, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with reasons."""
     app.registry.versions(model, 1)
     return Json(app.monitor.recommendation(model))
 

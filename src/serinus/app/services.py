@@ -92,6 +92,7 @@ class App:
             window_seconds=self.settings.monitoring_window_seconds,
             window_rows=self.settings.monitoring_window_rows,
             false_alarm_windows=self.settings.drift_false_alarm_windows,
+            failing_limit=self.settings.failing_limit,
         )
 
     @cached_property

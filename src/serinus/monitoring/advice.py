@@ -2,11 +2,13 @@
 
 - Labels prove that the version in production answers worse than in its test: retrain at once.
 - Its traffic has drifted, but no label proves harm: retrain soon.
-- Neither, or too little is known: nothing. No data never alarms.
+- Too many of its requests fail: look, or go back to the version before; a retraining helps little.
+- None of these, or too little is known: nothing. No data never alarms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -16,6 +18,7 @@ from sqlalchemy import Connection
 from serinus.monitoring import performance, repository
 from serinus.monitoring.performance import Shortfall, Sums
 from serinus.monitoring.profile import Window
+from serinus.monitoring.rise import Rise, Watched
 from serinus.monitoring.types import OUTPUT, Action, DriftWindow, Recommendation, State
 from serinus.stats import bins, conformal
 
@@ -34,6 +37,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         run: windows up to its last alarm, which is the last of them; empty without an alarm.
         profile: the counts of the window that alarmed.
         performance: number, opening and sums of its newest closed windows, oldest first.
+        rises: of its failing share and of its loss, as far as they were watched.
     """
 
     model: str
@@ -43,6 +47,12 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     run: tuple[DriftWindow, ...] = ()
     profile: Window | None = None
     performance: tuple[tuple[int, datetime, Sums], ...] = ()
+    rises: Mapping[Watched, Rise] = msgspec.field(default_factory=dict)
+
+    def found(self, watched: Watched) -> Rise | None:
+        """The rise that is in force, None without one."""
+        held = self.rises.get(watched)
+        return held if held is not None and held.found_at is not None else None
 
 
 def gather(connection: Connection, model: str) -> Situation:
@@ -65,6 +75,7 @@ def gather(connection: Connection, model: str) -> Situation:
         performance=tuple(
             (row.window, row.opened_at, sums) for row, sums in rows if row.closed_at is not None
         )[::-1],
+        rises=repository.rises(connection, model, facts.version),
     )
 
 
@@ -78,8 +89,12 @@ def recommend(situation: Situation, run_length: float) -> Recommendation:
         facts.manifest.task,
         facts.expected,
     )
+    loss, failing = situation.found(Watched.LOSS), situation.found(Watched.FAILING)
     reasons = [_shortfall(short)] if short else []
     since = situation.performance[-short.windows][1] if short else None
+    if loss:
+        reasons.append(_lossy(loss, facts, run_length))
+        since = since or loss.since
     state = _state(situation)
     if situation.run:
         start = conformal.change_start([window.p_value for window in situation.run])
@@ -89,12 +104,11 @@ def recommend(situation: Situation, run_length: float) -> Recommendation:
         reasons.append(_calm(state, situation, run_length))
     if not short:
         reasons.append(_performance(situation))
-    action = (
-        Action.RETRAIN_IMMEDIATELY
-        if short
-        else Action.RETRAIN_SOON
-        if situation.run
-        else Action.NO_ACTION_NEEDED
+    if failing:
+        reasons.insert(0 if since is None else len(reasons), _failing(failing, facts, run_length))
+        since = since or failing.since
+    action = _action(
+        worse=bool(short or loss), drifting=bool(situation.run), failing=failing is not None
     )
     alarm = situation.run[-1] if situation.run else None
     return Recommendation(
@@ -105,6 +119,14 @@ def recommend(situation: Situation, run_length: float) -> Recommendation:
         windows=situation.windows,
         alarm=None if alarm is None else f"{alarm.model}/{alarm.version}/{alarm.window}",
     )
+
+
+def _action(*, worse: bool, drifting: bool, failing: bool) -> Action:
+    if worse:
+        return Action.RETRAIN_IMMEDIATELY
+    if drifting:
+        return Action.RETRAIN_SOON
+    return Action.LOOK_AT_FAILURES if failing else Action.NO_ACTION_NEEDED
 
 
 def _nothing(state: State, windows: int, reason: str) -> Recommendation:
@@ -187,6 +209,33 @@ def _shortfall(short: Shortfall) -> str:
     return (
         f"Live {measure.name} is {measure.value:.4g} ({measure.low:.4g} to {measure.high:.4g}) "
         f"over {short.rows} labels of {windows}: clearly worse than {measure.test:.4g} in its test."
+    )
+
+
+def _failing(found: Rise, facts: repository.Facts, run_length: float) -> str:
+    return (
+        f"More than {100 * found.limit.mean:.3g} % of the requests to version {facts.version} fail "
+        f"since {found.since:%Y-%m-%d %H:%M:%S} UTC: {found.total:,.0f} of {found.observations:,}; "
+        f"{_seldom(run_length)} Its failures say why; a rollback brings the version before it back."
+    )
+
+
+def _lossy(found: Rise, facts: repository.Facts, run_length: float) -> str:
+    mean, most = found.total / found.observations, found.limit.mean
+    said, bar = (
+        (f"the mean absolute error is {mean:.4g}", f"{most:.4g}")
+        if facts.manifest.task == "regression"
+        else (f"{100 * mean:.3g} % of the answers are wrong", f"{100 * most:.3g} %")
+    )
+    return (
+        f"By {found.observations:,} labels since {found.since:%Y-%m-%d %H:%M:%S} UTC {said}: above "
+        f"{bar}, which its test and a tolerance leave; {_seldom(run_length)}"
+    )
+
+
+def _seldom(run_length: float) -> str:
+    return (
+        f"without such a rise this is found once in {run_length:,.0f} windows at most, on average."
     )
 
 

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Engine
 from serinus import clock
 from serinus.ledger import consumer
 from serinus.ledger.reader import Batch, Offset, Reader
-from serinus.monitoring import advice, drift, performance, profile, repository, traffic
+from serinus.monitoring import advice, drift, performance, profile, repository, rise, traffic
 from serinus.monitoring.drift import Calibration
-from serinus.monitoring.performance import Sums
+from serinus.monitoring.performance import Expected, Sums
 from serinus.monitoring.profile import Baseline, Extent, Window
+from serinus.monitoring.rise import Limit, Rise, Watched
 from serinus.monitoring.traffic import Span
 from serinus.monitoring.types import (
     DriftWindow,
@@ -67,7 +68,8 @@ class Monitor:
         reader: the ledger.
         window_seconds: a window is open at least so long, by the events' times.
         window_rows: and has at least so many rows.
-        false_alarm_windows: windows between false drift alarms, on average at least.
+        false_alarm_windows: windows between false alarms of one kind, on average at least.
+        failing_limit: the share of failing requests that is nothing to report.
     """
 
     def __init__(
@@ -78,11 +80,13 @@ class Monitor:
         window_seconds: float,
         window_rows: int,
         false_alarm_windows: float,
+        failing_limit: float,
     ) -> None:
         self._engine = engine
         self._reader = reader
         self._extent = Extent(window_rows, window_seconds)
         self._run_length = false_alarm_windows
+        self._failing = Limit(failing_limit)
         self._state: _State | None = None
         self._baselines: dict[str, Baseline] = {}
 
@@ -112,7 +116,8 @@ class Monitor:
             repository.save_windows(connection, changes.windows)
             repository.save_drift(connection, changes.judged)
             labels = (item.event for item in batch.records if isinstance(item.event, Label))
-            _save_labels(connection, labels, references)
+            self._watch_loss(connection, _save_labels(connection, labels, references), references)
+            self._watch_failures(connection, batch, references)
             consumer.save_offsets(connection, NAME, batch.offsets)
         self._state = _State(
             batch.offsets, state.newest | changes.newest, state.usual | changes.usual
@@ -178,6 +183,52 @@ class Monitor:
         ] + list(new.values())
         windows |= {it.number: it for it in changed}
         changes.newest[key] = windows[max(windows)]
+
+    def _watch_failures(
+        self, connection: Connection, batch: Batch, references: Mapping[str, Reference]
+    ) -> None:
+        asked: dict[Key, list[Prediction | Failure]] = defaultdict(list)
+        for _, event in batch.records:
+            if isinstance(event, (Prediction, Failure)):
+                asked[event.assignment.model, event.version].append(event)
+        for key in _in_production(asked, references):
+            times = [event.at for event in asked[key]]
+            failed = [float(isinstance(event, Failure)) for event in asked[key]]
+            answers = len(failed) - round(sum(failed))
+            span = Span(min(times), max(times), answers)
+            self._follow(connection, key, Watched.FAILING, self._failing, failed, span)
+
+    def _watch_loss(
+        self,
+        connection: Connection,
+        labels: Mapping[Key, list[Label]],
+        references: Mapping[str, Reference],
+    ) -> None:
+        for key in _in_production(labels, references):
+            reference = references[key[0]]
+            facts = repository.version_facts(connection, *key).get(key[1])
+            expected = facts.expected if facts else Expected(reference.metrics, None)
+            limit = rise.loss_limit(reference.task, expected)
+            values = rise.losses(labels[key], reference.task)
+            if limit is not None and values:
+                times = [label.at for label in labels[key]]
+                span = Span(min(times), max(times), len(values))
+                self._follow(connection, key, Watched.LOSS, limit, values, span)
+
+    def _follow(
+        self,
+        connection: Connection,
+        key: Key,
+        watched: Watched,
+        limit: Limit,
+        values: list[float],
+        span: Span,
+    ) -> None:
+        held = repository.rises(connection, *key).get(watched)
+        if held is None or held.limit != limit:
+            held = Rise(limit=limit)
+        following = rise.follow(held, values, span, self._extent, self._run_length)
+        repository.save_rise(connection, *key, watched, following)
 
     def _newest(self, key: Key, state: _State) -> Window | None:
         if key not in state.newest:
@@ -274,6 +325,10 @@ class Monitor:
             return advice.recommend(advice.gather(connection, model), self._run_length)
 
 
+def _in_production(found: Iterable[Key], references: Mapping[str, Reference]) -> list[Key]:
+    return [key for key in found if key[0] in references and references[key[0]].version == key[1]]
+
+
 def _time(prediction: Prediction) -> int:
     return prediction.at
 
@@ -284,8 +339,11 @@ def _cut_short(window: Window, at: int) -> Window:
 
 def _save_labels(
     connection: Connection, labels: Iterable[Label], references: Mapping[str, Reference]
-) -> None:
-    """Keep new labels, and add them to the windows that their predictions were made in."""
+) -> dict[Key, list[Label]]:
+    """Keep new labels, and add them to the windows that their predictions were made in.
+
+    Returns those that were new, by model and version.
+    """
     by_version: dict[Key, list[Label]] = defaultdict(list)
     for label in repository.save_labels(connection, labels):
         by_version[label.assignment.model, label.version].append(label)
@@ -299,3 +357,4 @@ def _save_labels(
         for place, label in zip(np.maximum(made - 1, 0).tolist(), new, strict=True):
             added[numbers[place]] += performance.sums(label, references[model].task)
         repository.add_performance(connection, model, version, added)
+    return by_version

@@ -114,8 +114,8 @@ def shortfall(
     for pool in _POOLS:
         total = sum((part for _, part in held[-pool:]), Sums())
         live = _estimates(total, task, level)[name]
-        bar = _bar(name, expected)
-        worse = live.low > bar if name == "mae" else live.high < bar
+        worst = bar(name, expected)
+        worse = live.low > worst if name == "mae" else live.high < worst
         if total.rows >= ENOUGH_LABELS and worse:
             shown = {measure.name: measure for measure in measures(total, task, expected.metrics)}
             return Shortfall(shown[name], total.rows, len(held[-pool:]))
@@ -134,7 +134,7 @@ def _estimates(total: Sums, task: str, level: float) -> dict[Metric, intervals.E
     }
 
 
-def _bar(name: Metric, expected: Expected) -> float:
+def bar(name: Metric, expected: Expected) -> float:
     """What the test leaves possible on the worse side.
 
     A test's mean absolute error is known to about one part in √rows: exactly so for errors of

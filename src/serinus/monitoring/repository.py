@@ -15,6 +15,7 @@ from serinus import clock
 from serinus.monitoring import traffic
 from serinus.monitoring.performance import Expected, Sums
 from serinus.monitoring.profile import Window
+from serinus.monitoring.rise import Rise, Watched
 from serinus.monitoring.types import DriftWindow
 from serinus.stats import conformal
 from serinus.store import schema
@@ -23,6 +24,7 @@ from serinus.wire import Label, Manifest
 _PROFILES = schema.profiles
 _DRIFT = schema.drift_windows
 _LABELS = schema.labels
+_RISES = schema.rises
 _PERFORMANCE = schema.performance_windows
 _VERSIONS = schema.model_versions
 _CHUNK = 500
@@ -318,6 +320,25 @@ def newest_labelled(
 
 def _sums(row: Row[Any]) -> Sums:
     return Sums(rows=row.rows, **row.sums)
+
+
+# ------------------------------------------------------------------ rises
+
+
+def rises(connection: Connection, model: str, version: str) -> dict[Watched, Rise]:
+    """How the endless watches of a version stand."""
+    query = select(_RISES).where(_RISES.c.model == model, _RISES.c.version == version)
+    return {
+        Watched(row.watched): msgspec.convert(row.state, Rise) for row in connection.execute(query)
+    }
+
+
+def save_rise(
+    connection: Connection, model: str, version: str, watched: Watched, held: Rise
+) -> None:
+    """Store how a watch stands."""
+    key = {"model": model, "version": version, "watched": watched}
+    _upsert(connection, _RISES, [{**key, "state": msgspec.to_builtins(held)}])
 
 
 # ------------------------------------------------------------------ read from the registry

@@ -112,6 +112,8 @@ class Action(StrEnum):
     """The traffic has changed; whether that hurts, no label has proven yet."""
     RETRAIN_IMMEDIATELY = "RETRAIN_IMMEDIATELY"
     """Labels prove that the version answers worse than in its test."""
+    LOOK_AT_FAILURES = "LOOK_AT_FAILURES"
+    """Too many requests fail: for the version before, or a repair, not for a retraining."""
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ class Watch:
 
 def condition_of(advice: Recommendation, version: ModelVersion) -> Condition | None:
     """The condition that a recommendation is, named so that one occurrence is one job."""
-    if advice.action is Action.NO_ACTION_NEEDED:
+    if advice.action not in (Action.RETRAIN_SOON, Action.RETRAIN_IMMEDIATELY):
         return None
     key = advice.alarm or f"{version.model}/{version.version}/performance"
     return Condition(key=key, reason=advice.reasons[0])

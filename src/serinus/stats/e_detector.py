@@ -129,6 +129,31 @@ def observe_events(detector: Detector, events: int, observations: int) -> State:
     return State(observations, gain, gain + log(observations), gain)
 
 
+def observe_block(detector: Detector, values: ArrayLike, capital: float) -> State:
+    """A run within which no capital starts but ``capital``, before its first observation.
+
+    However many observations the block has, and even if that depends on what they are: R minus
+    the capital put in is a supermartingale as long as ``capital`` is fixed before the block. Run
+    lengths then count units of capital, such as one a window, and not observations.
+
+    Args:
+        detector: what is watched for.
+        values: shape (n,), each in [0, 1], in any order.
+        capital: not negative.
+
+    Raises:
+        InvalidInput: a value is outside [0, 1] or not a number, or ``capital`` is negative.
+    """
+    if not capital >= 0.0:
+        raise InvalidInput(f"{capital!r} is no capital", where="capital")
+    run = observe(detector, values)
+    if run.observations == 0:
+        return run
+    begun = log(capital) if capital > 0.0 else -np.inf
+    gain = run.log_gain + begun
+    return State(run.observations, run.log_gain, gain, gain)
+
+
 def merge(first: State, second: State) -> State:
     """Both runs, ``second`` after ``first``. Associative; the order matters.
 

@@ -293,6 +293,15 @@ performance_windows = Table(
     Column("sums", JSON, nullable=False),
 )
 
+rises = Table(
+    "rises",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("watched", Name, primary_key=True),
+    Column("state", JSON, nullable=False),
+)
+
 # ------------------------------------------------------------------------ scheduling
 
 jobs = Table(

@@ -1,4 +1,7 @@
-"""Verdicts that replay: what was folded when; values beside labels; entities that failed."""
+"""Verdicts that replay: what was folded when; values beside labels; entities that failed.
+
+And what is watched without an end once a version is in production.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +66,14 @@ def upgrade() -> None:
     )
     op.add_column(
         "verdicts", sa.Column("fold", sa.BigInteger(), nullable=False, server_default="0")
+    )
+    op.create_table(
+        "rises",
+        sa.Column("model", Name, nullable=False),
+        sa.Column("version", Name, nullable=False),
+        sa.Column("watched", Name, nullable=False),
+        sa.Column("state", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("model", "version", "watched", name=op.f("pk_rises")),
     )
     _complete_plans()
 
