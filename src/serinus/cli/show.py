@@ -200,7 +200,7 @@ def proposal(item: foresight.Proposal) -> RenderableType:
     ]
     parts += [Text(f"Refused: {fault}.", style="red") for fault in item.faults]
     if item.remedies:
-        parts.append(Text("Any one of these would do: " + "; ".join(item.remedies) + "."))
+        parts.append(Text("Any one of these would do: " + ", or ".join(item.remedies) + "."))
     return Group(*parts)
 
 

@@ -29,7 +29,7 @@ def proposed(traffic: Traffic | None, **fields: object) -> Proposal:
 
 def changed(text: str) -> dict[str, object]:
     """What a remedy says, read as a person would."""
-    parts = re.findall(r"(\w+)=(\[[^\]]*\]|[^,;]+)", text)
+    parts = re.findall(r"(\w+)=(\[[^\]]*\]|[^ ]+)", text)
     return {
         name: value if name == "unit" else tuple(found) if isinstance(found, list) else found
         for name, value in parts
@@ -79,11 +79,28 @@ def test_propose_offers_remedies_that_work(fields: dict[str, object]) -> None:
 def test_propose_begins_where_little_is_known_and_says_so() -> None:
     brief = msgspec.structs.replace(SLOW, requests=100, seconds=300.0)
     few = msgspec.structs.replace(SLOW, requests=100)
-    for traffic in (None, brief, few):
+    fast = msgspec.structs.replace(SLOW, requests=43_053, seconds=90.0)
+    for traffic, said in (
+        (None, "no request was seen lately"),
+        (brief, "100 requests were seen lately, 200 are needed"),
+        (few, "100 requests were seen lately, 200 are needed"),
+        (fast, "43,053 requests were seen, but over 1.5 minutes; 10 are needed"),
+    ):
         found = proposed(traffic)
         assert found.faults == ()
         assert found.forecast.traffic is None
-        assert "too little traffic" in summary(found.forecast, "request")
+        assert found.forecast.assumptions[0] == said
+        assert found.summary == f"How long it will take is unknown: {said}."
+
+
+def test_propose_refuses_what_no_traffic_would_decide() -> None:
+    found = proposed(None, quality_points=0.001)
+    assert found.faults == (
+        "step 1 (shadow) will hardly ever decide, however many requests come: Labelled "
+        "quality in shadow decides last",
+    )
+    assert found.remedies[0] == "quality_points=0.03"
+    assert "hardly ever" in found.summary
 
 
 def test_propose_refuses_entities_with_a_tight_margin() -> None:
@@ -98,6 +115,14 @@ def test_propose_refuses_entities_with_a_tight_margin() -> None:
 def test_propose_counts_the_entities_that_were_named() -> None:
     found = proposed(None, unit="entity", entities=500)
     assert "there are 500" in found.faults[0]
+
+
+def test_remedy_keeps_what_belongs_together_apart_from_what_is_another_way() -> None:
+    found = proposed(None, unit="entity", error_odds=1.2, error_points=0.001)
+    assert any(text.endswith(" together") for text in found.remedies), found.remedies
+    assert remedy(("a=1 and b=2 together", "c=[3, 4]")) == (
+        "Any one of these would make it decidable: a=1 and b=2 together, or c=[3, 4]."
+    )
 
 
 def test_remedy_without_any_says_what_is_left() -> None:

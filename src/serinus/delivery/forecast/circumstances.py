@@ -142,7 +142,7 @@ def circumstances(plan: Plan, traffic: Traffic | None, harm: Harm | None = None)
 
 def _failing(traffic: Traffic | None) -> tuple[float, str]:
     if traffic is None or traffic.error_rate is None:
-        return _ERROR_RATE, f"{_ERROR_RATE:.1%} of requests fail (assumed: nothing was observed)"
+        return _ERROR_RATE, f"{_ERROR_RATE:.1%} of requests fail (assumed)"
     # Half a failure more than was seen: none among so many does not mean that none ever comes.
     rate = (traffic.error_rate * traffic.requests + 0.5) / (traffic.requests + 1)
     return rate, f"{rate:.2%} of requests fail, as lately"
