@@ -98,7 +98,8 @@ def test_claim_has_a_bar_for_every_condition(monkeypatch):
     with Runner(1, processes=0) as runner:
         found = margin.prove(runner, 2)
     names = [bar.name for bar in found.bars]
-    cases = [f"{name}, {where}" for name, where in CASES]
+    cases = [name if name.endswith(where) else f"{name}, {where}" for name, where in CASES]
+    assert len(cases) == len(set(cases))
     cases += [f"share, {split}" for split in margin.SPLITS]
     assert names == [f"wrongly passed, {case}" for case in cases]
     assert found.runs == 2 * len(cases)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -29,6 +30,14 @@ def test_finding_tells_figure_limit_others_and_seed():
     for part in ("We rarely err.", "1.00 %", "2.00 %", "<= 5.00 %", "holds", "naive", "70.00 %",
                  "never", "1,000 runs", "seed 7", "by guardrail: errors 0.01"):  # fmt: skip
         assert part in told, part
+
+
+def test_many_bars_are_compared_in_several_tables():
+    (bar,) = finding().bars
+    many = replace(finding(), bars=(bar,) * 16)
+    told = text(report.finding(many))
+    assert told.count("naive") == 3
+    assert told.count("70.00 %") == 16
 
 
 def test_finding_that_fails_says_so_and_whether_more_runs_could_help():

@@ -147,15 +147,14 @@ def prove(trials: Trials, runs: int) -> Measured:
     found: list[Bar] = []
     for name, truth in truths(plan).items():
         for where, condition in truth.conditions.items():
-            case = f"{name}, {where}"
-            passed = trials.run(
-                partial(one_run, plan, truth, condition), runs, name=f"margin, {case}"
-            )
+            trial = partial(one_run, plan, truth, condition)
+            passed = trials.run(trial, runs, name=f"margin, {name}, {where}")
             others = {
                 rule: passed[:, 1 + place]
                 for place, rule in enumerate(_RULES)
                 if not np.isnan(passed[:, 1 + place]).any()
             }
+            case = name if name.endswith(where) else f"{name}, {where}"
             found.append(bars.rate_at_most(f"wrongly passed, {case}", passed[:, 0], LIMIT, others))
     for split, (share, off) in SPLITS.items():
         case = f"share, {split}"

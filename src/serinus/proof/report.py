@@ -16,6 +16,9 @@ from serinus.proof import claims
 from serinus.proof.bars import RUNS
 from serinus.proof.types import Bar, Claim, Finding
 
+# Of a hundred and twenty letters, beside the names of the rules.
+_MOST_COLUMNS = 6
+
 
 def listing(known: Iterable[Claim]) -> Table:
     """The claims that can be checked."""
@@ -83,8 +86,14 @@ def _word(bar: Bar) -> Text:
 def _theirs(bars: Sequence[Bar]) -> RenderableType:
     """Rules by bars, these by their numbers: the same figure for each of them."""
     compared = [(place, bar) for place, bar in enumerate(bars, 1) if bar.others]
-    if not compared:
-        return ""
+    return Group(*(_compared(some) for some in _chunks(compared, _MOST_COLUMNS)))
+
+
+def _chunks(items: Sequence[tuple[int, Bar]], size: int) -> Iterable[Sequence[tuple[int, Bar]]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _compared(compared: Sequence[tuple[int, Bar]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("on the same streams")
     for place, _ in compared:
