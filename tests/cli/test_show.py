@@ -26,6 +26,16 @@ def test_table_shows_what_looks_like_markup_as_it_is() -> None:
     assert "[bold]x[/bold]" in text(show.table("", ("a",), [("[bold]x[/bold]",)]))
 
 
+def test_table_never_breaks_an_id() -> None:
+    name = "20261121-164230-123456-abcd"
+    rows = [(name, "a_model_of_a_long_name", "1.0.0 → 1.1.0", "running", "shadow", "why " * 40)]
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as captured:
+        console.print(show.table("", ("deployment", "model", "versions", "x", "at", "why"), rows))
+    assert name in captured.get()
+    assert max(map(len, captured.get().splitlines())) <= 80
+
+
 def test_versions_choose_the_telling_metrics() -> None:
     manifest = Manifest("m", "classification", (), "y")
     version = types.Version(

@@ -45,8 +45,10 @@ def test_get_of_an_unknown_id_says_where_to_look(engine: Engine) -> None:
 def test_add_refuses_a_second_live_one_of_a_model(engine: Engine) -> None:
     with engine.begin() as connection:
         repository.add(connection, deployment())
-    with engine.connect() as connection, pytest.raises(Conflict, match="another deployment"):
+    with engine.connect() as connection, pytest.raises(Conflict) as refusal:
         repository.add(connection, deployment(id="d2"))
+    assert "another deployment of fraud is live (d1)" in refusal.value.what
+    assert "serinus deployments abort d1" in refusal.value.remedy
     with engine.begin() as connection:
         repository.move(connection, deployment(), decision(Phase.ABORTED), actor="t", at=LATER)
         repository.add(connection, deployment(id="d2"))

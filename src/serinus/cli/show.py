@@ -23,15 +23,25 @@ PHASE_STYLES = {
     "aborted": "red",
     "inconclusive": "yellow",
 }
+_IDS = ("deployment", "live deployment", "job")
 STATE_STYLES = {"harm": "red", "safe": "green", "open": "blue", "no_data": "dim"}
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; numbers to the right are up to the caller's formatting."""
+    """A table; numbers to the right are up to the caller's formatting. Ids are never broken."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        made.add_column(column, header_style="dim", overflow="fold")
-    for row in rows:
+    cells = list(rows)
+    for place, column in enumerate(columns):
+        # An id over two lines cannot be copied; what else is too long for the line is folded.
+        widest = max((len(str(row[place])) for row in cells), default=0) if column in _IDS else None
+        made.add_column(
+            column,
+            header_style="dim",
+            overflow="fold",
+            no_wrap=widest is not None,
+            min_width=widest,
+        )
+    for row in cells:
         made.add_row(*(escape(str(cell)) if not isinstance(cell, Text) else cell for cell in row))
     return made
 
@@ -115,6 +125,7 @@ def status(item: types.DeploymentStatus) -> RenderableType:
         f"{deployment.champion or 'none'} → {deployment.challenger}   ",
         phase(deployment.phase),
         f" at {deployment.position}\n",
+        f"{deployment.id}\n",
         (deployment.reason, "dim"),
         "\n\n",
         _steps(deployment),

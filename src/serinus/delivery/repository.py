@@ -56,6 +56,8 @@ def add(connection: Connection, deployment: Deployment) -> None:
     Raises:
         Conflict: another deployment of the same model is live.
     """
+    for other in live(connection, deployment.model):
+        raise _second(deployment.model, f" ({other.id})", f": serinus deployments abort {other.id}")
     values = msgspec.structs.asdict(deployment)
     values["spec"] = msgspec.to_builtins(deployment.spec)
     values["plan"] = msgspec.to_builtins(deployment.plan)
@@ -63,17 +65,22 @@ def add(connection: Connection, deployment: Deployment) -> None:
     try:
         connection.execute(insert(_DEPLOYMENTS).values(**values))
     except IntegrityError as error:
-        raise Conflict(
-            f"another deployment of {deployment.model} is live",
-            where=deployment.model,
-            remedy="Wait for its end, or abort it first.",
-        ) from error
+        # Somebody began it since the look above.
+        raise _second(deployment.model, "", ": serinus deployments list names it") from error
     connection.execute(
         insert(schema.evidence).values(
             deployment=deployment.id, summary=ev.EMPTY.encode(), updated_at=deployment.created_at
         )
     )
     _note(connection, deployment, deployment.phase, deployment.requested_by)
+
+
+def _second(model: str, which: str, how: str) -> Conflict:
+    return Conflict(
+        f"another deployment of {model} is live{which}",
+        where=model,
+        remedy=f"Wait for its end, or abort it first{how}.",
+    )
 
 
 def move(
