@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# SQLAlchemy imports this one when it first needs it; two threads that do so at once, as in a
+# control process that has just begun, may find it half made.
+import sqlalchemy.orm  # noqa: F401
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
