@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from enum import Enum
+from typing import Literal
+
 import httpx
 import msgspec
 import pytest
@@ -9,9 +12,17 @@ from serinus.api import messages
 from serinus.errors import InvalidInput
 
 
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
 class Point(msgspec.Struct, forbid_unknown_fields=True):
     x: float
     tags: list[str] = []
+    colour: Colour | None = None
+    sides: tuple[Literal["left", "right"], ...] = ()
+    weights: dict[Literal["light", "heavy"], float] = {}
 
 
 @pytest.mark.parametrize(
@@ -24,6 +35,9 @@ class Point(msgspec.Struct, forbid_unknown_fields=True):
         (b'{"x": "far"}', "body.x", "expected `float`"),
         (b'{"x": 1, "tags": ["a", 2]}', "body.tags[1]", "expected `str`"),
         (b'{"x": 1, "y": 2}', "body", "unknown field `y`"),
+        (b'{"x": 1, "colour": "odd"}', "body.colour", "'odd'; choose from red, blue"),
+        (b'{"x": 1, "sides": ["left", "up"]}', "body.sides[1]", "'up'; choose from left, right"),
+        (b'{"x": 1, "weights": {"no": 1}}', "body.weights", "'no'; choose from heavy, light"),
     ],
 )
 def test_decode_names_the_place(data: bytes, where: str, what: str) -> None:

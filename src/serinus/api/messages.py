@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Query, Request, Response
+from msgspec import inspect
 
 from serinus.errors import InvalidInput
 
@@ -67,12 +68,40 @@ def decode(data: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
-        where = "body" + path.strip("`").removeprefix("$")
+        # Of a key it says "`key` in `$.field`".
+        place = path.split(" in ")[-1].strip("`").removeprefix("$")
+        where = "body" + place
+        if what.startswith("Invalid enum value"):
+            what += _choices(kind, place)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what, where = f"this is not JSON ({error})", "body"
     raise InvalidInput(
         what[0].lower() + what[1:], where=where, remedy="See /docs for the fields of this call."
     )
+
+
+def _choices(kind: type[Any], place: str) -> str:
+    """In words what may stand at a place of a body, if its field has a list of choices."""
+    name = place.removeprefix(".").partition("[")[0]
+    told = inspect.type_info(kind)
+    fields = told.fields if isinstance(told, inspect.StructType) else ()
+    given = [choice for field in fields if field.encode_name == name for choice in _in(field.type)]
+    return f"; choose from {', '.join(given)}" if given else ""
+
+
+def _in(kind: inspect.Type) -> list[str]:
+    match kind:
+        case inspect.LiteralType(values=values):
+            return [str(value) for value in values]
+        case inspect.EnumType(cls=members):
+            return [str(member.value) for member in members]
+        case inspect.UnionType(types=parts):
+            return [choice for part in parts for choice in _in(part)]
+        case inspect.ListType(item_type=part) | inspect.VarTupleType(item_type=part):
+            return _in(part)
+        case inspect.DictType(key_type=part):
+            return _in(part)
+    return []
 
 
 def call(
