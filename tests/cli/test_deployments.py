@@ -168,7 +168,7 @@ def test_dry_run_begins_nothing(faces: Faces, tmp_path: Path) -> None:
     plan = call(faces, "deploy", MODEL, "1.1.0", *options, "--dry-run", "--json").json["plan"]
 
     assert answer.code == 0, answer.err
-    for words in ("The plan", "20 %", "errors x 50", "class mix", "too little traffic"):
+    for words in ("The plan", "20 %", "errors x 50", "class mix", "no request was seen"):
         assert words in answer.out
     assert [step["share"] for step in plan["steps"]] == [0.0, 0.2, 0.5]
     assert plan["steps"][-1]["gate"]["error_odds"] == 4
