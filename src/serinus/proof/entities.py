@@ -23,7 +23,7 @@ ENTITIES = 1_000
 OURS, REQUEST_LEVEL = 0.02, 0.08
 SPLITS = {"10 %": (0.10,), "50 %": (0.50,), "ramp": streams.RAMP}
 ERRS_AT = ("10 %", "50 %")
-"""Where counting requests must err; on the ramp its streams are too short at any one share."""
+"""Where counting requests must err so often; on the ramp it errs in 8 % too, too near to ask."""
 BY_REQUEST = "the same test by request"
 
 # Promotion takes more entities than there can be in the above: each counts once.
