@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -15,10 +16,13 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from sqlalchemy import insert
 from tests.api.running import MODEL, Faces
 
+from serinus import clock
 from serinus.registry.types import GateResult, Stage
 from serinus.stats import bins
+from serinus.store import schema
 
 FLAGS = (
     "--headless=new",
@@ -153,6 +157,28 @@ def test_first_version_says_why_it_has_no_guardrails(faces: Faces) -> None:
     page = httpx.get(f"{faces.url}/dashboard/deployments/{begun.id}").text
 
     assert "no champion to compare it with" in page
+
+
+def test_deployment_page_says_that_labels_wait_for_an_earlier_one(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0")
+    with faces.client as client:
+        begun = client.deploy(MODEL, "1.1.0", label_window_seconds=3600.0)
+    page = f"{faces.url}/dashboard/deployments/{begun.id}"
+    assert "for an earlier request" not in httpx.get(page).text
+    noon = clock.to_epoch_us(datetime(2026, 1, 31, 12, tzinfo=UTC))
+    rows = [
+        {"prediction": bytes([number] * 16), "deployment": begun.id, "kind": "label",
+         "predicted_at": noon + number, "facts": b"facts", "outcome": b"told" if number else None}
+        for number in range(3)
+    ]  # fmt: skip
+    with faces.app.engine.begin() as connection:
+        connection.execute(insert(schema.awaiting), rows)
+
+    assert (
+        "2 labels wait for an earlier request that has none yet, at most until "
+        "2026-01-31 13:00:00 UTC (label_window_seconds)"
+    ) in httpx.get(page).text
 
 
 def test_deployment_page_draws_the_scores_only_where_they_are_watched(faces: Faces) -> None:
