@@ -121,7 +121,9 @@ def run(events: int = 1_000_000, stored: int = 50_000) -> FoldReport:
 class _Awaiting:
     """Requests until their label or value comes, as the store keeps them, but in memory."""
 
-    asked: dict[str, dict[bytes, Facts]] = field(default_factory=lambda: {LABEL: {}, VALUE: {}})
+    asked: dict[str, dict[bytes, tuple[int, Facts]]] = field(
+        default_factory=lambda: {LABEL: {}, VALUE: {}}
+    )
 
     def mature(self, plan: Plan, gathered: fold.Gathered) -> Evidence:
         """What the labels and values add that came for requests of this batch or before."""
@@ -134,11 +136,11 @@ class _Awaiting:
 
     def _settled(self, kind: str, new: Waiting) -> list[tuple[Facts, Answer]]:
         asked = self.asked[kind]
-        asked.update((identity, facts) for identity, (_, facts) in new.asked.items())
+        asked.update(new.asked)
         return [
-            (facts, outcome)
-            for identity, (_, outcome) in new.told.items()
-            if (facts := asked.pop(identity, None)) is not None
+            (waited[1], told[1])
+            for identity, told in new.told.items()
+            if (waited := asked.pop(identity, None)) is not None
         ]
 
 

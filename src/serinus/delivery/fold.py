@@ -143,8 +143,9 @@ def gather(
     sights = _first_failures(found, units, drawn, known) if entities else []
     awaited = counting & (drawn.share > 0) & (drawn.share < 1)
     _await(found, deployment.plan, list(compress(events.live, awaited)))
+    labelled = deployment.plan.has("shadow_quality")
     for event in events.pairs:
-        sights += _pair(found, deployment.plan, event, known)
+        sights += _pair(found, deployment.plan, event, known, labelled=labelled)
     found.evidence += ev.count(Counter(sights) + _told(events))
     if deployment.plan.has("quality", "shadow_quality"):
         _tell(found.labels, events.labels)
@@ -289,7 +290,9 @@ def _answer(event: Prediction | Failure) -> Answer | None:
     return None if isinstance(event, Failure) or event.fallback else event.output.value
 
 
-def _pair(found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool]) -> list[Sight]:
+def _pair(
+    found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool], *, labelled: bool
+) -> list[Sight]:
     # Live and mirrored requests of an entity are two draws: one of each may count.
     unit = ~event.assignment.unit if plan.unit == "entity" and event.assignment.unit else 0
     if unit:
@@ -306,7 +309,7 @@ def _pair(found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool])
         return sights
     mine, theirs = event.output.value, event.champion.value
     sights.append(Sight(Measure.PAIR_FLIP, 0.0, Arm.SHADOW, int(_differ(plan, mine, theirs))))
-    if plan.has("shadow_quality"):
+    if labelled:
         facts = Facts(Arm.SHADOW, 0.0, mine, theirs)
         found.labels.asked.setdefault(event.prediction, (event.at, facts))
     return sights
