@@ -230,9 +230,8 @@ def test_judge_takes_no_service_level_breach_that_the_champion_shares() -> None:
 @pytest.mark.parametrize("late", [60, 600])
 def test_judge_takes_nobody_back_for_an_outage_of_both(late: int) -> None:
     """On a ramp most of a challenger's requests are recent ones: pooled rates would blame it."""
-    quiet = errors(0.05, (9_500, 0), (500, 0))
-    outage = errors(0.5, (200, late), (200, late))
-    assert judge(PLAN, LAST, quiet + outage).outcome is not Outcome.ROLLBACK
+    seen = errors(0.05, (9_500, 0), (500, 0)) + errors(0.5, (200, late), (200, late))
+    assert judge(PLAN, LAST, seen).outcome is not Outcome.ROLLBACK
 
 
 def test_judge_of_the_soak_takes_back_what_fails_more_than_the_champion_did() -> None:

@@ -313,8 +313,8 @@ def _faults(spec: DeploymentSpec) -> list[str]:
             spec.value_loss, 0, 1
         )
         or (spec.value_loss is not None and spec.value_cap is None),
-        "entities: must be at least 1, and needs unit = entity": spec.entities is not None
-        and (spec.entities < 1 or spec.unit != "entity"),
+        "entities: must be at least 1": spec.entities is not None and spec.entities < 1,
+        "entities: needs unit = entity": spec.entities is not None and spec.unit != "entity",
         "alphas: each must lie between 0 and 1": not all(
             0 < alpha < 1 for alpha in spec.alphas.values()
         ),
