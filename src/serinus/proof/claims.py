@@ -24,8 +24,9 @@ from serinus.proof.types import Claim, Finding
 SEED = 2026
 """Of the published figures.
 
-Limits of error rates are kept with any other as well, but for the luck of a run in some dozens;
-median and 90 % quantile of a time may lie on the other side of a limit that they are close to.
+Limits of error rates are kept with any other as well, but for the luck of one run in some dozens.
+What is near its limit may lie on the other side of it with another seed: the rate of promotions by
+the default steps, and the 90 % quantile at twice the errors.
 """
 
 EVERY = "all"
