@@ -60,3 +60,17 @@ def test_figure_without_a_limit_is_told_and_decides_nothing():
 
 def test_finding_without_bars_proves_nothing():
     assert not Finding("aa", "Nothing.", (), 0, 1, 0.0).passed
+
+
+def test_finding_with_too_few_runs_is_neither_proven_nor_refuted() -> None:
+    near = Bar("alarms", "of runs", 0.0, 0.14, "<=", 0.05, by_confidence=True)
+    broken = Bar("alarms", "of runs", 0.2, 0.3, "<=", 0.05, by_confidence=True)
+    kept = Bar("keys", "keys", 900.0, 950.0, "<=", 1_300.0)
+
+    def concluded(*bars: Bar) -> str:
+        return Finding("c", "s", bars, 20, 1, 0.1, scale=0.02).conclusion
+
+    assert concluded(near, kept).startswith("NOT PROVEN")
+    assert concluded(broken, near) == "FAILS"
+    assert "proves little" in concluded(kept)
+    assert Finding("c", "s", (kept,), 20, 1, 0.1).conclusion == "Holds"

@@ -80,6 +80,7 @@ def check(runner: Runner, claim: Claim, runs: int | None = None) -> Finding:
         seed=runner.seed,
         seconds=perf_counter() - started,
         notes=found.notes,
+        scale=(runs or claim.runs) / claim.runs,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from rich import box
@@ -35,10 +34,7 @@ def finding(found: Finding) -> RenderableType:
         f"{name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in figures.items())
         for name, figures in found.notes.items()
     ]
-    ended = (
-        f"{'Holds' if found.passed else 'FAILS'}: {found.runs:,} runs, seed {found.seed}, "
-        f"{found.seconds:.0f} s"
-    )
+    ended = f"{found.conclusion}: {found.runs:,} runs, seed {found.seed}, {found.seconds:.0f} s"
     return Group(
         Text(f"{found.claim}: {found.statement}", style="bold"),
         _ours(found.bars),
@@ -78,9 +74,7 @@ def _word(bar: Bar) -> Text:
         return Text("told", style="dim")
     if bar.passed:
         return Text("holds")
-    # The figure itself keeps the limit: only its uncertainty does not.
-    unproven = bar.by_confidence and replace(bar, by_confidence=False).passed
-    return Text("TOO FEW RUNS" if unproven else "FAILS", style="bold red")
+    return Text("TOO FEW RUNS" if bar.unproven else "FAILS", style="bold red")
 
 
 def _theirs(bars: Sequence[Bar]) -> RenderableType:

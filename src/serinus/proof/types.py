@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -62,6 +62,11 @@ class Bar:
         if self.relation == "<=":
             return self.judged <= self.limit
         return self.judged >= self.limit
+
+    @property
+    def unproven(self) -> bool:
+        """Whether the figure keeps the limit and only its uncertainty does not: too few runs."""
+        return not self.passed and self.by_confidence and replace(self, by_confidence=False).passed
 
     @property
     def strain(self) -> float:
@@ -125,6 +130,7 @@ class Finding:
         statement: the claim in one sentence.
         bars: every figure, most of which must keep to a limit.
         runs: simulated runs behind the figures, in all.
+        scale: the runs of each trial as a part of the published number.
         seed: with which, by the same version, they come out the same again.
         seconds: how long that took.
         notes: further figures, by name, that nothing depends on.
@@ -137,6 +143,18 @@ class Finding:
     seed: int
     seconds: float
     notes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    scale: float = 1.0
+
+    @property
+    def conclusion(self) -> str:
+        """In words: a claim that so few runs could not show is not refuted, only unproven."""
+        few = f" (with {self.scale:.2%} of the published runs, which proves little)"
+        if self.passed:
+            return "Holds" + (few if self.scale < 1 else "")
+        broken = [bar for bar in self.bars if bar.limit is not None and not bar.passed]
+        if broken and all(bar.unproven for bar in broken):
+            return "NOT PROVEN: too few runs"
+        return "FAILS"
 
     @property
     def passed(self) -> bool:
@@ -152,6 +170,7 @@ class Finding:
             "claim": self.claim,
             "statement": self.statement,
             "passed": self.passed,
+            "conclusion": self.conclusion,
             "limit": nearest.limit,
             "ours": {
                 "of": nearest.name,
