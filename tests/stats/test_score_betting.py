@@ -168,3 +168,16 @@ def test_score_betting_sees_harm_beyond_a_margin(margin: float) -> None:
 def test_score_betting_sees_a_fifth_of_the_gain_lost() -> None:
     found = requests_until(score_betting.gain_harm(0.5), 0.5, 0.4, math.log(200), 4_000)
     assert np.median(found) <= 1_600
+
+
+def test_log_e_each_is_log_e_of_each() -> None:
+    rng = np.random.default_rng(4)
+    questions = tuple(score_betting.harm(centre, 0.1) for centre in (0.1, 0.5, 0.9))
+    levels = np.array([0.0, 1.0])
+    counts = {share: rng.poisson(50.0, (4, 3, 2, 2)) for share in (0.05, 0.5)}
+    each = score_betting.log_e_each(counts, levels, questions)
+    for place, question in enumerate(questions):
+        alone = {share: table[:, place] for share, table in counts.items()}
+        expected = score_betting.log_e(alone, levels, question)
+        np.testing.assert_allclose(each[:, place], expected, rtol=1e-12)
+    np.testing.assert_allclose(score_betting.log_e_each({}, levels, questions), 0.0, atol=1e-12)

@@ -18,6 +18,7 @@ from serinus.stats import (
     event_odds,
     mcnemar,
     mixing,
+    multiplicity,
     ordinal_odds,
     paired_betting,
     sample_ratio,
@@ -102,10 +103,10 @@ def _service_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
         ),
     )
     if alone is None:
-        return _mean(np.stack([live, np.zeros_like(live)]))
+        return multiplicity.average(np.stack([live, np.zeros_like(live)], axis=-1))
     before = failed[..., 0], total[..., 0]
     soak = _soaking(*before, alone[..., 1, 1], alone[..., 1, :].sum(axis=-1), rail.tolerance)
-    return _mean(np.stack([live, soak]))
+    return multiplicity.average(np.stack([live, soak], axis=-1))
 
 
 @partial(np.vectorize, otypes=[float])
@@ -153,10 +154,10 @@ def _class_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
     mirrored = {1.0 - share: table[..., ::-1] for share, table in counts.items()}
     bets = _beyond(rail.tolerance)
     found = [
-        np.moveaxis(event_odds.log_e(arms, null_odds=rail.tolerance, mixture=bets), -1, 0)
+        event_odds.log_e(arms, null_odds=rail.tolerance, mixture=bets)
         for arms in (counts, mirrored)
     ]
-    return _mean(np.concatenate(found))
+    return multiplicity.average(np.concatenate(found, axis=-1))
 
 
 @lru_cache(maxsize=64)
@@ -178,32 +179,33 @@ def _ratio_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
 
 
 def _distribution_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
-    return _mean(_cuts(plan, tables, +1, rail.tolerance))
+    return multiplicity.average(_cuts(plan, tables, +1, rail.tolerance))
 
 
 def _distribution_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
     if gate.score_shift is None:
         return None
-    safe: Floats = _cuts(plan, tables, -1, gate.score_shift).min(axis=0)
+    safe: Floats = _cuts(plan, tables, -1, gate.score_shift).min(axis=-1)
     return safe
 
 
 def _cuts(plan: Plan, tables: Tables, sign: int, margin: float) -> Floats:
-    """Shape (2 cuts, ...): how far the scores' distributions are apart, at each cut, either way."""
-    counts = ev.shaped(tables, Measure.SCORE, ev.SCORE_BINS)
-    below = {share: np.cumsum(table, axis=-1) for share, table in counts.items()}
-    found = []
-    for cut in range(len(plan.score_cuts)):
-        at_most = {
-            share: np.stack([table[..., -1] - table[..., cut], table[..., cut]], axis=-1)
-            for share, table in below.items()
-        }
-        centre = (cut + 1) / ev.SCORE_BINS
-        above = {share: table[..., ::-1] for share, table in at_most.items()}
-        for arms, middle in ((at_most, centre), (above, 1.0 - centre)):
-            question = score_betting.Question(sign, margin, middle)
-            found.append(score_betting.log_e(arms, _FAILED, question))
-    return np.stack(found) if found else np.zeros((1,))
+    """Shape (..., 2 cuts): how far the scores' distributions are apart, at each cut, either way."""
+    cuts = len(plan.score_cuts)
+    arms = {}
+    for share, table in ev.shaped(tables, Measure.SCORE, ev.SCORE_BINS).items():
+        # Cuts go before the arms, to be one more leading axis.
+        below = np.swapaxes(np.cumsum(table, axis=-1), -1, -2)
+        at_most = np.stack([below[..., -1:, :] - below, below], axis=-1)[..., :cuts, :, :]
+        arms[share] = np.concatenate([at_most, at_most[..., ::-1]], axis=-3)
+    return score_betting.log_e_each(arms, _FAILED, _questions(sign, margin, cuts))
+
+
+@lru_cache(maxsize=64)
+def _questions(sign: int, margin: float, cuts: int) -> tuple[score_betting.Question, ...]:
+    centres = [(cut + 1) / ev.SCORE_BINS for cut in range(cuts)]
+    centres += [1.0 - centre for centre in centres]
+    return tuple(score_betting.Question(sign, margin, centre) for centre in centres)
 
 
 def _quality_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
@@ -282,11 +284,6 @@ def _units(tables: Tables) -> dict[float, Counts]:
 
 def _pairs(tables: Tables, measure: Measure, levels: int) -> Counts:
     return ev.pooled(tables, measure, levels)[..., 1, :]
-
-
-def _mean(log_e: Floats) -> LogE:
-    """The mean of e-values over the first axis, in logarithms."""
-    return mixing.mix(np.moveaxis(log_e, 0, -1), mixing.uniform(len(log_e)))
 
 
 def _centre(scale: QualityScale) -> float:

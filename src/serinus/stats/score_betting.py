@@ -107,6 +107,32 @@ def log_e(counts: ArmCounts, levels: Floats, question: Question) -> LogE:
     return mixing.mix(wealth, _log_weights(question))
 
 
+def log_e_each(counts: ArmCounts, levels: Floats, questions: tuple[Question, ...]) -> Floats:
+    """:func:`log_e` of many questions at once, each with counts of its own.
+
+    Args:
+        counts: by share in force, shape (..., questions, 2, k).
+        levels: shape (k,), the levels, in [0, 1].
+        questions: alike but for their centres.
+
+    Returns:
+        Shape (..., questions); (questions,) without any share.
+    """
+    key = np.asarray(levels, np.float64).tobytes()
+    wealth: Floats = np.zeros((len(questions), 1))
+    for share in sorted(counts):
+        observed = np.asarray(counts[share], np.float64)
+        flat = observed.reshape(*observed.shape[:-2], 1, -1)
+        wealth = wealth + (flat @ _log_gains_each(share, key, questions))[..., 0, :]
+    return np.asarray(mixing.mix(wealth, _log_weights(questions[0])))
+
+
+@lru_cache(maxsize=256)
+def _log_gains_each(share: float, level_bytes: bytes, questions: tuple[Question, ...]) -> Floats:
+    """Shape (questions, 2 k, bets)."""
+    return np.stack([_log_gains(share, level_bytes, question) for question in questions])
+
+
 @lru_cache(maxsize=1024)
 def _log_gains(share: float, level_bytes: bytes, question: Question) -> Floats:
     """Shape (2 k, bets): what one observation of each arm and level adds to each bet."""
