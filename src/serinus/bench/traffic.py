@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 
 from serinus.delivery import evidence as ev
@@ -37,12 +38,8 @@ _DELAY = 2_000
 
 def deployment(**judged: float) -> Deployment:
     """A running canary by the defaults, but for these fields of its specification."""
-    spec = DeploymentSpec(
-        model=_MODEL,
-        challenger="2.0.0",
-        shares=SHARES,
-        **judged,  # type: ignore[arg-type]
-    )
+    asked = {"model": _MODEL, "challenger": "2.0.0", "shares": SHARES, **judged}
+    spec = msgspec.convert(asked, DeploymentSpec)
     basis = plan.Basis(
         quality=QualityScale("classification", 1.0, 0.1),
         score_cuts=tuple(number / 10 for number in range(1, 10)),
