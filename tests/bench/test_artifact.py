@@ -5,7 +5,7 @@ import pytest
 
 from serinus import wire
 from serinus.bench import artifact
-from serinus.serving import artifacts
+from serinus.serving.runtimes import artifacts
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from tests.serving import samples
 
 from serinus import wire
-from serinus.serving.decode import RequestDecoder
 from serinus.serving.lanes import Lane
+from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import Router
 from serinus.serving.rows import LiveRoute, Row, Ticket
 from serinus.serving.types import Features, Outcome
@@ -29,6 +29,9 @@ class Scripted:
         self.calls.append(list(rows))
         self.threads.append(threading.current_thread())
         return self._answer(rows)
+
+    def close(self) -> None:
+        pass
 
 
 def saying(value: wire.Answer) -> Scripted:

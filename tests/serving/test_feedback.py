@@ -6,8 +6,8 @@ from serinus.ledger import ids
 from serinus.ledger.reader import Reader
 from serinus.ledger.writer import Writer
 from serinus.serving import feedback
-from serinus.serving.decode import FeedbackItem
 from serinus.serving.feedback import Feedback
+from serinus.serving.protocols.decode import FeedbackItem
 from serinus.wire import Arm, Assignment, Failure, Label, Output, Prediction, Value
 
 ASSIGNMENT = Assignment("mood", Arm.CHALLENGER, 0.1, 3, "d", 1, 5)

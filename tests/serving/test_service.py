@@ -16,7 +16,7 @@ from serinus.errors import InvalidInput, Unavailable
 from serinus.ledger import ids
 from serinus.ledger.writer import Writer
 from serinus.serving.board import Board
-from serinus.serving.decode import FeedbackItem, Request
+from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions
 

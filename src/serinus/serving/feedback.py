@@ -15,7 +15,7 @@ from serinus import clock, wire
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.ledger import ids
 from serinus.ledger.reader import Reader
-from serinus.serving.decode import FeedbackItem
+from serinus.serving.protocols.decode import FeedbackItem
 from serinus.wire import Answer, Manifest
 
 FindManifest = Callable[[str, str], Manifest | None]

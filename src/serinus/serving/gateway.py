@@ -18,8 +18,8 @@ from serinus import clock
 from serinus.errors import Unavailable
 from serinus.ledger.repair import repair
 from serinus.ledger.writer import Writer
-from serinus.serving.asgi import Application
 from serinus.serving.board import Board
+from serinus.serving.http.application import Application
 from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions
 

@@ -11,8 +11,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from serinus.serving import answers, runtimes
-from serinus.serving.runtimes import Runtime
+from serinus.serving.protocols import answers
+from serinus.serving.runtimes import probes
+from serinus.serving.runtimes.types import Runtime
 from serinus.serving.threads import Hand
 from serinus.serving.types import Features, Outcome
 
@@ -115,6 +116,7 @@ class Lane:
     def close(self) -> None:
         """Let the thread go; calls under way still finish."""
         self._hand.close()
+        self.runtime.close()
 
     def _learn(self, seconds: float) -> None:
         if seconds > SLOW_SECONDS:
@@ -123,8 +125,8 @@ class Lane:
             self._unproven -= 1
 
     def _fastest(self, rows: int) -> float:
-        probes = runtimes.probe_rows(self.runtime.manifest, rows)
-        return min(_timed(self.runtime, probes)[1] for _ in range(_TRIALS))
+        tried = probes.probe_rows(self.runtime.manifest, rows)
+        return min(_timed(self.runtime, tried)[1] for _ in range(_TRIALS))
 
 
 def reason(error: BaseException | None) -> str:

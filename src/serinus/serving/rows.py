@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from serinus import clock
 from serinus.errors import SerinusError, Unavailable
-from serinus.serving.decode import RequestDecoder
 from serinus.serving.lanes import Lane
+from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import Router
 from serinus.serving.types import Features
 from serinus.wire import Arm, Assignment, Output, Route

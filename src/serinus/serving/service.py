@@ -18,13 +18,13 @@ from serinus.ledger.writer import Writer
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
 from serinus.serving.counters import Counters, Counts, total
-from serinus.serving.decode import FeedbackItem, Request
 from serinus.serving.feedback import Feedback, Told
 from serinus.serving.lanes import Lane
 from serinus.serving.mirror import Mirror
+from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.recorder import Recorder
 from serinus.serving.rows import LiveRoute, Row, Ticket
-from serinus.serving.runtimes import Runtime
+from serinus.serving.runtimes.types import Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Assignment, Label, Manifest, RoutingTable, WorkerStatus

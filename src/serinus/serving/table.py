@@ -19,12 +19,12 @@ from typing import TypeAlias
 import msgspec
 
 from serinus.errors import InvalidInput, SerinusError
-from serinus.serving import artifacts, inputs
-from serinus.serving.decode import RequestDecoder
 from serinus.serving.lanes import Lane
+from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import RandomKeys, Router
 from serinus.serving.rows import LiveRoute
-from serinus.serving.runtimes import Runtime
+from serinus.serving.runtimes import artifacts, inputs
+from serinus.serving.runtimes.types import Runtime
 from serinus.serving.threads import Hand
 from serinus.wire import Route, RoutingTable, Target
 

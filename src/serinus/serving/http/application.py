@@ -8,11 +8,12 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from serinus.errors import InvalidInput, NotFound, SerinusError, Unavailable
-from serinus.serving import answers, decode, exposition
-from serinus.serving.answers import Predicted, Refused
-from serinus.serving.decode import Request
-from serinus.serving.http import REVISION as REVISION_HEADER
-from serinus.serving.http import Body, Left, Receive, Refusal, Scope, Send, respond
+from serinus.serving import exposition
+from serinus.serving.http.messages import REVISION as REVISION_HEADER
+from serinus.serving.http.messages import Body, Left, Receive, Refusal, Scope, Send, respond
+from serinus.serving.protocols import answers, decode
+from serinus.serving.protocols.answers import Predicted, Refused
+from serinus.serving.protocols.decode import Request
 from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions

@@ -17,8 +17,10 @@ import msgspec
 import yaml
 
 from serinus.errors import InvalidInput, SerinusError
-from serinus.serving import runtimes
-from serinus.serving.runtimes import PyfuncRuntime, Runtime, SklearnRuntime
+from serinus.serving.runtimes.estimator import SklearnRuntime
+from serinus.serving.runtimes.probes import probe_rows
+from serinus.serving.runtimes.pyfunc import PyfuncRuntime
+from serinus.serving.runtimes.types import Runtime
 from serinus.wire import MANIFEST_FILE, Manifest, Target
 
 _PROBES = 16
@@ -103,7 +105,7 @@ def _unpickle(folder: Path, flavor: Mapping[str, Any]) -> Any:
 def _try_out(runtime: Runtime) -> None:
     """Answer probe rows: lazy parts get built now, and a version that cannot answer is not used."""
     manifest = runtime.manifest
-    probes = runtimes.probe_rows(manifest, _PROBES)
+    probes = probe_rows(manifest, _PROBES)
     if isinstance(runtime, SklearnRuntime):
         runtime.use_arrays(probes)
     if manifest.example:

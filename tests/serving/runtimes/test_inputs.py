@@ -1,7 +1,7 @@
 import pytest
 
 from serinus.errors import InvalidInput
-from serinus.serving import inputs
+from serinus.serving.runtimes import inputs
 from serinus.wire import Field
 
 A, B, C = Field("a", "double", required=True), Field("b", "string"), Field("c", "long")

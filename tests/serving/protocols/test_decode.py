@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from msgspec import UnsetType
 
 from serinus.errors import InvalidInput
-from serinus.serving import decode
-from serinus.serving.decode import FeedbackItem, Request, RequestDecoder
+from serinus.serving.protocols import decode
+from serinus.serving.protocols.decode import FeedbackItem, Request, RequestDecoder
 from serinus.wire import Field
 
 INPUTS = (

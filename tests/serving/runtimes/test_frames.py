@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.serving.frames import FrameBuilder
+from serinus.serving.runtimes.frames import FrameBuilder
 from serinus.wire import Field
 
 MIXED = (

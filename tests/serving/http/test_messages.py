@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from serinus.serving import http
-from serinus.serving.http import Body, Left, Refusal
+from serinus.serving.http import messages as http
+from serinus.serving.http.messages import Body, Left, Refusal
 
 
 def scope(*headers):

@@ -8,8 +8,10 @@ from sklearn.preprocessing import FunctionTransformer
 from tests.serving import samples
 
 from serinus.errors import InvalidInput
-from serinus.serving import runtimes
-from serinus.serving.runtimes import ClassIndex, PyfuncRuntime, SklearnRuntime
+from serinus.serving.runtimes import outcomes, probes
+from serinus.serving.runtimes.estimator import SklearnRuntime
+from serinus.serving.runtimes.outcomes import ClassIndex
+from serinus.serving.runtimes.pyfunc import PyfuncRuntime
 from serinus.wire import Output
 
 
@@ -95,7 +97,7 @@ class Saying:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([1.5, float("nan"), float("inf")], [Output(1.5), runtimes.UNUSABLE, runtimes.UNUSABLE]),
+        ([1.5, float("nan"), float("inf")], [Output(1.5), outcomes.UNUSABLE, outcomes.UNUSABLE]),
         (np.array([[1.0], [2.0], [3.0]]), [Output(1.0), Output(2.0), Output(3.0)]),
     ],
 )
@@ -108,11 +110,11 @@ def test_runtime_numbers_that_are_none_are_unusable(given, expected):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([0, 1, 7], [Output(0), Output(1), runtimes.UNUSABLE]),
-        (np.array([1.0, np.nan, 0.0]), [Output(1), runtimes.UNUSABLE, Output(0)]),
+        ([0, 1, 7], [Output(0), Output(1), outcomes.UNUSABLE]),
+        (np.array([1.0, np.nan, 0.0]), [Output(1), outcomes.UNUSABLE, Output(0)]),
         (
             np.array([[0.2, 0.8], [0.6, 0.4], [np.nan, 0.5]]),
-            [Output(1, (0.2, 0.8)), Output(0, (0.6, 0.4)), runtimes.UNUSABLE],
+            [Output(1, (0.2, 0.8)), Output(0, (0.6, 0.4)), outcomes.UNUSABLE],
         ),
     ],
 )
@@ -129,10 +131,10 @@ def test_runtime_output_of_no_sense_raises(given):
 
 @given(st.lists(st.lists(st.floats(), min_size=2, max_size=2), min_size=1, max_size=6))
 def test_class_index_never_lets_a_number_that_is_none_pass(scores):
-    outcomes = ClassIndex(samples.number_manifest()).of_scores(np.array(scores))
-    for outcome, row in zip(outcomes, scores, strict=True):
+    found = ClassIndex(samples.number_manifest()).of_scores(np.array(scores))
+    for outcome, row in zip(found, scores, strict=True):
         if not np.isfinite(row).all():
-            assert outcome == runtimes.UNUSABLE
+            assert outcome == outcomes.UNUSABLE
 
 
 def test_runtime_keeps_models_to_one_thread():
@@ -144,8 +146,8 @@ def test_runtime_keeps_models_to_one_thread():
 
 
 def test_probe_rows_begin_with_the_example_and_differ():
-    probes = runtimes.probe_rows(samples.manifest(), 3)
-    assert probes[0] == (40.0, 0.0, "Ulm")
-    assert len({row[0] for row in probes}) == 3
-    unknown = runtimes.probe_rows(samples.manifest(example={}), 1)
+    rows = probes.probe_rows(samples.manifest(), 3)
+    assert rows[0] == (40.0, 0.0, "Ulm")
+    assert len({row[0] for row in rows}) == 3
+    unknown = probes.probe_rows(samples.manifest(example={}), 1)
     assert unknown == [(0.0, None, None)]

@@ -2,7 +2,7 @@ import json
 
 from tests.serving import samples
 
-from serinus.serving import answers
+from serinus.serving.protocols import answers
 from serinus.wire import Arm
 
 

@@ -4,8 +4,9 @@ import pytest
 from tests.serving import samples
 
 from serinus.errors import InvalidInput
-from serinus.serving import artifacts
-from serinus.serving.runtimes import PyfuncRuntime, SklearnRuntime
+from serinus.serving.runtimes import artifacts
+from serinus.serving.runtimes.estimator import SklearnRuntime
+from serinus.serving.runtimes.pyfunc import PyfuncRuntime
 from serinus.wire import MANIFEST_FILE, Output, Target
 
 pytestmark = [

@@ -1,0 +1,1 @@
+"""HTTP: bytes of a connection -> requests with limits -> handlers -> answers."""

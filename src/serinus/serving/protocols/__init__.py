@@ -1,0 +1,1 @@
+"""Bodies of requests -> typed rows, outcomes -> bodies of answers. Pure."""

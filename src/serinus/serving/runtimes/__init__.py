@@ -1,0 +1,5 @@
+"""Loaded versions, whatever library made them: a version's folder -> rows in, outcomes out.
+
+``artifacts`` opens a folder and tries the version out; ``estimator`` and ``pyfunc`` are the kinds
+of runtime; ``outcomes`` checks what comes out against the manifest.
+"""
