@@ -19,6 +19,8 @@ Answer: TypeAlias = float | int | str | bool
 
 MANIFEST_FILE = "serinus.json"
 
+PACKAGE_FILE = "serinus-package.json"
+
 
 class Arm(StrEnum):
     """The role in which a version was chosen for a request."""
@@ -45,6 +47,59 @@ class Manifest(msgspec.Struct, frozen=True):
     target: str
     classes: tuple[str | int | bool, ...] = ()
     example: dict[str, Cell] = {}
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One form of a version that was tried for serving, and what became of it.
+
+    Args:
+        form: ``onnx``, ``onnx-int8``, ….
+        outcome: ``used``, ``proven`` (another one is used), or why it is not, in words.
+        seconds: what converting and proving took.
+        bytes: size of the file, 0 if none was made.
+        rows: real rows on which it was compared, 0 if it came to no comparison.
+        variations: hostile variations of them that were compared too.
+        difference: the largest one found, None if it came to no comparison.
+        speedup: by rows of a call (``"1"``, ``"32"``), how many times faster than the original.
+        original_us: by rows of a call, microseconds of the original.
+    """
+
+    form: str
+    outcome: str
+    seconds: float = 0.0
+    bytes: int = 0
+    rows: int = 0
+    variations: int = 0
+    difference: float | None = None
+    speedup: dict[str, float] = {}
+    original_us: dict[str, float] = {}
+
+
+class Package(msgspec.Struct, frozen=True):
+    """In which form a version is served, and the proof that this form is the version.
+
+    A file beside the manifest, written at registration; without it the original is served.
+
+    Args:
+        form: what a worker loads.
+        path: of the file in use, relative to the version's folder; empty for the original.
+        opset: of the ONNX graph.
+        tolerance: largest difference of a score or value that was allowed, relative to the
+            larger of the value and 1.
+        difference: largest difference that was found.
+        rows: real rows on which the two were equal.
+        attempts: everything that was tried, the one in use included.
+        python: the interpreter of a version that runs in a process of its own.
+    """
+
+    form: Literal["onnx", "estimator", "pyfunc", "process"]
+    path: str = ""
+    opset: int = 0
+    tolerance: float = 0.0
+    difference: float = 0.0
+    rows: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    python: str = ""
 
 
 # ------------------------------------------------------------------ routing, downwards

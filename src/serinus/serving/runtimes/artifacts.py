@@ -1,29 +1,30 @@
 """Opens a version's artifact folder: ``serinus.json`` and ``MLmodel`` -> a runtime, tried out.
 
-MLflow itself is imported only for models that need it: for scikit-learn its loader adds
-nothing but three seconds to a worker's start.
+A library is imported when the first version needs it. A graph needs neither pandas nor
+scikit-learn, and MLflow's loader adds nothing to scikit-learn but three seconds of start.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 import yaml
 
 from serinus.errors import InvalidInput, SerinusError
-from serinus.serving.runtimes.estimator import SklearnRuntime
 from serinus.serving.runtimes.probes import probe_rows
-from serinus.serving.runtimes.pyfunc import PyfuncRuntime
 from serinus.serving.runtimes.types import Runtime
-from serinus.wire import MANIFEST_FILE, Manifest, Target
+from serinus.serving.types import Features
+from serinus.wire import MANIFEST_FILE, PACKAGE_FILE, Manifest, Package, Target
 
 _PROBES = 16
+_log = logging.getLogger(__name__)
 
 
 def load(model: str, target: Target) -> Runtime:
@@ -39,8 +40,7 @@ def load(model: str, target: Target) -> Runtime:
     try:
         folder = _folder(target.uri)
         manifest = _manifest(folder, model)
-        runtime = _open(folder, manifest)
-        _try_out(runtime)
+        runtime = _open(folder, manifest, target)
     except SerinusError:
         raise
     except Exception as error:
@@ -80,15 +80,72 @@ def _manifest(folder: Path, model: str) -> Manifest:
     return manifest
 
 
-def _open(folder: Path, manifest: Manifest) -> Runtime:
+def _open(folder: Path, manifest: Manifest, target: Target) -> Runtime:
+    package = package_of(folder)
+    if package is not None and package.form == "onnx":
+        try:
+            return open_graph(folder / package.path, manifest)
+        except Exception as error:
+            # The original is beside it, and it answers the same.
+            label = f"{manifest.model}@{target.version}"
+            _log.warning("%s is served by its original: its graph fails (%s)", label, error)
+    return open_original(folder, manifest)
+
+
+def package_of(folder: Path) -> Package | None:
+    """In which form the version is served; None if nothing but the original is there.
+
+    Raises:
+        InvalidInput: the file cannot be read.
+    """
+    path = folder / PACKAGE_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Package)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise InvalidInput(
+            f"the package file cannot be read ({error})",
+            where=str(path),
+            remedy="Package the version again: serinus models package NAME VERSION.",
+        ) from error
+
+
+def open_graph(path: Path, manifest: Manifest) -> Runtime:
+    """A version's ONNX graph, tried out.
+
+    Raises:
+        InvalidInput: it is no graph of this manifest, or does not answer the example.
+    """
+    runtime: Runtime = _module("onnx").OnnxRuntime(path, manifest)
+    _try_out(runtime, probe_rows(manifest, _PROBES))
+    return runtime
+
+
+def open_original(folder: Path, manifest: Manifest) -> Runtime:
+    """The model as it was registered, tried out.
+
+    Raises:
+        InvalidInput: it does not answer its example.
+    """
     flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
+    probes = probe_rows(manifest, _PROBES)
     native = flavors.get("sklearn")
     if native and not flavors.get("python_function", {}).get("code"):
         model = _unpickle(folder, native)
         if hasattr(model, "predict"):
-            return SklearnRuntime(model, manifest)
-    pyfunc = importlib.import_module("mlflow.pyfunc")
-    return PyfuncRuntime(pyfunc.load_model(str(folder)), manifest)
+            estimator = _module("estimator").SklearnRuntime(model, manifest)
+            estimator.use_arrays(probes)
+            _try_out(estimator, probes)
+            return cast("Runtime", estimator)
+    loaded = importlib.import_module("mlflow.pyfunc").load_model(str(folder))
+    runtime: Runtime = _module("pyfunc").PyfuncRuntime(loaded, manifest)
+    _try_out(runtime, probes)
+    return runtime
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"serinus.serving.runtimes.{name}")
 
 
 def _unpickle(folder: Path, flavor: Mapping[str, Any]) -> Any:
@@ -102,17 +159,13 @@ def _unpickle(folder: Path, flavor: Mapping[str, Any]) -> Any:
         return pickle.load(file)
 
 
-def _try_out(runtime: Runtime) -> None:
-    """Answer probe rows: lazy parts get built now, and a version that cannot answer is not used."""
-    manifest = runtime.manifest
-    probes = probe_rows(manifest, _PROBES)
-    if isinstance(runtime, SklearnRuntime):
-        runtime.use_arrays(probes)
-    if manifest.example:
+def _try_out(runtime: Runtime, probes: list[Features]) -> None:
+    """Answer a probe row: lazy parts get built now, and a version that cannot is not used."""
+    if runtime.manifest.example:
         outcome = runtime.answer(probes[:1])[0]
         if isinstance(outcome, str):
             raise InvalidInput(
                 f"the version gives no usable answer to its own example ({outcome})",
-                where=manifest.model,
+                where=runtime.manifest.model,
                 remedy="Register a version that answers its example.",
             )

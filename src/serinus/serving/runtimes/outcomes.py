@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from serinus.serving.types import Outcome
 from serinus.wire import Answer, Manifest, Output
 
 UNUSABLE = "unusable output"
+
+# Below, an array operation costs more than it saves.
+_FEW_ROWS = 8
 
 
 class ClassIndex:
@@ -51,9 +54,20 @@ class ClassIndex:
             UNUSABLE if (name := self._name(value)) is None else Output(name) for value in values
         ]
 
-    def of_scores(self, scores: npt.NDArray[np.float64]) -> list[Outcome]:
+    def of_scores(self, scores: npt.NDArray[np.floating[Any]]) -> list[Outcome]:
         """Outcomes of a model whose class is the one of the highest score."""
         classes = self._classes
+        if len(classes) == 2:
+            first, second = classes
+            return [
+                Output(second if b > a else first, (a, b)) if isfinite(a + b) else UNUSABLE
+                for a, b in scores.tolist()
+            ]
+        if len(scores) <= _FEW_ROWS:
+            return [
+                Output(classes[row.index(max(row))], tuple(row)) if isfinite(sum(row)) else UNUSABLE
+                for row in scores.tolist()
+            ]
         best = scores.argmax(axis=1).tolist()
         usable = _finite_rows(scores)
         return [
@@ -61,7 +75,7 @@ class ClassIndex:
             for top, row, good in zip(best, scores.tolist(), usable, strict=True)
         ]
 
-    def of_both(self, values: list[Any], scores: npt.NDArray[np.float64]) -> list[Outcome]:
+    def of_both(self, values: list[Any], scores: npt.NDArray[np.floating[Any]]) -> list[Outcome]:
         """Outcomes of a model that decides otherwise than by the highest score."""
         usable = _finite_rows(scores)
         return [
@@ -78,7 +92,7 @@ class ClassIndex:
             return None
 
 
-def _finite_rows(scores: npt.NDArray[np.float64]) -> list[bool]:
+def _finite_rows(scores: npt.NDArray[np.floating[Any]]) -> list[bool]:
     # A sum is finite only if all of its terms are.
     return list(np.isfinite(scores.sum(axis=1)).tolist())
 
@@ -90,7 +104,7 @@ def numbers(values: Any) -> list[Outcome]:
         flat = flat[:, 0]
     if flat.ndim != 1:
         raise InvalidInput(f"the model gave an array of shape {flat.shape}, not one number per row")
-    return [Output(value) if math.isfinite(value) else UNUSABLE for value in flat.tolist()]
+    return [Output(value) if isfinite(value) else UNUSABLE for value in flat.tolist()]
 
 
 def flat(values: Any) -> list[Any]:
@@ -104,6 +118,6 @@ def flat(values: Any) -> list[Any]:
 
 
 def _plain(value: Any) -> Outcome:
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         return UNUSABLE
     return Output(value) if isinstance(value, str | int | float | bool) else UNUSABLE
