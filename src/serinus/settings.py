@@ -55,6 +55,11 @@ class Settings:
     request_max_bytes: int = _setting(1_000_000, "Largest body of a request.", ge=1)
     request_max_rows: int = _setting(1_000, "Most rows in one batch request.", ge=1)
     request_timeout_seconds: float = _setting(10.0, "Deadline of one request.", gt=0)
+    ledger_url: str = _setting(
+        "",
+        "Where the ledger is. Empty: files in `home`; else a Redis or Valkey server, such as "
+        "`redis://:password@host:6379/0`, for gateways on several hosts.",
+    )
     ledger_sync: Literal["os", "disk"] = _setting(
         "os",
         "When an answer may leave: once its event is with the kernel (`os`: survives the death of "
@@ -118,9 +123,9 @@ class Settings:
         return self.home / "artifacts"
 
     @property
-    def ledger(self) -> Path:
-        """The folder of the ledger's segments."""
-        return self.home / "ledger"
+    def ledger(self) -> Path | str:
+        """The folder of the ledger's segments, or the address of the server that has it."""
+        return self.ledger_url or self.home / "ledger"
 
     @property
     def routing_table(self) -> Path:

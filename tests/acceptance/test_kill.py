@@ -17,7 +17,7 @@ from serinus.demo.installation import Installation
 from serinus.demo.traffic import Traffic
 from serinus.errors import Unavailable
 from serinus.ledger import ids
-from serinus.ledger.reader import Reader
+from serinus.ledger.files.reader import Reader
 from serinus.wire import Prediction
 
 MODEL = "fraud"

@@ -17,7 +17,7 @@ from serinus.app import App
 from serinus.client import Serinus
 from serinus.client.types import Part
 from serinus.dashboard import pages
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.writer import Writer
 from serinus.registry.types import Candidate, GateResult, ModelVersion, Stage
 from serinus.settings import Settings
 from serinus.wire import (

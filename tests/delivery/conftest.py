@@ -15,8 +15,8 @@ from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.registry import tracking
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, Stage

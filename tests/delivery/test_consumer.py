@@ -18,8 +18,8 @@ from serinus.delivery.evidence import Evidence, Measure
 from serinus.delivery.judge import judge
 from serinus.delivery.plan import Basis
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.store import schema
 from serinus.wire import (
     Answer,

@@ -14,8 +14,9 @@ from serinus.delivery import consumer as consumers
 from serinus.delivery import journal, repository
 from serinus.delivery.consumer import Consumer, absorb
 from serinus.delivery.journal import Fold, Span
-from serinus.ledger.reader import Batch, Offset, Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
+from serinus.ledger.types import Batch, Offset
 from serinus.store import schema
 from serinus.wire import Event, Label, Output
 

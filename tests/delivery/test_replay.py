@@ -16,8 +16,8 @@ from serinus.delivery.evidence import Measure
 from serinus.delivery.replay import Replays
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.errors import InvalidInput, NotFound
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.registry.types import Stage
 from serinus.store import schema
 from serinus.wire import (

@@ -1,5 +1,5 @@
 from serinus.ledger.consumer import load_offsets, save_offsets
-from serinus.ledger.reader import Offset
+from serinus.ledger.types import Offset
 
 
 def test_consumer_offsets_round_trip(engine):

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.monitoring.monitor import Monitor
 from serinus.monitoring.types import Reference
 from serinus.stats import bins

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.ledger.reader import Reader
+from serinus.ledger.files.reader import Reader
 from serinus.monitoring.labelled import labelled_count, labelled_rows
 from serinus.monitoring.monitor import Monitor
 

@@ -8,8 +8,8 @@ import pytest
 from serinus.delivery.evidence import LOSS_STEPS
 from serinus.delivery.types import DeploymentSpec
 from serinus.errors import Conflict
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.proof import judging, recorded, rules
 from serinus.proof.recorded import LEAST
 from serinus.proof.runner import Runner

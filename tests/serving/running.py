@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from serinus import wire
-from serinus.ledger.reader import Reader
+from serinus.ledger.files.reader import Reader
 
 _START = """
 import json, logging, sys

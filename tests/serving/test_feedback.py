@@ -3,8 +3,8 @@ from tests.serving import samples
 
 from serinus.errors import InvalidInput, NotFound
 from serinus.ledger import ids
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.serving import feedback
 from serinus.serving.feedback import Feedback
 from serinus.serving.protocols.decode import FeedbackItem

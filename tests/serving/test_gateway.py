@@ -9,7 +9,8 @@ from tests.serving.conftest import route
 from tests.serving.loads import Load
 
 from serinus.errors import Unavailable
-from serinus.ledger import ids, segments
+from serinus.ledger import ids
+from serinus.ledger.files import segments
 from serinus.serving import gateway as gateways
 
 

@@ -5,8 +5,8 @@ from tests.serving import scripted
 
 from serinus.errors import InvalidInput, SerinusError, Unavailable
 from serinus.ledger import frames
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.serving.counters import Counters
 from serinus.serving.recorder import Recorder
 from serinus.wire import Failure, Output, Prediction

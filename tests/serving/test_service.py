@@ -14,7 +14,7 @@ from tests.serving.loads import Load
 from serinus import wire
 from serinus.errors import InvalidInput, Unavailable
 from serinus.ledger import ids
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.writer import Writer
 from serinus.serving.board import Board
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.service import Service

@@ -13,7 +13,8 @@ from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Traffic
 from serinus.errors import Conflict, NotFound
-from serinus.ledger.reader import Reader
+from serinus.ledger.opening import open_reader
+from serinus.ledger.types import Reader
 from serinus.monitoring.monitor import Monitor
 from serinus.registry.service import Registry
 from serinus.registry.types import Model, ModelVersion, Stage
@@ -59,7 +60,7 @@ class App:
     @cached_property
     def ledger(self) -> Reader:
         """Everything that the gateways told."""
-        return Reader(self.settings.ledger)
+        return open_reader(self.settings.ledger)
 
     @cached_property
     def delivery(self) -> Delivery:

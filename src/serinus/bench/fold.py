@@ -20,8 +20,8 @@ from serinus.delivery.evidence import Evidence, Sight
 from serinus.delivery.fold import LABEL, VALUE, Facts, Waiting
 from serinus.delivery.types import Deployment, Plan
 from serinus.errors import InvalidInput
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
 from serinus.store.engine import migrate, open_engine
 from serinus.wire import Answer, Event, Label, Prediction, Shadow, Value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,7 +89,7 @@ def _own(settings: Settings, claim: str | None, model: str | None, *, asked: boo
             where="prove",
             remedy="Write `serinus prove aa --ledger`, perhaps with --model.",
         )
-    if not settings.ledger.is_dir():
+    if isinstance(settings.ledger, Path) and not settings.ledger.is_dir():
         raise NotFound(
             "there is no ledger: nothing was ever served here",
             where=str(settings.home),

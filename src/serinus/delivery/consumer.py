@@ -28,7 +28,7 @@ from serinus.delivery.evidence import Evidence, Sight
 from serinus.delivery.fold import Facts, Waiting
 from serinus.delivery.types import Deployment, Kind
 from serinus.ledger import consumer as offsets_of
-from serinus.ledger.reader import Offset, Reader
+from serinus.ledger.types import Offset, Reader
 from serinus.store import schema
 from serinus.store.engine import exclusive, reading
 from serinus.wire import Answer, Event, WorkerStatus

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
-from serinus.ledger.reader import Batch, Offset, Offsets
+from serinus.ledger.types import Batch, Offset, Offsets
 from serinus.store import schema
 
 _START = Offset(0, 0)

@@ -26,7 +26,7 @@ from serinus.delivery.judge import judge
 from serinus.delivery.plan import Basis
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, Plan, Verdict
 from serinus.errors import InvalidInput
-from serinus.ledger.reader import Offset, Reader
+from serinus.ledger.types import Offset, Reader
 from serinus.store import schema
 from serinus.store.engine import open_engine, reading
 

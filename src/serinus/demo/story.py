@@ -19,7 +19,7 @@ from serinus.demo.rows import Rows
 from serinus.demo.traffic import Traffic
 from serinus.errors import Unavailable
 from serinus.ledger import ids
-from serinus.ledger.reader import Reader
+from serinus.ledger.opening import open_reader
 from serinus.wire import Prediction
 
 MODEL = "demo"
@@ -200,7 +200,7 @@ class _Story:
 
     def count_ledger(self, acknowledged: list[str]) -> None:
         """Hold every answer that a client got against the ledger on disk."""
-        reader = Reader(self.system.home / "ledger")
+        reader = open_reader(self.system.home / "ledger")
         kept = {
             ids.encode(record.id)
             for record in reader.scan(None, None)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, column, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from serinus.ledger.reader import Offset
+from serinus.ledger.types import Offset
 
 _OFFSETS = table(
     "ledger_offsets", column("consumer"), column("writer"), column("segment"), column("offset")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from serinus.ledger.reader import Reader
+from serinus.ledger.types import Reader
 from serinus.monitoring import repository
 from serinus.store import schema
 from serinus.store.engine import reading

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from serinus import clock
 from serinus.ledger import consumer
-from serinus.ledger.reader import Batch, Offset, Reader
+from serinus.ledger.types import Batch, Offset, Reader
 from serinus.monitoring import advice, drift, performance, profile, repository, rise, traffic
 from serinus.monitoring.drift import Calibration
 from serinus.monitoring.performance import Expected, Sums

@@ -21,7 +21,7 @@ from serinus.delivery.evidence import Measure
 from serinus.delivery.tally import Requests
 from serinus.delivery.types import Deployment, DeploymentSpec, Guardrail, Outcome, Phase, Plan
 from serinus.errors import Conflict
-from serinus.ledger.reader import Record
+from serinus.ledger.types import Record
 from serinus.proof import bars, judging, rules
 from serinus.proof.entities import first_failures
 from serinus.proof.rules import Thresholds

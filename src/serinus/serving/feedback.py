@@ -14,7 +14,7 @@ from msgspec import UNSET
 from serinus import clock, wire
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.ledger import ids
-from serinus.ledger.reader import Reader
+from serinus.ledger.types import Reader
 from serinus.serving.protocols.decode import FeedbackItem
 from serinus.wire import Answer, Manifest
 

@@ -16,8 +16,8 @@ import uvloop
 
 from serinus import clock
 from serinus.errors import Unavailable
-from serinus.ledger.repair import repair
-from serinus.ledger.writer import Writer
+from serinus.ledger.opening import open_writer, prepare
+from serinus.ledger.types import Writer
 from serinus.serving.board import Board
 from serinus.serving.http.application import Application
 from serinus.serving.service import Service
@@ -57,8 +57,8 @@ def run(
     # A model's thread must not wait 5 ms, the default, each time the loop holds the interpreter.
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = listener or listen(options.host, options.port)
-    repair(options.ledger)
-    writer = Writer(
+    prepare(options.ledger)
+    writer = open_writer(
         options.ledger, segment_bytes=options.ledger_segment_bytes, sync=options.ledger_sync
     )
     try:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from serinus.errors import InvalidInput, SerinusError
-from serinus.ledger.writer import Writer
+from serinus.ledger.types import Writer
 from serinus.serving.counters import Counters
 from serinus.serving.rows import Row
 from serinus.wire import Event, Failure, Prediction

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from serinus import clock
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
-from serinus.ledger.reader import Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger.opening import open_reader
+from serinus.ledger.types import Writer
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
 from serinus.serving.counters import Counters, Counts, total
@@ -70,7 +70,7 @@ class Service:
         self._loader = Loader(loop, self._make_lane, self._swap)
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
-        self._feedback = Feedback(Reader(options.ledger), self._find_manifest)
+        self._feedback = Feedback(open_reader(options.ledger), self._find_manifest)
         self._tickets: set[Ticket] = set()
         self._retry_at = 0.0
 

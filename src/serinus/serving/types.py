@@ -26,7 +26,7 @@ class GatewayOptions:
     host: str = "127.0.0.1"
     port: int = 8080
     routing_table: Path
-    ledger: Path
+    ledger: Path | str
     ledger_sync: Literal["os", "disk"] = "os"
     ledger_segment_bytes: int = 64_000_000
     request_max_bytes: int = 1_000_000

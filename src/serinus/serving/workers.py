@@ -18,8 +18,7 @@ from types import FrameType
 
 from serinus import clock
 from serinus.errors import Unavailable
-from serinus.ledger.repair import repair
-from serinus.ledger.writer import check_writable
+from serinus.ledger.opening import prepare
 from serinus.serving.board import Board
 from serinus.serving.types import GatewayOptions
 
@@ -41,8 +40,7 @@ def run(options: GatewayOptions, *, workers: int) -> None:
     """
     # Threads of numeric libraries are counted when these are loaded, which is below.
     os.environ.update(options.environment)  # noqa: TID251
-    check_writable(options.ledger)
-    repair(options.ledger)
+    prepare(options.ledger)
     gateway = importlib.import_module(_PRELOADED[0])
     listener: socket.socket = gateway.listen(options.host, options.port)
     for name in _PRELOADED[1:]:

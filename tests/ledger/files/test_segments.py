@@ -1,4 +1,4 @@
-from serinus.ledger import segments
+from serinus.ledger.files import segments
 
 
 def test_segments_of_a_missing_folder(tmp_path):

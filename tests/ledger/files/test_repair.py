@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ledger.conftest import prediction, predictions
 
-from serinus.ledger import segments
-from serinus.ledger.reader import Reader
-from serinus.ledger.repair import repair
-from serinus.ledger.writer import Writer
+from serinus.ledger.files import segments
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.repair import repair
+from serinus.ledger.files.writer import Writer
 
 
 def as_if_killed(writer, folder, copy):

@@ -6,53 +6,20 @@ one none at all. A frame that is still being written is left for the next poll.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
 from serinus.errors import NotFound
-from serinus.ledger import frames, ids, segments
+from serinus.ledger import frames, ids
+from serinus.ledger.files import segments
+from serinus.ledger.types import Batch, Offset, Offsets, Record
 from serinus.wire import Event, WorkerStatus
 
 CHUNK_BYTES = 1 << 22
 _USUAL_FRAME = 128
-
-
-@dataclass(frozen=True, order=True)
-class Offset:
-    """How far one writer's records were read: the next byte to read."""
-
-    segment: int
-    offset: int
-
-
-Offsets: TypeAlias = Mapping[str, Offset]
-"""By writer. A writer that is missing was not read at all."""
-
-
-class Record(NamedTuple):
-    """An event and its address."""
-
-    id: bytes
-    event: Event
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one read found.
-
-    ``offsets`` is the complete new state, to be saved with whatever the records led to.
-    ``damaged_bytes`` counts bytes that no whole frame could be made of and that were passed over.
-    ``complete`` is whether everything was read that was there when the read began.
-    """
-
-    records: list[Record]
-    offsets: dict[str, Offset]
-    damaged_bytes: int = 0
-    complete: bool = True
 
 
 class _Piece(NamedTuple):
@@ -142,6 +109,17 @@ class Reader:
         if frame is None or frame.crc != address.crc:
             return None
         return self._decoder.decode(frame.payload)
+
+    def lookup_many(self, ids: Sequence[bytes]) -> list[Event | None]:
+        """For each id its event, None where there is none.
+
+        Raises:
+            InvalidInput: an id is not 16 bytes long.
+        """
+        return [self.lookup(id) for id in ids]
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
     def scan(self, model: str | None = None, since_us: int | None = None) -> Iterator[Record]:
         """Every record of the ledger, writer by writer; for replays, not for serving.

@@ -10,15 +10,14 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from serinus.errors import InvalidInput, Unavailable
-from serinus.ledger import frames, ids, segments
+from serinus.ledger import frames, ids
+from serinus.ledger.files import segments
+from serinus.ledger.types import Sync
 from serinus.wire import Event
-
-Sync = Literal["os", "disk"]
 
 
 class Writer:
@@ -51,6 +50,11 @@ class Writer:
     def name(self) -> str:
         """The name of the writer: 8 hexadecimal digits, new in each process run."""
         return self._raw.hex()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an event loop may wait for an append: not for the disk."""
+        return not self._disk
 
     def append(self, events: Sequence[Event]) -> list[bytes]:
         """Write events, in their order and with one write; their ids, once all are safe.

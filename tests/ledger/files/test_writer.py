@@ -8,10 +8,11 @@ import pytest
 from tests.ledger.conftest import prediction
 
 from serinus.errors import InvalidInput, Unavailable
-from serinus.ledger import frames, ids, segments
-from serinus.ledger.reader import Reader
-from serinus.ledger.repair import repair
-from serinus.ledger.writer import Writer
+from serinus.ledger import frames, ids
+from serinus.ledger.files import segments
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.repair import repair
+from serinus.ledger.files.writer import Writer
 
 
 @pytest.mark.parametrize("sync", ["os", "disk"])
@@ -59,7 +60,7 @@ import resource, signal, sys
 from pathlib import Path
 from serinus import wire
 from serinus.errors import Unavailable
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.writer import Writer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 writer = Writer(Path(sys.argv[1]), segment_bytes=1_000_000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
@@ -109,7 +110,7 @@ def test_writer_killed_loses_nothing_acknowledged(tmp_path):
 import sys
 from pathlib import Path
 from serinus import wire
-from serinus.ledger.writer import Writer
+from serinus.ledger.files.writer import Writer
 writer = Writer(Path(sys.argv[1]), segment_bytes=50_000)
 made = wire.Assignment("m", wire.Arm.CHAMPION, 0.0, 1)
 n = 0

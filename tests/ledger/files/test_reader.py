@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 from tests.ledger.conftest import prediction, predictions
 
 from serinus import wire
-from serinus.ledger import ids, segments
-from serinus.ledger.reader import Offset, Reader
-from serinus.ledger.writer import Writer
+from serinus.ledger import ids
+from serinus.ledger.files import segments
+from serinus.ledger.files.reader import Reader
+from serinus.ledger.files.writer import Writer
+from serinus.ledger.types import Offset
 
 
 def read_all(reader, limit=7):

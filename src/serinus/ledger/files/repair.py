@@ -9,7 +9,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from serinus.ledger import frames, segments
+from serinus.ledger import frames
+from serinus.ledger.files import segments
 
 
 def repair(folder: Path) -> int:
