@@ -8,24 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serinus.serving.runtimes.families import ARGMAX
 from serinus.serving.runtimes.frames import FrameBuilder
 from serinus.serving.runtimes.outcomes import ClassIndex, flat, numbers
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Manifest
-
-# Their predict() is the class of the highest of predict_proba(), so one call gives both.
-_ARGMAX = frozenset(
-    {
-        "DecisionTreeClassifier",
-        "ExtraTreesClassifier",
-        "GradientBoostingClassifier",
-        "HistGradientBoostingClassifier",
-        "LogisticRegression",
-        "MLPClassifier",
-        "RandomForestClassifier",
-        "XGBClassifier",
-    }
-)
 
 
 class SklearnRuntime:
@@ -48,7 +35,7 @@ class SklearnRuntime:
         if manifest.task == "classification" and hasattr(model, "predict_proba"):
             self._order = self._classes.order(np.asarray(model.classes_).tolist())
         last = _steps(model)[-1]
-        self._argmax = _is_from_library(last) and type(last).__name__ in _ARGMAX
+        self._argmax = _is_from_library(last) and type(last).__name__ in ARGMAX
         self._by_array = False
 
     @property

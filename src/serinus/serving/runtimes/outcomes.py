@@ -26,6 +26,13 @@ class ClassIndex:
         self._classes = manifest.classes
         self._by_value: dict[Any, Answer] = {name: name for name in manifest.classes}
 
+    def of_array(self, given: npt.NDArray[Any]) -> list[Outcome]:
+        """Outcomes of a model that gives a class, or a score for each class, in their order."""
+        classes = len(self._classes)
+        if given.ndim == 2 and given.shape[1] == classes > 1:
+            return self.of_scores(given.astype(np.float64))
+        return self.of_values(flat(given))
+
     def order(self, known: list[Any]) -> npt.NDArray[np.intp]:
         """Where each of the manifest's classes is among those that the model knows.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from serinus.serving.runtimes.frames import FrameBuilder
-from serinus.serving.runtimes.outcomes import ClassIndex, flat, numbers
+from serinus.serving.runtimes.outcomes import ClassIndex, numbers
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Manifest
 
@@ -32,10 +32,7 @@ class PyfuncRuntime:
         given = np.asarray(self._model.predict(self._frames.build(rows)))
         if self._manifest.task == "regression":
             return numbers(given)
-        classes = len(self._manifest.classes)
-        if given.ndim == 2 and given.shape[1] == classes > 1:
-            return self._classes.of_scores(given.astype(np.float64))
-        return self._classes.of_values(flat(given))
+        return self._classes.of_array(given)
 
     def close(self) -> None:
         """Nothing of it lives outside of this process's memory."""
