@@ -18,7 +18,7 @@ from serinus.ledger.types import Writer
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
 from serinus.serving.counters import Counters, Counts, total
-from serinus.serving.feedback import Feedback, Told
+from serinus.serving.feedback import Feedback, Intake
 from serinus.serving.lanes import Lane
 from serinus.serving.mirror import Mirror
 from serinus.serving.protocols.decode import FeedbackItem, Request
@@ -27,9 +27,8 @@ from serinus.serving.rows import LiveRoute, Row, Ticket
 from serinus.serving.runtimes.types import Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Arm, Assignment, Label, Manifest, RoutingTable, WorkerStatus
+from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
 
-ITEMS_PER_TURN = 100
 SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
@@ -70,7 +69,8 @@ class Service:
         self._loader = Loader(loop, self._make_lane, self._swap)
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
-        self._feedback = Feedback(open_reader(options.ledger), self._find_manifest)
+        feedback = Feedback(open_reader(options.ledger), self._find_manifest)
+        self._intake = Intake(feedback, self.recorder.write, self.counters, loop)
         self._tickets: set[Ticket] = set()
         self._retry_at = 0.0
 
@@ -171,34 +171,12 @@ class Service:
     async def feedback(
         self, items: Sequence[FeedbackItem | InvalidInput]
     ) -> list[SerinusError | None]:
-        """Write the events of labels and values; for each item that could not be taken, why."""
-        results: list[SerinusError | None] = []
-        for start in range(0, len(items), ITEMS_PER_TURN):
-            found = [
-                item if isinstance(item, InvalidInput) else self._feedback.events(item)
-                for item in items[start : start + ITEMS_PER_TURN]
-            ]
-            results += self._write_told(found)
-            await asyncio.sleep(0)
-        return results
+        """Write the events of labels and values; for each item that could not be taken, why.
 
-    def _write_told(self, found: list[list[Told] | SerinusError]) -> list[SerinusError | None]:
-        """Write the events of items in one go, and count them; for each item its fault, if any."""
-        events = [event for item in found if isinstance(item, list) for event in item]
-        written = iter(self.recorder.append_each(events) if events else ())
-        results: list[SerinusError | None] = []
-        for item in found:
-            fault = None if isinstance(item, list) else item
-            for event in item if isinstance(item, list) else ():
-                made = next(written)
-                if isinstance(made, SerinusError):
-                    fault = made
-                elif isinstance(event, Label):
-                    self.counters.labels += 1
-                else:
-                    self.counters.values += 1
-            results.append(fault)
-        return results
+        Raises:
+            Unavailable: too many wait already.
+        """
+        return await self._intake.take(items)
 
     def _find_manifest(self, model: str, version: str) -> Manifest | None:
         lane = self._loader.find(model, version)

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from serinus.errors import InvalidInput, NotFound, SerinusError, Unavailable
-from serinus.serving import exposition
+from serinus.errors import InvalidInput, NotFound, SerinusError
+from serinus.serving import exposition, feedback
 from serinus.serving.http.messages import REVISION as REVISION_HEADER
 from serinus.serving.http.messages import Body, Left, Receive, Refusal, Scope, Send, respond
 from serinus.serving.protocols import answers, decode
@@ -182,18 +182,11 @@ class Application:
     ) -> None:
         body, _ = await self._body.read(scope, receive)
         items = decode.feedback(body, self._max_rows)
-        results = await self._service.feedback(items)
-        faults = [(index, error) for index, error in enumerate(results) if error is not None]
-        # Feedback may be sent twice, so a ledger that took only some of it is tried again for all.
-        refused = next((error for _, error in faults if isinstance(error, Unavailable)), None)
-        if refused is not None or len(faults) == len(items):
-            raise refused or faults[0][1]
-        answer: dict[str, object] = {"accepted": len(items) - len(faults)}
-        if faults:
-            answer["rejected"] = [
-                {"index": index, "error": error.problem()} for index, error in faults
-            ]
-        await self._answer(send, answers.encode(answer), status=202)
+        status, document = feedback.summary(await self._service.feedback(items))
+        if status == 202:
+            await self._answer(send, answers.encode(document), status=status)
+        else:
+            await self._refuse(send, status, answers.encode(document), ())
 
     # -------------------------------------------------------------- state
 
