@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from serinus import wire
 from serinus.errors import Conflict, InvalidInput, NotFound
-from serinus.registry import packaging
+from serinus.registry import folders
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, Stage
 
@@ -239,10 +239,10 @@ def fitted() -> tuple[LogisticRegression, pd.DataFrame, Candidate]:
     manifest = wire.Manifest(
         model="fraud",
         task="classification",
-        inputs=packaging.inputs_of(rows),
+        inputs=folders.inputs_of(rows),
         target="t",
-        classes=packaging.classes_of(model),
-        example=packaging.example_of(rows),
+        classes=folders.classes_of(model),
+        example=folders.example_of(rows),
     )
     return model, rows, Candidate(uri="", manifest=manifest, model_type="classification")
 
@@ -290,7 +290,7 @@ def test_register_uri_copies_a_model_that_mlflow_has(
     assert [item.name for item in made.manifest.inputs] == ["a", "b"]
     assert (Path(made.uri) / wire.MANIFEST_FILE).is_file()
     assert not (Path(logged.artifact_path) / wire.MANIFEST_FILE).exists()
-    assert packaging.load(made.uri).predict(rows).tolist() == model.predict(rows).tolist()
+    assert folders.load(made.uri).predict(rows).tolist() == model.predict(rows).tolist()
 
 
 def test_register_uri_of_nothing_is_not_found(registry: Registry) -> None:

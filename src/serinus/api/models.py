@@ -12,7 +12,7 @@ from serinus.api.services import Actor, Services
 from serinus.app import views
 from serinus.client import types
 from serinus.errors import InvalidInput
-from serinus.registry import packaging, tracking
+from serinus.registry import folders, tracking
 from serinus.registry.types import Candidate, Stage
 
 router = APIRouter(tags=["models"])
@@ -56,9 +56,9 @@ def register(
     """Register a finished MLflow model as the next version."""
     tracking.configure(app.settings.tracking)
     source = asked.model_artifact_path
-    manifest, run = packaging.manifest_from(source, asked.model_name, asked.target)
+    manifest, run = folders.manifest_from(source, asked.model_name, asked.target)
     candidate = Candidate(
-        uri=packaging.bring_in(source, manifest, artifacts=app.settings.artifacts),
+        uri=folders.bring_in(source, manifest, artifacts=app.settings.artifacts),
         source=source,
         manifest=manifest,
         model_type=asked.model_type or manifest.task,

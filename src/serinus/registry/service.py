@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine
 
 from serinus.errors import Conflict, NotFound, Unavailable
 from serinus.registry import (
+    folders,
     lineage,
     mirror,
     names,
-    packaging,
     repository,
     stages,
     tracking,
@@ -79,13 +79,13 @@ class Registry:
         self._follow(name)
         return self.get(name, number)
 
-    def register_object(self, fitted: packaging.Predictor, candidate: Candidate) -> ModelVersion:
+    def register_object(self, fitted: folders.Predictor, candidate: Candidate) -> ModelVersion:
         """Log a fitted Python object to a new MLflow run and register it.
 
         Args:
             fitted: anything picklable with ``predict(rows)``.
             candidate: as for :meth:`register`, with an empty ``uri``; its manifest tells the
-                inputs (:func:`packaging.inputs_of`) and classes (:func:`packaging.classes_of`).
+                inputs (:func:`folders.inputs_of`) and classes (:func:`folders.classes_of`).
         """
         name = names.check(candidate.manifest.model)
         experiment = tracking.experiment(self.tracking_uri, name, self.artifacts)
@@ -95,7 +95,7 @@ class Registry:
             store.log_param(run.info.run_id, key, value)
         for key, metric in candidate.metrics.items():
             store.log_metric(run.info.run_id, key, metric)
-        package = packaging.log(
+        logged = folders.log(
             fitted,
             candidate.manifest,
             run_id=run.info.run_id,
@@ -103,7 +103,7 @@ class Registry:
             artifacts=self.artifacts,
         )
         return self.register(
-            replace(candidate, uri=package.uri, source=package.source, run_id=package.run_id)
+            replace(candidate, uri=logged.uri, source=logged.source, run_id=logged.run_id)
         )
 
     def register_uri(
@@ -119,11 +119,11 @@ class Registry:
         """
         name = names.check(model)
         store = tracking.client(self.tracking_uri)
-        manifest, run_id = packaging.manifest_from(model_uri, name, target)
+        manifest, run_id = folders.manifest_from(model_uri, name, target)
         data = store.get_run(run_id).data if run_id else None
         return self.register(
             Candidate(
-                uri=packaging.bring_in(model_uri, manifest, artifacts=self.artifacts),
+                uri=folders.bring_in(model_uri, manifest, artifacts=self.artifacts),
                 source=model_uri,
                 manifest=manifest,
                 model_type=manifest.task,

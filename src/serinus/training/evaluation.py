@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from serinus.data.types import Task
-from serinus.registry import packaging
+from serinus.registry import folders
 from serinus.training import bootstrap
 from serinus.training.bootstrap import Floats
 
@@ -101,7 +101,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a fitted model on test rows; ``classes`` is empty for a regression."""
     if classes:
-        given = packaging.scores(fitted, rows, classes)
+        given = folders.scores(fitted, rows, classes)
         return evaluate_classes(truth.tolist(), given, classes, seed)
     answers = np.asarray(fitted.predict(rows), dtype=float).ravel()
     return evaluate_numbers(truth.to_numpy(float), answers, seed)

@@ -20,7 +20,7 @@ from serinus.data import ingest
 from serinus.data.dataset import Dataset
 from serinus.data.types import ValidationReport
 from serinus.errors import Conflict
-from serinus.registry import packaging, tracking
+from serinus.registry import folders, tracking
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, ModelVersion
 from serinus.training import gates, provenance, recording, reference
@@ -234,7 +234,7 @@ def _benchmark(
     try:
         # MLflow opens a store even to load a folder: its default lies in the working folder.
         tracking.configure(registry.tracking_uri)
-        theirs = _evaluate(packaging.load(champion.uri), fit, spec.seed)
+        theirs = _evaluate(folders.load(champion.uri), fit, spec.seed)
     except Exception as error:  # a champion that fails is no fault of the model that follows it
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         return None, [gates.not_comparable(profile, champion.version, why)]
@@ -266,10 +266,10 @@ def _candidate(
     manifest = wire.Manifest(
         model=spec.model,
         task=prepared.task,
-        inputs=packaging.inputs_of(inputs, before.manifest if before else None),
+        inputs=folders.inputs_of(inputs, before.manifest if before else None),
         target=spec.target,
-        classes=packaging.classes_of(fit.model) if prepared.classes else (),
-        example=packaging.example_of(inputs),
+        classes=folders.classes_of(fit.model) if prepared.classes else (),
+        example=folders.example_of(inputs),
     )
     reason = {"serinus.reason": spec.reason} if spec.reason else {}
     return Candidate(

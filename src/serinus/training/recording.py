@@ -23,7 +23,7 @@ from serinus import clock
 from serinus.data.dataset import Prepared
 from serinus.data.types import ValidationReport
 from serinus.errors import InvalidInput, Unavailable
-from serinus.registry import packaging, tracking
+from serinus.registry import folders, tracking
 from serinus.registry.types import Candidate
 from serinus.training.evaluation import Evaluation
 
@@ -54,7 +54,7 @@ class Record:
     started_us: int
 
 
-def write(record: Record, *, uri: str, artifacts: Path) -> packaging.Package:
+def write(record: Record, *, uri: str, artifacts: Path) -> folders.Logged:
     """Log everything to a new run of the model's experiment; where the model went.
 
     Raises:
@@ -73,7 +73,7 @@ def write(record: Record, *, uri: str, artifacts: Path) -> packaging.Package:
         ) from error
 
 
-def _write(record: Record, uri: str, artifacts: Path) -> packaging.Package:
+def _write(record: Record, uri: str, artifacts: Path) -> folders.Logged:
     store = tracking.client(uri)
     candidate = record.candidate
     name = candidate.manifest.model
@@ -91,7 +91,7 @@ def _write(record: Record, uri: str, artifacts: Path) -> packaging.Package:
         store.log_dict(run_id, record.report.to_dict(), "validation.json")
         store.log_dict(run_id, record.evaluation.to_dict(), "evaluation.json")
         store.log_dict(run_id, {"gates": _gates(record)}, "gates.json")
-        package = packaging.log(
+        package = folders.log(
             record.fitted, candidate.manifest, run_id=run_id, uri=uri, artifacts=artifacts
         )
     except BaseException:

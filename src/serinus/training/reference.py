@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from serinus.data.dataset import Prepared
-from serinus.registry import packaging
+from serinus.registry import folders
 from serinus.stats import bins
 from serinus.training.fitting import Fit
 
@@ -60,5 +60,5 @@ def answers(model: Any, rows: pd.DataFrame, prepared: Prepared) -> Any:
     """One number a row: the second class's probability of two, the greatest of more, the value."""
     if prepared.task == "regression":
         return np.asarray(model.predict(rows), dtype=float).ravel()
-    given = packaging.scores(model, rows, prepared.classes)
+    given = folders.scores(model, rows, prepared.classes)
     return given[:, 1] if len(prepared.classes) == 2 else given.max(axis=1)

@@ -41,7 +41,7 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Package:
+class Logged:
     """Where a model was put.
 
     Args:
@@ -105,7 +105,7 @@ def signature_of(manifest: wire.Manifest) -> ModelSignature:
 
 def log(
     fitted: Predictor, manifest: wire.Manifest, *, run_id: str, uri: str, artifacts: Path
-) -> Package:
+) -> Logged:
     """Log a fitted model with signature, example and manifest to an MLflow run.
 
     Args:
@@ -130,7 +130,7 @@ def log(
     with tempfile.TemporaryDirectory() as folder:
         path = write_manifest(Path(folder), manifest)
         store.log_model_artifact(info.model_id, str(path))
-    return Package(tracking.folder(info.artifact_path, artifacts), info.model_uri, run_id)
+    return Logged(tracking.folder(info.artifact_path, artifacts), info.model_uri, run_id)
 
 
 def write_manifest(folder: Path, manifest: wire.Manifest) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from mlflow.types import DataType
 
 from serinus import wire
-from serinus.registry import packaging, tracking
+from serinus.registry import folders, tracking
 
 
 def test_inputs_of_columns_of_each_kind() -> None:
@@ -24,7 +24,7 @@ def test_inputs_of_columns_of_each_kind() -> None:
         }
     )
 
-    assert packaging.inputs_of(rows) == (
+    assert folders.inputs_of(rows) == (
         wire.Field("whole", "double", required=True),
         wire.Field("gap", "double"),
         wire.Field("flag", "boolean", required=True),
@@ -37,19 +37,19 @@ def test_inputs_of_keeps_optional_what_was_optional() -> None:
     before = wire.Manifest("m", "regression", (wire.Field("x", "double"),), "t")
     rows = pd.DataFrame({"x": [1.0, 2.0], "new": [1.0, 2.0]})
 
-    assert [field.required for field in packaging.inputs_of(rows, before)] == [False, True]
+    assert [field.required for field in folders.inputs_of(rows, before)] == [False, True]
 
 
 def test_example_of_prefers_a_complete_row_and_is_json() -> None:
     rows = pd.DataFrame({"x": [None, 2.0], "n": [1, 2], "flag": [True, False], "w": ["a", "b"]})
-    example = packaging.example_of(rows)
+    example = folders.example_of(rows)
 
     assert example == {"x": 2.0, "n": 2.0, "flag": False, "w": "b"}
     assert msgspec.json.decode(msgspec.json.encode(example)) == example
 
 
 def test_example_of_without_a_complete_row_has_nulls() -> None:
-    assert packaging.example_of(pd.DataFrame({"x": [1.0], "y": [None]})) == {"x": 1.0, "y": None}
+    assert folders.example_of(pd.DataFrame({"x": [1.0], "y": [None]})) == {"x": 1.0, "y": None}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_example_of_without_a_complete_row_has_nulls() -> None:
 def test_signature_of_answers_in_the_labels_type(classes: tuple[Any, ...], kind: DataType) -> None:
     task = "classification" if classes else "regression"
     manifest = wire.Manifest("m", task, (wire.Field("x", "double"),), "t", classes)
-    signature = packaging.signature_of(manifest)
+    signature = folders.signature_of(manifest)
 
     assert signature.outputs.inputs[0].type == kind
     assert signature.inputs.inputs[0].required is False
@@ -80,7 +80,7 @@ class _Constant:
 def test_scores_without_probabilities_are_certain() -> None:
     rows = pd.DataFrame({"x": [1.0, 2.0]})
 
-    assert packaging.scores(_Constant(), rows, ["no", "yes"]).tolist() == [[0, 1], [0, 1]]
+    assert folders.scores(_Constant(), rows, ["no", "yes"]).tolist() == [[0, 1], [0, 1]]
 
 
 def test_log_of_any_object_with_predict_can_be_loaded(tracking_uri: str, tmp_path: Path) -> None:
@@ -89,10 +89,10 @@ def test_log_of_any_object_with_predict_can_be_loaded(tracking_uri: str, tmp_pat
     )
     experiment = tracking.experiment(tracking_uri, "m", tmp_path / "artifacts")
     run = tracking.client(tracking_uri).create_run(experiment)
-    package = packaging.log(
+    package = folders.log(
         _Constant(), manifest, run_id=run.info.run_id, uri=tracking_uri, artifacts=tmp_path
     )
 
-    assert packaging.load(package.uri).predict(pd.DataFrame({"x": [1.0]})) == ["yes"]
+    assert folders.load(package.uri).predict(pd.DataFrame({"x": [1.0]})) == ["yes"]
     assert Path(package.uri).is_relative_to(tmp_path / "artifacts")
     assert tracking.client(tracking_uri).get_run(run.info.run_id).info.status == "FINISHED"
