@@ -86,3 +86,21 @@ class Unavailable(SerinusError):
     status = 503
     exit_code = 1
     title = "Unavailable"
+
+
+class Overloaded(SerinusError):
+    """More was asked than can be answered in time; nothing was done. Slow down and try again.
+
+    Args:
+        retry_after: when to try again, in whole seconds.
+    """
+
+    status = 429
+    exit_code = 1
+    title = "Too many requests"
+
+    def __init__(
+        self, what: str, *, where: str = "", remedy: str = "", retry_after: int = 1
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.retry_after = retry_after

@@ -1,23 +1,29 @@
 """All rows of one turn of the event loop share one model call per version and one record.
 
 The flow: ``submit`` puts a row into its lane and asks for a turn; the turn calls each lane that
-has rows; a row that its challenger failed waits for the champion's next turn; whatever is
-settled is recorded together, and then the requests wake up.
+has rows, champions first, so that no challenger delays their answers; a row that its challenger
+failed waits for the champion's next turn; what is settled is recorded together, and then the
+requests are answered.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 
-from serinus.serving import lanes
+from serinus.errors import Overloaded
+from serinus.serving import breaker, lanes
 from serinus.serving.lanes import Lane
-from serinus.serving.rows import Row
+from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.types import Features, Outcome
 
-MAX_WAITING = 8_192
 OVERLOADED = "too many rows are waiting"
+OVERDUE = "the deadline passed before it was asked"
+EARLIEST_LIMIT_SECONDS = 0.001
+"""The shortest deadline that a request may ask for."""
 
 Record = Callable[[list[Row]], None]
 
@@ -28,11 +34,15 @@ class Batcher:
     Args:
         loop: the event loop.
         record: is given the rows that are settled, together, and wakes their requests.
+        max_waiting: how many rows may wait for one version.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, record: Record, max_waiting: int = 8_192
+    ) -> None:
         self._loop = loop
         self._record = record
+        self._max_waiting = max_waiting
         self._waiting: dict[Lane, deque[Row]] = {}
         self._has_turn = False
 
@@ -41,9 +51,33 @@ class Batcher:
         """How many rows wait for a model."""
         return sum(len(rows) for rows in self._waiting.values())
 
+    def admit(self, live: LiveRoute, rows: int, seconds: float) -> None:
+        """See that so many more rows can be answered within so many seconds.
+
+        Raises:
+            Overloaded: they cannot; nothing was done for them.
+        """
+        queue = self._waiting.get(live.champion)
+        ahead = len(queue) if queue is not None else 0
+        if ahead == 0:
+            return
+        wait = live.champion.expected_seconds(ahead + rows)
+        if ahead + rows > self._max_waiting or wait > seconds:
+            raise Overloaded(
+                f"{ahead} rows are waiting already, which takes about {wait:.3g} s",
+                where=live.route.model,
+                remedy="Send again later, or start more workers.",
+                retry_after=max(1, math.ceil(wait)),
+            )
+
     def submit(self, row: Row) -> None:
-        """Have a row answered by the version that it was assigned to."""
-        self._put(row.live.lane(row.assignment.arm), row)
+        """Have a row answered by the version that it was assigned to, or by who stands in."""
+        live = row.live
+        lane = live.lane(row.assignment.arm)
+        if lane is not live.champion and not lane.breaker.allows(time.monotonic()):
+            row.fallback = breaker.OPEN
+            lane = live.champion
+        self._put(lane, row)
 
     def wake(self) -> None:
         """Take a turn soon: rows came, or a lane has become free."""
@@ -56,30 +90,51 @@ class Batcher:
         if rows is None:
             rows = self._waiting[lane] = deque()
         rows.append(row)
-        self.wake()
+        lane.pending += 1
+        if not self._has_turn:
+            self._has_turn = True
+            self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._has_turn = False
-        settled: list[Row] = []
-        for lane in list(self._waiting):
-            self._serve(lane, settled)
-        for lane in [lane for lane, rows in self._waiting.items() if not rows]:
-            del self._waiting[lane]
-        if settled:
-            self._record(settled)
+        # A lane that has proven itself as a champion comes before those that have not.
+        for is_champion in (True, False):
+            settled: list[Row] = []
+            for lane in [each for each in self._waiting if each.is_champion is is_champion]:
+                self._serve(lane, settled)
+                if not self._waiting[lane]:
+                    del self._waiting[lane]
+            if settled:
+                self._record(settled)
 
     def _serve(self, lane: Lane, settled: list[Row]) -> None:
         queue = self._waiting[lane]
         while queue and not lane.busy:
-            rows = [queue.popleft() for _ in range(min(len(queue), lanes.MAX_CALL_ROWS))]
+            count = min(len(queue), lanes.MAX_CALL_ROWS)
+            rows = [queue.popleft() for _ in range(count)]
+            rows = self._in_time(lane, rows, settled)
+            if not rows:
+                continue
             if lane.is_inline(len(rows)):
                 self._settle(lane, rows, lane.answer_here(_features(lane, rows)), settled)
             else:
                 self._call_aside(lane, rows)
         if lane.stuck:
             self._refuse(lane, len(queue), lanes.TIMEOUT, settled)
-        elif len(queue) > MAX_WAITING:
-            self._refuse(lane, len(queue) - MAX_WAITING, OVERLOADED, settled)
+        elif len(queue) > self._max_waiting:
+            self._refuse(lane, len(queue) - self._max_waiting, OVERLOADED, settled)
+
+    def _in_time(self, lane: Lane, rows: list[Row], settled: list[Row]) -> list[Row]:
+        """The rows that somebody still waits for; the others are settled without a call."""
+        now = time.perf_counter()
+        # Rows came in the order in which they wait, so the first tells whether any is late.
+        if rows[0].started * 1e-9 + EARLIEST_LIMIT_SECONDS > now:
+            return rows
+        late = [row for row in rows if row.ticket.deadline < now]
+        if not late:
+            return rows
+        self._settle(lane, late, [OVERDUE] * len(late), settled)
+        return [row for row in rows if row.ticket.deadline >= now]
 
     def _call_aside(self, lane: Lane, rows: list[Row]) -> None:
         def answered(outcomes: list[Outcome], _seconds: float) -> None:
@@ -98,18 +153,27 @@ class Batcher:
     def _settle(
         self, lane: Lane, rows: list[Row], outcomes: list[Outcome], settled: list[Row]
     ) -> None:
+        lane.pending -= len(rows)
+        failed = 0
         for row, outcome in zip(rows, outcomes, strict=True):
             row.answered_by = lane
             if not isinstance(outcome, str):
                 row.output = outcome
                 settled.append(row)
-            elif lane is not row.live.champion:
+                continue
+            failed += 1
+            if lane is not row.live.champion:
                 row.fallback = outcome
                 self._put(row.live.champion, row)
             else:
                 row.failure = outcome
                 settled.append(row)
+        if failed or not lane.is_champion:
+            lane.breaker.note(len(rows) - failed, failed, time.monotonic())
 
 
 def _features(lane: Lane, rows: list[Row]) -> list[Features]:
-    return [row.live.features(row.features, lane.version) for row in rows]
+    return [
+        row.live.features(row.features, lane.version) if row.live.projections else row.features
+        for row in rows
+    ]

@@ -57,6 +57,7 @@ class Counts(msgspec.Struct):
     labels: int = 0
     values: int = 0
     ledger_errors: int = 0
+    unrecorded: int = 0
     mirrored: int = 0
     shed: int = 0
 
@@ -70,6 +71,7 @@ class Counters:
         self.labels = 0
         self.values = 0
         self.ledger_errors = 0
+        self.unrecorded = 0
         self.mirrored = 0
         self.shed = 0
 
@@ -102,6 +104,7 @@ class Counters:
             labels=self.labels,
             values=self.values,
             ledger_errors=self.ledger_errors,
+            unrecorded=self.unrecorded,
             mirrored=self.mirrored,
             shed=self.shed,
         )
@@ -122,6 +125,7 @@ def total(many: Iterable[Counts]) -> Counts:
         out.labels += counts.labels
         out.values += counts.values
         out.ledger_errors += counts.ledger_errors
+        out.unrecorded += counts.unrecorded
         out.mirrored += counts.mirrored
         out.shed += counts.shed
     out.tallies = [tallies[key] for key in sorted(tallies)]

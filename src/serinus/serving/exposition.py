@@ -42,6 +42,7 @@ def stats(counts: Counts) -> dict[str, object]:
         "labels": counts.labels,
         "values": counts.values,
         "ledger_errors": counts.ledger_errors,
+        "unrecorded": counts.unrecorded,
         "mirrored": counts.mirrored,
         "shed": counts.shed,
         "models": models,
@@ -106,6 +107,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         ("serinus_gateway_labels", "Labels taken", counts.labels),
         ("serinus_gateway_values", "Business values taken", counts.values),
         ("serinus_gateway_ledger_errors", "Writes that the ledger refused", counts.ledger_errors),
+        ("serinus_gateway_unrecorded", "Answers without an event", counts.unrecorded),
         ("serinus_gateway_mirrored", "Rows that a shadow answered", counts.mirrored),
         ("serinus_gateway_shed", "Rows that no shadow had room for", counts.shed),
     ):

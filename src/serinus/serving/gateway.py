@@ -1,4 +1,4 @@
-"""One worker process: socket -> uvicorn -> application, from its start to its drained end."""
+"""One worker process: socket -> connections -> application, from its start to its drained end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
-import uvicorn
 import uvloop
 
 from serinus import clock
@@ -20,6 +19,8 @@ from serinus.ledger.opening import open_writer, prepare
 from serinus.ledger.types import Writer
 from serinus.serving.board import Board
 from serinus.serving.http.application import Application
+from serinus.serving.http.connection import Limits, Shared
+from serinus.serving.http.server import Server
 from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions
 
@@ -28,6 +29,8 @@ NOTICE_SECONDS = 0.25
 SHADOW_SECONDS = 1.0
 BACKLOG = 2_048
 SWITCH_SECONDS = 0.000_5
+EXPIRY_SECONDS = 0.02
+"""How late a request may hear that its time is over."""
 
 _log = logging.getLogger("serinus.serving")
 
@@ -99,14 +102,6 @@ def listen(host: str, port: int, *, patience_seconds: float = 3.0) -> socket.soc
             return listener
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which would end the process before it has tidied up."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
 async def _serve(
     options: GatewayOptions,
     listener: socket.socket,
@@ -118,49 +113,32 @@ async def _serve(
 ) -> None:
     loop = asyncio.get_running_loop()
     service = Service(options, writer, loop, board=board, slot=slot)
-    application = Application(service, options)
-    server = _Server(_configure(application, options))
+    application = Application(service, options, loop)
+    limits = Limits(options.request_max_bytes, options.request_timeout_seconds)
+    shared = Shared(limits, application.handle, service.counters.refuse)
+    server = Server(loop, shared, listener)
     stop = asyncio.Event()
     _on_end(loop, stop.set, parent)
     # Connections wait in the listener's queue meanwhile, so nobody meets a gateway half loaded.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOAD_SECONDS):
             await service.reload()
+    server.start()
     _log.info("worker %s listens on %s:%d", writer.name, options.host, options.port)
-    beside = [loop.create_task(service.follow()), loop.create_task(_expire(application))]
-    serving = loop.create_task(server.serve(sockets=[listener]))
+    lives = (service.follow(), _expire(service), server.sweep())
+    beside = [loop.create_task(life) for life in lives]
     stopping = loop.create_task(stop.wait())
     # Whatever ends first: nothing here ends by itself unless something is wrong.
-    done, _ = await asyncio.wait([*beside, serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait([*beside, stopping], return_when=asyncio.FIRST_COMPLETED)
     # First the notice: answers ask clients to close, so that few meet a closed connection.
-    application.is_draining = True
+    application.is_draining = shared.is_draining = True
     await asyncio.sleep(NOTICE_SECONDS)
-    server.should_exit = True
-    await serving
+    await server.stop(options.request_timeout_seconds + 1.0)
     await service.drain(SHADOW_SECONDS)
     for task in [*beside, stopping]:
         task.cancel()
     for task in done - {stopping}:
         task.result()
-
-
-def _configure(application: Application, options: GatewayOptions) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=round(options.request_timeout_seconds) + 1,
-    )
 
 
 def _on_end(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], parent: int | None) -> None:
@@ -176,7 +154,7 @@ def _on_end(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], parent: i
         loop.add_reader(parent, orphaned)
 
 
-async def _expire(application: Application) -> None:
+async def _expire(service: Service) -> None:
     while True:
-        await asyncio.sleep(0.5)
-        application.expire()
+        await asyncio.sleep(EXPIRY_SECONDS)
+        service.expire()

@@ -11,6 +11,8 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from serinus import clock
+from serinus.serving.breaker import Breaker
 from serinus.serving.protocols import answers
 from serinus.serving.runtimes import probes
 from serinus.serving.runtimes.types import Runtime
@@ -19,10 +21,14 @@ from serinus.serving.types import Features, Outcome
 
 MAX_CALL_ROWS = 1_024
 INLINE_SECONDS = 0.004
+CHALLENGER_INLINE_SECONDS = 0.001
+"""What a challenger's call may delay the answers of champions by."""
 SLOW_SECONDS = 0.050
 PROVING_CALLS = 100
 TIMEOUT = "timeout"
 _TRIALS = 3
+_NEWEST = 0.05
+"""The weight of the newest call in what a row is expected to cost."""
 # A model that calls exit() must not end its worker.
 _MODEL_FAULTS = (Exception, SystemExit)
 
@@ -31,6 +37,9 @@ Answered = Callable[[list[Outcome], float], None]
 
 class Lane:
     """A loaded version, ready to be called.
+
+    ``busy`` is whether its thread is at work, ``stuck`` whether that has taken too long already;
+    ``pending`` rows were given to it and are not settled; ``used_at`` is when it last answered.
 
     Args:
         version: its version.
@@ -54,6 +63,10 @@ class Lane:
         self.class_names = answers.class_names(runtime.manifest)
         self.busy = False
         self.stuck = False
+        self.is_champion = False
+        self.breaker = Breaker()
+        self.pending = 0
+        self.used_at = clock.monotonic()
         self._loop = loop
         self._timeout = timeout_seconds
         self._freed = freed
@@ -71,11 +84,20 @@ class Lane:
     def trust(self) -> None:
         """Take the version as proven: as the champion it has nothing that could replace it."""
         self._unproven = 0
+        self.is_champion = True
+
+    def mistrust(self) -> None:
+        """Take note that it is the champion no more, and that others come before it."""
+        self.is_champion = False
+
+    def expected_seconds(self, rows: int) -> float:
+        """How long a call with so many rows takes, as far as is known."""
+        return self._call_seconds + rows * self._row_seconds
 
     def is_inline(self, rows: int) -> bool:
         """Whether a call with so many rows may run in the event loop."""
-        expected = self._call_seconds + rows * self._row_seconds
-        return self._unproven == 0 and expected <= INLINE_SECONDS
+        limit = INLINE_SECONDS if self.is_champion else CHALLENGER_INLINE_SECONDS
+        return self._unproven == 0 and self.expected_seconds(rows) <= limit
 
     def answer_here(self, rows: Sequence[Features]) -> list[Outcome]:
         """Call the version in the event loop."""
@@ -100,6 +122,7 @@ class Lane:
             # The rows of a late call were given up when their time was over.
             if not late and result is not None:
                 self._learn(result[1])
+                self._relearn_cost(result[1], len(rows))
                 answered(*result)
             elif not late:
                 answered([reason(error)] * len(rows), time.perf_counter() - started)
@@ -119,10 +142,16 @@ class Lane:
         self.runtime.close()
 
     def _learn(self, seconds: float) -> None:
+        self.used_at = clock.monotonic()
         if seconds > SLOW_SECONDS:
             self._unproven = PROVING_CALLS
         elif self._unproven:
             self._unproven -= 1
+
+    def _relearn_cost(self, seconds: float, rows: int) -> None:
+        # Only of calls aside: a pause of the machine must not drive a cheap model out of the loop.
+        each = max(seconds - self._call_seconds, 0.0) / rows
+        self._row_seconds += _NEWEST * (each - self._row_seconds)
 
     def _fastest(self, rows: int) -> float:
         tried = probes.probe_rows(self.runtime.manifest, rows)

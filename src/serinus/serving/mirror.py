@@ -21,13 +21,14 @@ from serinus import clock
 from serinus.errors import SerinusError
 from serinus.serving.counters import Counters
 from serinus.serving.lanes import Lane
+from serinus.serving.recorder import Told, Written
 from serinus.serving.rows import Row
 from serinus.serving.types import Outcome
 from serinus.wire import Arm, Event, Output, Shadow
 
 CALL_ROWS = 64
 
-Append: TypeAlias = Callable[[Sequence[Event]], list[bytes]]
+Write: TypeAlias = Callable[[Sequence[Event], Told], None]
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,15 @@ class Mirror:
     Args:
         max_rows: how many may wait.
         counters: where shed and mirrored rows are counted.
-        append: writes events to the ledger.
+        write: events into the ledger.
     """
 
-    def __init__(self, max_rows: int, counters: Counters, append: Append) -> None:
+    def __init__(self, max_rows: int, counters: Counters, write: Write) -> None:
         self._queues: dict[Lane, deque[_Pair]] = {}
         self._waiting = 0
         self._max_rows = max_rows
         self._counters = counters
-        self._append = append
+        self._write = write
         self._random = random.Random()
 
     @property
@@ -62,7 +63,7 @@ class Mirror:
 
     def take(self, rows: Iterable[Row]) -> bool:
         """Take settled rows, those that are to be mirrored; whether there were any."""
-        return sum(self._offer(row) for row in rows) > 0
+        return sum([self._offer(row) for row in rows if row.live.mirrors]) > 0
 
     def feed(self) -> None:
         """Give each challenger that is free its next rows."""
@@ -75,8 +76,8 @@ class Mirror:
     def _offer(self, row: Row) -> bool:
         live = row.live
         share, lane = live.route.mirror, live.challenger
-        # A row with an error is not in the ledger: there is no event that a shadow could be of.
-        if share <= 0.0 or lane is None or row.error is not None:
+        # Without an id it is not in the ledger: there is no event that a shadow could be of.
+        if lane is None or not row.id:
             return False
         if row.assignment.arm is not Arm.CHAMPION or not row.assignment.deployment:
             return False
@@ -93,20 +94,21 @@ class Mirror:
         def answered(outcomes: list[Outcome], seconds: float) -> None:
             each_us = round(seconds * 1e6 / len(pairs))
             self._waiting -= len(pairs)
-            try:
-                self._append(
-                    [
-                        _shadow(pair, lane.version, outcome, each_us)
-                        for pair, outcome in zip(pairs, outcomes, strict=True)
-                    ]
-                )
-            except SerinusError:
-                self._counters.shed += len(pairs)
-            else:
-                self._counters.mirrored += len(pairs)
+            self._write(
+                [
+                    _shadow(pair, lane.version, outcome, each_us)
+                    for pair, outcome in zip(pairs, outcomes, strict=True)
+                ],
+                self._count,
+            )
 
         features = [pair.row.live.features(pair.row.features, lane.version) for pair in pairs]
         lane.answer_aside(features, answered)
+
+    def _count(self, made: Written) -> None:
+        lost = sum(isinstance(one, SerinusError) for one in made)
+        self._counters.shed += lost
+        self._counters.mirrored += len(made) - lost
 
 
 def _shadow(pair: _Pair, version: str, outcome: Outcome, latency_us: int) -> Shadow:

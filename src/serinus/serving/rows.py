@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 from serinus import clock
-from serinus.errors import SerinusError, Unavailable
+from serinus.errors import SerinusError
 from serinus.serving.lanes import Lane
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import Router
 from serinus.serving.types import Features
 from serinus.wire import Arm, Assignment, Output, Route
+
+Done: TypeAlias = Callable[[SerinusError | None], None]
+"""Called once: all rows are settled, or why they will not be in time."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,14 @@ class LiveRoute:
     challenger: Lane | None
     projections: Mapping[str, tuple[int, ...]]
 
+    @cached_property
+    def mirrors(self) -> bool:
+        """Whether the challenger is to be asked what the champion was asked."""
+        return self.route.mirror > 0.0 and self.challenger is not None
+
     def features(self, given: Features, version: str) -> Features:
         """What a version sees of a row's values; all of them, unless the versions differ."""
-        chosen = self.projections.get(version)
+        chosen = self.projections.get(version) if self.projections else None
         return given if chosen is None else tuple([given[index] for index in chosen])
 
     def lane(self, arm: Arm) -> Lane:
@@ -52,38 +61,37 @@ class Ticket:
     ``deadline`` is in seconds of ``time.perf_counter``.
     """
 
-    __slots__ = ("deadline", "future", "left")
+    __slots__ = ("_done", "deadline", "left")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, rows: int, deadline: float = math.inf
-    ) -> None:
+    def __init__(self, rows: int, done: Done, deadline: float = math.inf) -> None:
         self.left = rows
         self.deadline = deadline
-        self.future: asyncio.Future[None] = loop.create_future()
+        self._done: Done | None = done
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._done is None
 
     def settle(self) -> None:
         """Count one row as settled."""
         self.left -= 1
-        # A client that went away has cancelled its future; its rows are recorded all the same.
-        if self.left == 0 and not self.future.done():
-            self.future.set_result(None)
+        if self.left == 0 and self._done is not None:
+            done, self._done = self._done, None
+            done(None)
 
-    def expire(self) -> None:
+    def expire(self, why: SerinusError) -> None:
         """Stop waiting: the request is refused; its rows are recorded if they are ever settled."""
-        if not self.future.done():
-            self.future.set_exception(
-                Unavailable(
-                    "the answer was not there in time",
-                    remedy="Try again; if it stays so, the models are too slow for the load.",
-                )
-            )
+        if self._done is not None:
+            done, self._done = self._done, None
+            done(why)
 
 
 class Row:
     """One row: how it came, where it goes, and what became of it.
 
-    In the end either ``id`` and ``output`` are set, or ``failure`` is, or ``error`` (the ledger
-    did not take it).
+    In the end either ``output`` is set, or ``failure`` is, or ``error`` (the ledger did not take
+    it). ``id`` is that of its event; empty if the ledger is full and answers leave all the same.
     """
 
     __slots__ = (

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -17,13 +16,14 @@ from serinus.ledger.opening import open_reader
 from serinus.ledger.types import Writer
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
+from serinus.serving.breaker import Circuit
 from serinus.serving.counters import Counters, Counts, total
 from serinus.serving.feedback import Feedback, Intake
 from serinus.serving.lanes import Lane
 from serinus.serving.mirror import Mirror
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.recorder import Recorder
-from serinus.serving.rows import LiveRoute, Row, Ticket
+from serinus.serving.rows import Done, LiveRoute, Row, Ticket
 from serinus.serving.runtimes.types import Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
@@ -33,6 +33,18 @@ SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
 _log = logging.getLogger("serinus.serving")
+
+
+class Asleep(Exception):
+    """A model was unloaded for want of memory; ``wake`` loads it again.
+
+    Args:
+        model: its name.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
 
 
 class Service:
@@ -63,15 +75,20 @@ class Service:
         self.snapshot = Snapshot()
         self.table_error: SerinusError | None = None
         self.counters = Counters()
-        self.recorder = Recorder(writer, self.counters)
-        self._mirror = Mirror(options.mirror_rows, self.counters, self.recorder.append)
-        self._batcher = Batcher(loop, self._record)
-        self._loader = Loader(loop, self._make_lane, self._swap)
+        self.recorder = Recorder(
+            writer,
+            self.counters,
+            loop,
+            answers_unrecorded=options.ledger_full == "answer",
+        )
+        self._mirror = Mirror(options.mirror_rows, self.counters, self.recorder.write)
+        self._batcher = Batcher(loop, self._record, options.waiting_max_rows)
+        self._loader = Loader(loop, self._make_lane, self._swap, options.model_memory_bytes)
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
         feedback = Feedback(open_reader(options.ledger), self._find_manifest)
         self._intake = Intake(feedback, self.recorder.write, self.counters, loop)
-        self._tickets: set[Ticket] = set()
+        self._tickets: list[Ticket] = []
         self._retry_at = 0.0
 
     # -------------------------------------------------------------- predictions
@@ -83,10 +100,13 @@ class Service:
             NotFound: there is no such model.
             InvalidInput: no model is named and there are several.
             Unavailable: nothing is being served (yet).
+            Asleep: it has to be woken first.
         """
         routes = self.snapshot.routes
         if model is None and len(routes) == 1:
             return next(iter(routes.values()))
+        if model in self.snapshot.asleep:
+            raise Asleep(model)
         if model not in routes and (why := _why_absent(model, self.snapshot)) is not None:
             raise why
         choices = ", ".join(sorted(routes))
@@ -102,68 +122,100 @@ class Service:
             )
         return routes[model]
 
-    def row(self, live: LiveRoute, request: Request, arm: Arm | None, ticket: Ticket) -> Row:
-        """Route one row and send it on its way.
+    def predict(
+        self,
+        live: LiveRoute,
+        request: Request,
+        arm: Arm | None,
+        done: Done,
+        *,
+        seconds: float | None = None,
+    ) -> Row:
+        """Send one row on its way; ``done`` is called later, when it is answered and recorded.
+
+        Args:
+            live: the route of the model that is asked.
+            request: the row.
+            arm: who shall answer; None leaves that to the route.
+            done: told of it, or of why the request ends without.
+            seconds: how long the client waits; the gateway's own limit is the longest.
 
         Raises:
             Conflict: a challenger is demanded and there is none.
+            Overloaded: too many rows wait already.
         """
+        limit = self._limit(seconds)
+        self._batcher.admit(live, 1, limit)
         assignment = live.router.assign(request.entity) if arm is None else _forced(live, arm)
-        row = Row(live, assignment, request.features, ticket)
+        row = Row(live, assignment, request.features, self._ticket(1, done, limit))
         self._batcher.submit(row)
         return row
 
-    async def predict(self, live: LiveRoute, request: Request, arm: Arm | None) -> Row:
-        """Have one row answered and recorded.
-
-        Raises:
-            Conflict: a challenger is demanded and there is none.
-            Unavailable: it did not come to that in time.
-        """
-        ticket = self._ticket(1)
-        row = self.row(live, request, arm, ticket)
-        await self._settled(ticket)
-        return row
-
-    async def predict_many(
-        self, rows: Iterable[tuple[LiveRoute, Request]], count: int, arm: Arm | None
+    def predict_many(
+        self,
+        rows: Sequence[tuple[LiveRoute, Request]],
+        arm: Arm | None,
+        done: Done,
+        *,
+        seconds: float | None = None,
     ) -> list[Row]:
-        """Have several rows answered and recorded, each for itself.
+        """The same for several rows, each for itself; ``done`` is called once for all of them.
 
         Raises:
             Conflict: a challenger is demanded and there is none.
-            Unavailable: it did not come to that in time.
+            Overloaded: too many rows wait already.
         """
-        ticket = self._ticket(count)
-        sent = [self.row(live, request, arm, ticket) for live, request in rows]
-        await self._settled(ticket)
-        return sent
+        limit = self._limit(seconds)
+        for live in {id(live): live for live, _ in rows}.values():
+            self._batcher.admit(live, len(rows), limit)
+        assigned = [
+            live.router.assign(request.entity) if arm is None else _forced(live, arm)
+            for live, request in rows
+        ]
+        ticket = self._ticket(len(rows), done, limit)
+        made = [
+            Row(live, assignment, request.features, ticket)
+            for (live, request), assignment in zip(rows, assigned, strict=True)
+        ]
+        for row in made:
+            self._batcher.submit(row)
+        return made
+
+    async def wake(self, model: str) -> None:
+        """Load a model again that was unloaded; returns when that has come to its end."""
+        await self._loader.wake(self._table, model)
 
     def expire(self) -> None:
-        """Refuse the requests whose time is over; to be called about twice a second.
+        """Refuse the requests whose time is over; to be called often.
 
-        One look at all of them now and then costs less than a timer for each.
+        One look at all of them now and then costs less than a timer for each request.
         """
         now = time.perf_counter()
-        for ticket in self._tickets:
-            if ticket.deadline < now:
-                ticket.expire()
+        late = [ticket for ticket in self._tickets if ticket.deadline < now]
+        self._tickets = [
+            ticket for ticket in self._tickets if not ticket.is_over and ticket.deadline >= now
+        ]
+        for ticket in late:
+            ticket.expire(
+                Unavailable(
+                    "the answer was not there in time",
+                    remedy="Try again; if it stays so, the models are too slow for the load.",
+                )
+            )
 
-    def _ticket(self, rows: int) -> Ticket:
-        limit = self._options.request_timeout_seconds + SPARE_SECONDS
-        return Ticket(self._loop, rows, time.perf_counter() + limit)
+    def _limit(self, seconds: float | None) -> float:
+        longest = self._options.request_timeout_seconds + SPARE_SECONDS
+        return longest if seconds is None else min(seconds, longest)
 
-    async def _settled(self, ticket: Ticket) -> None:
-        self._tickets.add(ticket)
-        try:
-            await ticket.future
-        finally:
-            self._tickets.discard(ticket)
+    def _ticket(self, rows: int, done: Done, seconds: float) -> Ticket:
+        ticket = Ticket(rows, done, time.perf_counter() + seconds)
+        self._tickets.append(ticket)
+        return ticket
 
     def _record(self, rows: list[Row]) -> None:
         self.recorder.record(rows)
         if self._mirror.take(rows):
-            # The requests were woken first, so their answers leave before the shadow runs.
+            # The answers leave before the shadow runs.
             self._loop.call_soon(self._mirror.feed)
 
     # -------------------------------------------------------------- feedback
@@ -248,20 +300,33 @@ class Service:
             failed=dict(snapshot.failed),
         )
         # Also what finds out that a ledger which refused writes takes them again.
-        with contextlib.suppress(SerinusError):
-            self.recorder.append([status])
+        self.recorder.write([status], lambda _: None)
 
     # -------------------------------------------------------------- state
 
     @property
     def is_ready(self) -> bool:
         """Whether predictions are being answered."""
-        return bool(self.snapshot.routes) and self.recorder.error is None
+        refuses = self.recorder.error is not None and self._options.ledger_full == "refuse"
+        return bool(self.snapshot.routes or self.snapshot.asleep) and not refuses
 
     @property
     def worker(self) -> str:
         """The name of this worker: its writer's."""
         return self._writer.name
+
+    @property
+    def serves_several(self) -> bool:
+        """Whether a request has to name its model."""
+        return len(self.snapshot.routes) + len(self.snapshot.asleep) > 1
+
+    def circuits(self) -> dict[str, str]:
+        """The circuits that are not closed, by ``model@version``."""
+        return {
+            f"{live.route.model}@{live.challenger.version}": live.challenger.breaker.circuit.value
+            for live in self.snapshot.routes.values()
+            if live.challenger is not None and live.challenger.breaker.circuit is not Circuit.CLOSED
+        }
 
     @property
     def waiting(self) -> int:
@@ -280,7 +345,7 @@ class Service:
     async def drain(self, seconds: float) -> None:
         """Let the shadow finish what it has, for so long at most, and show the last counts."""
         deadline = clock.monotonic() + seconds
-        while self._mirror.waiting and clock.monotonic() < deadline:
+        while (self._mirror.waiting or self.recorder.waiting) and clock.monotonic() < deadline:
             await asyncio.sleep(0.01)
         self._board.write(self._slot, self.counters.counts())
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 
 from serinus.errors import InvalidInput, SerinusError
 from serinus.serving.lanes import Lane
+from serinus.serving.memory import Held, surplus
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import RandomKeys, Router
 from serinus.serving.rows import LiveRoute
@@ -27,9 +27,6 @@ from serinus.serving.runtimes import artifacts, inputs
 from serinus.serving.runtimes.types import Runtime
 from serinus.serving.threads import Hand
 from serinus.wire import Route, RoutingTable, Target
-
-KEPT_IDLE = 4
-"""Versions out of service that stay loaded, so that a rollback finds its champion warm."""
 
 LOAD_SECONDS = 60.0
 
@@ -43,13 +40,15 @@ _Key: TypeAlias = tuple[str, Target]
 class Snapshot:
     """What a worker has in force.
 
-    ``failed`` is why a ``model@version`` is not loaded, ``loading`` those on their way.
+    ``failed`` is why a ``model@version`` is not loaded, ``loading`` those on their way, ``asleep``
+    the models that were not asked for long enough to be unloaded for want of memory.
     """
 
     revision: int = 0
     routes: Mapping[str, LiveRoute] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     loading: tuple[str, ...] = ()
+    asleep: frozenset[str] = frozenset()
 
     @property
     def ready(self) -> tuple[str, ...]:
@@ -109,16 +108,24 @@ class Loader:
         make_lane: a lane for a loaded version.
         changed: called in the loop when a version was loaded or could not be: a new snapshot
             now holds more than the last one.
+        budget: bytes that the artifacts of loaded versions may have together; 0 is no limit.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, make_lane: MakeLane, changed: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        make_lane: MakeLane,
+        changed: Callable[[], None],
+        budget: int = 0,
     ) -> None:
         self._loop = loop
         self._make_lane = make_lane
         self._changed = changed
         self._random_key = RandomKeys()
-        self._lanes: OrderedDict[_Key, Lane] = OrderedDict()
+        self._lanes: dict[_Key, Lane] = {}
+        self._sizes: dict[_Key, int] = {}
+        self._asleep: set[_Key] = set()
+        self._budget = budget
         self._loading: dict[_Key, asyncio.Task[None]] = {}
         self._failed: dict[_Key, str] = {}
 
@@ -138,8 +145,20 @@ class Loader:
         for key in self._loading.keys() - wanted:
             self._loading.pop(key).cancel()
         self._failed = {key: why for key, why in self._failed.items() if key in wanted}
-        for key in wanted - self._lanes.keys() - self._loading.keys():
-            self._loading[key] = self._loop.create_task(self._load(*key))
+        warm = _warm(table)
+        self._asleep = (self._asleep & wanted) - warm
+        for key in wanted - self._lanes.keys() - self._loading.keys() - self._asleep:
+            self._begin(key)
+
+    async def wake(self, table: RoutingTable, model: str) -> None:
+        """Load the versions of a model again that were unloaded; returns once they are there."""
+        keys = {key for key in _keys(table) if key[0] == model} & self._asleep
+        self._asleep -= keys
+        for key in keys:
+            self._begin(key)
+        waiting = [task for key, task in self._loading.items() if key[0] == model]
+        if waiting:
+            await asyncio.wait(waiting)
 
     async def loaded(self) -> None:
         """Wait until nothing is being loaded."""
@@ -156,12 +175,16 @@ class Loader:
         failed = {_label(*key): why for key, why in self._failed.items() if key in wanted}
         routes: dict[str, LiveRoute] = {}
         for name, route in table.routes.items():
-            live = self._live(name, route, table.revision, failed) or before.routes.get(name)
+            live = self._live(name, route, table.revision, failed)
+            if live is None and not any(key[0] == name for key in self._asleep):
+                live = before.routes.get(name)
             if live is not None:
                 routes[name] = live
-        self._release(routes, wanted)
+        self._release(table, routes)
+        asleep = frozenset(key[0] for key in self._asleep)
+        routes = {name: live for name, live in routes.items() if name not in asleep}
         loading = tuple(sorted(_label(*key) for key in self._loading if key in wanted))
-        return Snapshot(table.revision, routes, failed, loading)
+        return Snapshot(table.revision, routes, failed, loading, asleep)
 
     def _live(
         self, name: str, route: Route, revision: int, failed: dict[str, str]
@@ -171,6 +194,8 @@ class Loader:
             return None
         champion.trust()
         challenger = self._lane(name, route.challenger) if route.challenger else None
+        if challenger is not None:
+            challenger.mistrust()
         # With its challenger if there is one and they go together, else without.
         for second in dict.fromkeys((challenger, None)):
             try:
@@ -201,23 +226,24 @@ class Loader:
         )
 
     def _lane(self, name: str, target: Target) -> Lane | None:
-        key = (name, target)
-        if key in self._lanes:
-            self._lanes.move_to_end(key)
-        return self._lanes.get(key)
+        return self._lanes.get((name, target))
+
+    def _begin(self, key: _Key) -> None:
+        self._loading[key] = self._loop.create_task(self._load(*key))
 
     async def _load(self, name: str, target: Target) -> None:
         key = (name, target)
 
-        def load() -> Lane:
+        def load() -> tuple[Lane, int]:
             lane = self._make_lane(target.version, artifacts.load(name, target))
             lane.measure()
-            return lane
+            return lane, artifacts.size(target)
 
         # A thread cannot be stopped: one that is too late, or dropped, is left to itself.
         hand = Hand(self._loop, f"load {_label(*key)}")
         try:
-            self._lanes[key] = await asyncio.wait_for(hand.call(load), LOAD_SECONDS)
+            lane, size = await asyncio.wait_for(hand.call(load), LOAD_SECONDS)
+            self._lanes[key], self._sizes[key] = lane, size
             self._failed.pop(key, None)
         except TimeoutError:
             self._failed[key] = f"it did not load within {LOAD_SECONDS:g} s"
@@ -230,12 +256,27 @@ class Loader:
         del self._loading[key]
         self._changed()
 
-    def _release(self, routes: Mapping[str, LiveRoute], wanted: set[_Key]) -> None:
-        """Let go of the versions that have been out of service the longest."""
-        used = {lane for live in routes.values() for lane in (live.champion, live.challenger)}
-        idle = [key for key, lane in self._lanes.items() if lane not in used and key not in wanted]
-        for key in idle[: max(len(idle) - KEPT_IDLE, 0)]:
+    def _release(self, table: RoutingTable, routes: Mapping[str, LiveRoute]) -> None:
+        """Let go of what is out of service, or too much and not asked for."""
+        wanted, warm = _keys(table), _warm(table)
+        serving = {lane for live in routes.values() for lane in (live.champion, live.challenger)}
+        predecessors = serving - {self._lanes.get(key) for key in wanted}
+        held = [
+            Held(
+                key,
+                self._sizes[key],
+                lane.used_at,
+                in_service=key in wanted,
+                is_warm=key in warm or lane in predecessors or lane.pending > 0,
+            )
+            for key, lane in self._lanes.items()
+        ]
+        for key in surplus(held, self._budget):
             self._lanes.pop(key).close()
+            del self._sizes[key]
+            if key in wanted:
+                self._asleep.add(key)
+                _log.info("%s is unloaded until it is asked again", _label(*key))
 
 
 def _keys(table: RoutingTable) -> set[_Key]:
@@ -245,6 +286,16 @@ def _keys(table: RoutingTable) -> set[_Key]:
         for name, route in table.routes.items()
         for target in (route.champion, route.challenger)
         if target is not None
+    }
+
+
+def _warm(table: RoutingTable) -> set[_Key]:
+    """The versions of models that a deployment is under way for: none of them may be cold."""
+    return {
+        (name, target)
+        for name, route in table.routes.items()
+        for target in (route.champion, route.challenger)
+        if target is not None and (route.challenger is not None or route.deployment)
     }
 
 

@@ -36,6 +36,9 @@ class GatewayOptions:
     poll_seconds: float = 0.05
     retry_load_seconds: float = 10.0
     mirror_rows: int = 1_000
+    ledger_full: Literal["refuse", "answer"] = "refuse"
+    waiting_max_rows: int = 8_192
+    model_memory_bytes: int = 0
     environment: dict[str, str] = field(
         default_factory=lambda: {
             "OMP_NUM_THREADS": "1",

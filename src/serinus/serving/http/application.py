@@ -1,134 +1,185 @@
-"""The gateway as a bare ASGI application: path -> body -> service -> bytes."""
+"""What is answered where: path -> handler -> service -> bytes."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from serinus.errors import InvalidInput, NotFound, SerinusError
-from serinus.serving import exposition, feedback
-from serinus.serving.http.messages import REVISION as REVISION_HEADER
-from serinus.serving.http.messages import Body, Left, Receive, Refusal, Scope, Send, respond
+from serinus.errors import InvalidInput, NotFound, Overloaded, SerinusError
+from serinus.serving import feedback
+from serinus.serving.http import state
+from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
+from serinus.serving.http.refusal import Refusal
 from serinus.serving.protocols import answers, decode
 from serinus.serving.protocols.answers import Predicted, Refused
 from serinus.serving.protocols.decode import Request
 from serinus.serving.rows import LiveRoute, Row
-from serinus.serving.service import Service
+from serinus.serving.service import Asleep, Service
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm
 
-Handler: TypeAlias = Callable[[Scope, Receive, Send, str | None], Awaitable[None]]
+Handler: TypeAlias = Callable[[Exchange, "str | None"], "Coroutine[None, None, None] | None"]
+"""Answers an exchange about a model (None: none was named), at once or later."""
 
-_RETRY = ((b"retry-after", b"1"),)
+SHORTEST_TIMEOUT_MS = 1
+REMEMBERED_REVISIONS = 64
+
 _log = logging.getLogger("serinus.serving")
 
 
 class Application:
-    """Answers HTTP requests.
+    """Answers requests.
 
     Args:
         service: of this worker.
         options: for the limits.
+        loop: the event loop.
     """
 
-    def __init__(self, service: Service, options: GatewayOptions) -> None:
+    def __init__(
+        self, service: Service, options: GatewayOptions, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._service = service
+        self._loop = loop
         self._max_rows = options.request_max_rows
-        self._body = Body(options.request_max_bytes, options.request_timeout_seconds)
+        self._max_bytes = options.request_max_bytes
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heads: dict[int, bytes] = {}
         self.is_draining = False
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/predict": ("POST", self._predict),
-            "/predict/batch": ("POST", self._predict_batch),
-            "/feedback": ("POST", self._feedback),
-            "/reload-model": ("POST", self._reload),
-            "/health": ("GET", self._health),
-            "/health/live": ("GET", self._live),
-            "/health/ready": ("GET", self._ready),
-            "/model-info": ("GET", self._model_info),
-            "/stats": ("GET", self._stats),
-            "/metrics": ("GET", self._metrics),
+        self._routes: dict[bytes, tuple[bytes, Handler]] = {
+            b"/predict": (b"POST", self._predict),
+            b"/predict/batch": (b"POST", self._predict_batch),
+            b"/feedback": (b"POST", self._feedback),
+            b"/reload-model": (b"POST", self._reload),
+            b"/health": (b"GET", self._health),
+            b"/health/live": (b"GET", self._live),
+            b"/health/ready": (b"GET", self._ready),
+            b"/model-info": (b"GET", self._model_info),
+            b"/stats": (b"GET", self._stats),
+            b"/metrics": (b"GET", self._metrics),
         }
-        self._of_model: dict[str, tuple[str, Handler]] = {
-            "": ("GET", self._model_info),
-            "predict": ("POST", self._predict),
-            "predict/batch": ("POST", self._predict_batch),
+        self._of_model: dict[str, tuple[bytes, Handler]] = {
+            "": (b"GET", self._model_info),
+            "predict": (b"POST", self._predict),
+            "predict/batch": (b"POST", self._predict_batch),
         }
 
-    def expire(self) -> None:
-        """End what has taken too long; to be called about twice a second."""
-        self._body.expire()
-        self._service.expire()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
+    def handle(self, exchange: Exchange) -> None:
+        """Answer one request, now or later; never raises."""
         try:
-            handler, model = self._resolve(scope["path"], scope["method"])
-            await handler(scope, receive, send, model)
-        except Left:
+            handler, model = self._resolve(exchange)
+            later = handler(exchange, model)
+        except Asleep as asleep:
+            later = self._wake(exchange, asleep.model)
+        except Exception as error:
+            self._refuse(exchange, error)
             return
-        except Refusal as refusal:
-            await self._refuse(send, refusal.status, refusal.body, refusal.headers)
-        except SerinusError as error:
-            await self._problem(send, error)
-        except Exception:
-            # A fault of our own: told to nobody but the log.
-            _log.exception("%s %s failed", scope["method"], scope["path"])
-            body = answers.encode(answers.problem(500, "the gateway failed; see its log"))
-            await self._refuse(send, 500, body, ())
+        if later is not None:
+            task = self._loop.create_task(self._finish(exchange, later))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _resolve(self, path: str, method: str) -> tuple[Handler, str | None]:
+    async def _finish(self, exchange: Exchange, later: Coroutine[None, None, None]) -> None:
+        try:
+            await later
+        except Exception as error:
+            self._refuse(exchange, error)
+
+    async def _wake(self, exchange: Exchange, model: str) -> None:
+        await self._service.wake(model)
+        self.handle(exchange)
+
+    def _resolve(self, exchange: Exchange) -> tuple[Handler, str | None]:
+        path = exchange.path
         model = None
         found = self._routes.get(path)
-        if found is None and path.startswith("/models/"):
-            name, _, rest = path[len("/models/") :].partition("/")
+        if found is None and path.startswith(b"/models/"):
+            name, _, rest = path[len(b"/models/") :].decode("latin-1").partition("/")
             model = unquote(name)
             found = self._of_model.get(rest)
         if found is None:
-            raise NotFound(f"there is nothing at {path[:200]}", remedy="POST /predict answers.")
+            shown = path.decode("latin-1")[:200]
+            raise NotFound(f"there is nothing at {shown}", remedy="POST /predict answers.")
         allowed, handler = found
-        if method != allowed and not (method == "HEAD" and allowed == "GET"):
+        method = exchange.method
+        if method != allowed and not (method == b"HEAD" and allowed == b"GET"):
             raise Refusal(
-                405, f"{path} answers {allowed} only", headers=((b"allow", allowed.encode()),)
+                405,
+                f"{path.decode('latin-1')} answers {allowed.decode()} only",
+                headers=((b"allow", allowed),),
             )
         return handler, model
 
     # -------------------------------------------------------------- predictions
 
-    async def _predict(self, scope: Scope, receive: Receive, send: Send, model: str | None) -> None:
-        body, forced = await self._body.read(scope, receive)
-        arm = _arm(forced)
+    def _predict(self, exchange: Exchange, model: str | None) -> None:
+        arm, seconds, body = self._read(exchange)
         live, request = self._decode(body, model)
-        row = await self._service.predict(live, request, arm)
-        if row.error is not None:
-            raise row.error
-        revision = b"%d" % live.revision
-        if row.failure:
-            document = _failed(row)
-            await self._refuse(
-                send, 503, answers.encode(document), (*_RETRY, (REVISION_HEADER, revision))
-            )
-            return
-        await self._answer(
-            send, answers.encode(_predicted(row)), headers=((REVISION_HEADER, revision),)
-        )
+
+        def done(error: SerinusError | None) -> None:
+            self._answer_row(exchange, row, error or row.error)
+
+        row = self._service.predict(live, request, arm, done, seconds=seconds)
+
+    def _answer_row(self, exchange: Exchange, row: Row, error: SerinusError | None) -> None:
+        if error is not None:
+            self._refuse(exchange, error)
+        elif row.failure:
+            status, document = 503, _failed(row)
+            self._service.counters.refuse(status)
+            headers = (*_retry(1), _revision(row.live))
+            exchange.answer(status, answers.encode(document), answers.PROBLEM, headers)
+        else:
+            exchange.send(self._head(row.live.revision), answers.encode(_predicted(row)))
+
+    def _head(self, revision: int) -> bytes:
+        """The first lines of each answer under a revision, made once."""
+        made = self._heads.get(revision)
+        if made is None:
+            if len(self._heads) >= REMEMBERED_REVISIONS:
+                self._heads.clear()
+            made = self._heads[revision] = b"%b%b: %d\r\n" % (head(200), REVISION, revision)
+        return made
+
+    def _read(self, exchange: Exchange) -> tuple[Arm | None, float | None, bytes]:
+        """The arm that is demanded, how long the client waits, and the body of a JSON request."""
+        arm: Arm | None = None
+        seconds: float | None = None
+        compressed = False
+        for name, value in exchange.headers:
+            if name == b"content-type":
+                if value != b"application/json" and not _is_json(value):
+                    raise Refusal(
+                        415,
+                        f"the content type {value.decode('latin-1')[:100]!r} cannot be read",
+                        remedy="Send content-type: application/json in UTF-8.",
+                    )
+            elif name == ARM:
+                arm = _arm(value)
+            elif name == TIMEOUT:
+                seconds = _seconds(value)
+            elif name == b"content-encoding":
+                compressed = True
+        body = exchange.content(self._max_bytes) if compressed else exchange.body
+        return arm, seconds, body
 
     def _decode(self, body: bytes, model: str | None) -> tuple[LiveRoute, Request]:
         """The row of a body, decoded by the model that the path or the body names."""
-        routes = self._service.snapshot.routes
-        if model is None and len(routes) > 1:
+        service = self._service
+        if model is None and service.serves_several:
             model = decode.named_model(body)
-        live = self._service.find(model)
+        live = service.find(model)
         try:
             request = live.decoder.single(body)
         except InvalidInput:
             # If the body is for another model, that is what is wrong with it.
             self._same_model(live, decode.named_model(body))
             raise
-        self._same_model(live, request.model)
+        if request.model is not None:
+            self._same_model(live, request.model)
         return live, request
 
     def _same_model(self, live: LiveRoute, named: str | None) -> None:
@@ -138,11 +189,8 @@ class Application:
                 f"the path is for {live.route.model!r}, the body for {named!r}", where="model"
             )
 
-    async def _predict_batch(
-        self, scope: Scope, receive: Receive, send: Send, model: str | None
-    ) -> None:
-        body, forced = await self._body.read(scope, receive)
-        arm = _arm(forced)
+    def _predict_batch(self, exchange: Exchange, model: str | None) -> None:
+        arm, seconds, body = self._read(exchange)
         live = self._service.find(model)
         decoded = live.decoder.batch(body, self._max_rows)
         good: list[tuple[LiveRoute, Request]] = []
@@ -156,148 +204,127 @@ class Application:
                 good.append((live, request))
             except SerinusError as error:
                 faults[index] = error
-        rows = iter(await self._service.predict_many(good, len(good), arm) if good else ())
-        out: list[Predicted | Refused] = []
-        for index in range(len(decoded)):
-            fault = faults.get(index)
-            if fault is None:
-                row = next(rows)
-                # What is wrong with one row is said of it; what the ledger refused, of them all.
+
+        def done(error: SerinusError | None) -> None:
+            # What is wrong with one row is said of it; what the ledger refused, of them all.
+            for row in rows:
                 if row.error is not None and not isinstance(row.error, InvalidInput):
-                    raise row.error
-                fault = row.error
-                if fault is None:
-                    out.append(Refused(_failed(row)) if row.failure else _predicted(row))
-            if fault is not None:
-                out.append(Refused(fault.problem()))
-        revision = b"%d" % live.revision
-        await self._answer(
-            send, answers.encode({"predictions": out}), headers=((REVISION_HEADER, revision),)
-        )
+                    error = error or row.error
+            if error is not None:
+                self._refuse(exchange, error)
+                return
+            out = _merged(iter(rows), faults, len(decoded))
+            exchange.answer(200, answers.encode({"predictions": out}), headers=[_revision(live)])
 
-    # -------------------------------------------------------------- feedback
+        rows: list[Row] = []
+        if good:
+            rows = self._service.predict_many(good, arm, done, seconds=seconds)
+        else:
+            done(None)
 
-    async def _feedback(
-        self, scope: Scope, receive: Receive, send: Send, _model: str | None
-    ) -> None:
-        body, _ = await self._body.read(scope, receive)
+    # -------------------------------------------------------------- the rest
+
+    async def _feedback(self, exchange: Exchange, _model: str | None) -> None:
+        _, _, body = self._read(exchange)
         items = decode.feedback(body, self._max_rows)
         status, document = feedback.summary(await self._service.feedback(items))
-        if status == 202:
-            await self._answer(send, answers.encode(document), status=status)
-        else:
-            await self._refuse(send, status, answers.encode(document), ())
+        kind = answers.JSON
+        if status >= 400:
+            kind = answers.PROBLEM
+            self._service.counters.refuse(status)
+        exchange.answer(status, answers.encode(document), kind)
 
-    # -------------------------------------------------------------- state
-
-    async def _reload(self, scope: Scope, receive: Receive, send: Send, _model: str | None) -> None:
+    async def _reload(self, exchange: Exchange, _model: str | None) -> None:
         snapshot = await self._service.reload()
         if self._service.table_error is not None:
             raise self._service.table_error
-        answer = {
-            "revision": snapshot.revision,
-            "ready": snapshot.ready,
-            "failed": snapshot.failed,
-        }
-        await self._answer(send, answers.encode(answer))
+        exchange.answer(200, answers.encode(state.reloaded(snapshot)))
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send, _model: str | None) -> None:
-        await self._answer(send, b'{"status":"live"}')
+    def _live(self, exchange: Exchange, _model: str | None) -> None:
+        exchange.answer(200, b'{"status":"live"}')
 
-    async def _ready(self, scope: Scope, receive: Receive, send: Send, _model: str | None) -> None:
+    def _ready(self, exchange: Exchange, _model: str | None) -> None:
         ready = self._service.is_ready and not self.is_draining
-        body = answers.encode({"status": "ready" if ready else "not ready", **self._state()})
-        await self._answer(send, body, status=200 if ready else 503)
+        word = {"status": "ready" if ready else "not ready"}
+        body = answers.encode({**word, **state.health(self._service, draining=self.is_draining)})
+        exchange.answer(200 if ready else 503, body)
 
-    async def _health(self, scope: Scope, receive: Receive, send: Send, _model: str | None) -> None:
-        ready = self._service.is_ready and not self.is_draining
-        body = answers.encode({"live": True, "ready": ready, **self._state()})
-        await self._answer(send, body)
+    def _health(self, exchange: Exchange, _model: str | None) -> None:
+        word = {"live": True, "ready": self._service.is_ready and not self.is_draining}
+        body = answers.encode({**word, **state.health(self._service, draining=self.is_draining)})
+        exchange.answer(200, body)
 
-    def _state(self) -> dict[str, object]:
-        service = self._service
-        ledger, table = service.recorder.error, service.table_error
-        return {
-            "worker": service.worker,
-            "revision": service.snapshot.revision,
-            "serving": service.snapshot.ready,
-            "failed": service.snapshot.failed,
-            "loading": service.snapshot.loading,
-            "ledger": "ok" if ledger is None else ledger.what,
-            "routing_table": "ok" if table is None else table.what,
-            "draining": self.is_draining,
-        }
-
-    async def _model_info(
-        self, scope: Scope, receive: Receive, send: Send, model: str | None
-    ) -> None:
-        routes = self._service.snapshot.routes
-        if model is None and len(routes) > 1:
-            body = answers.encode({"models": [_describe(live) for live in routes.values()]})
+    def _model_info(self, exchange: Exchange, model: str | None) -> None:
+        if model is None and self._service.serves_several:
+            routes = self._service.snapshot.routes
+            body = answers.encode({"models": [state.model(live) for live in routes.values()]})
         else:
-            body = answers.encode(_describe(self._service.find(model)))
-        await self._answer(send, body)
+            body = answers.encode(state.model(self._service.find(model)))
+        exchange.answer(200, body)
 
-    async def _stats(self, scope: Scope, receive: Receive, send: Send, _model: str | None) -> None:
-        service = self._service
-        answer = {
-            "revision": service.snapshot.revision,
-            "waiting": service.waiting,
-            "shadows_waiting": service.shadows_waiting,
-            **exposition.stats(service.counts()),
-        }
-        await self._answer(send, answers.encode(answer))
+    def _stats(self, exchange: Exchange, _model: str | None) -> None:
+        exchange.answer(200, answers.encode(state.stats(self._service)))
 
-    async def _metrics(
-        self, scope: Scope, receive: Receive, send: Send, _model: str | None
-    ) -> None:
-        service = self._service
-        body = exposition.metrics(
-            service.counts(),
-            revision=service.snapshot.revision,
-            ready=int(service.is_ready),
-            waiting=service.waiting,
-        )
-        await self._answer(send, body, kind=exposition.CONTENT_TYPE)
+    def _metrics(self, exchange: Exchange, _model: str | None) -> None:
+        exchange.answer(200, state.metrics(self._service), state.METRICS)
 
-    # -------------------------------------------------------------- sending
+    # -------------------------------------------------------------- refusing
 
-    async def _answer(
-        self,
-        send: Send,
-        body: bytes,
-        *,
-        status: int = 200,
-        kind: bytes = answers.JSON,
-        headers: tuple[tuple[bytes, bytes], ...] = (),
-    ) -> None:
-        if self.is_draining:
-            headers = (*headers, (b"connection", b"close"))
-        await respond(send, status, body, kind, headers)
-
-    async def _problem(self, send: Send, error: SerinusError) -> None:
-        headers = _RETRY if error.status == 503 else ()
-        await self._refuse(send, error.status, answers.encode(error.problem()), headers)
-
-    async def _refuse(
-        self, send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]
-    ) -> None:
+    def _refuse(self, exchange: Exchange, error: Exception) -> None:
+        if isinstance(error, Refusal):
+            status, body, headers = error.status, error.body, error.headers
+        elif isinstance(error, SerinusError):
+            status, body = error.status, answers.encode(error.problem())
+            headers = ()
+            if isinstance(error, Overloaded):
+                headers = _retry(error.retry_after)
+            elif status == 503:
+                headers = _retry(1)
+        else:
+            # A fault of our own: told to nobody but the log.
+            _log.error("%r %r failed", exchange.method, exchange.path, exc_info=error)
+            status, headers = 500, ()
+            body = answers.encode(answers.problem(500, "the gateway failed; see its log"))
         self._service.counters.refuse(status)
-        await self._answer(send, body, status=status, kind=answers.PROBLEM, headers=headers)
+        exchange.answer(status, body, answers.PROBLEM, headers)
 
 
-def _arm(header: bytes | None) -> Arm | None:
-    if header is None:
-        return None
-    if header == b"champion":
+def _arm(value: bytes) -> Arm:
+    if value == b"champion":
         return Arm.CHAMPION
-    if header == b"challenger":
+    if value == b"challenger":
         return Arm.CHALLENGER
     raise InvalidInput(
-        f"there is no arm {header.decode('latin-1')[:50]!r}",
-        where="x-serinus-arm",
+        f"there is no arm {value.decode('latin-1')[:50]!r}",
+        where=ARM.decode(),
         remedy="Send champion or challenger, or leave the header out.",
     )
+
+
+def _seconds(value: bytes) -> float:
+    if not value.isdigit() or len(value) > 9 or int(value) < SHORTEST_TIMEOUT_MS:
+        raise InvalidInput(
+            f"{value.decode('latin-1')[:50]!r} is no time to wait",
+            where=TIMEOUT.decode(),
+            remedy="Send whole milliseconds, at least 1.",
+        )
+    return int(value) / 1e3
+
+
+def _is_json(kind: bytes) -> bool:
+    media, _, parameters = kind.lower().partition(b";")
+    media = media.strip()
+    charset = parameters.replace(b" ", b"").replace(b'"', b"")
+    utf8 = b"charset=" not in charset or b"charset=utf-8" in charset
+    return utf8 and (media == b"application/json" or media.endswith(b"+json"))
+
+
+def _revision(live: LiveRoute) -> Header:
+    return REVISION, b"%d" % live.revision
+
+
+def _retry(seconds: int) -> tuple[Header, ...]:
+    return ((b"retry-after", b"%d" % seconds),)
 
 
 def _predicted(row: Row) -> Predicted:
@@ -306,15 +333,32 @@ def _predicted(row: Row) -> Predicted:
         raise RuntimeError("a row without an answer was taken for one with an answer")
     scores = output.scores
     return Predicted(
-        prediction=output.value,
-        prediction_id=row.id.hex(),
-        model=row.live.route.model,
-        version=lane.version,
-        arm=row.assignment.arm,
-        revision=row.live.revision,
-        probabilities=dict(zip(lane.class_names, scores, strict=True)) if scores else None,
-        fallback=bool(row.fallback),
+        output.value,
+        row.id.hex(),
+        row.live.route.model,
+        lane.version,
+        row.assignment.arm,
+        row.live.revision,
+        dict(zip(lane.class_names, scores, strict=True)) if scores else None,
+        bool(row.fallback),
     )
+
+
+def _merged(
+    rows: Iterator[Row], faults: dict[int, SerinusError], count: int
+) -> list[Predicted | Refused]:
+    """The answers to a batch, each at its row's place."""
+    out: list[Predicted | Refused] = []
+    for index in range(count):
+        fault = faults.get(index)
+        if fault is None:
+            row = next(rows)
+            fault = row.error
+            if fault is None:
+                out.append(Refused(_failed(row)) if row.failure else _predicted(row))
+                continue
+        out.append(Refused(fault.problem()))
+    return out
 
 
 def _failed(row: Row) -> dict[str, object]:
@@ -324,23 +368,3 @@ def _failed(row: Row) -> dict[str, object]:
     document["version"] = row.answered_by.version if row.answered_by else ""
     document["revision"] = row.live.revision
     return document
-
-
-def _describe(live: LiveRoute) -> dict[str, object]:
-    manifest = live.champion.runtime.manifest
-    challenger = live.challenger
-    return {
-        "model": live.route.model,
-        "version": live.champion.version,
-        "revision": live.revision,
-        "task": manifest.task,
-        "target": manifest.target,
-        "classes": manifest.classes,
-        "inputs": manifest.inputs,
-        "example": manifest.example,
-        "challenger": None if challenger is None else challenger.version,
-        "share": live.route.share if challenger is not None else 0.0,
-        "mirror": live.route.mirror if challenger is not None else 0.0,
-        "deployment": live.route.deployment,
-        "step": live.route.step,
-    }

@@ -92,6 +92,15 @@ def _open(folder: Path, manifest: Manifest, target: Target) -> Runtime:
     return open_original(folder, manifest)
 
 
+def size(target: Target) -> int:
+    """How many bytes of files a version was loaded from: what it will about take in memory."""
+    folder = _folder(target.uri)
+    package = package_of(folder)
+    if package is not None and package.form == "onnx":
+        return (folder / package.path).stat().st_size
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def package_of(folder: Path) -> Package | None:
     """In which form the version is served; None if nothing but the original is there.
 

@@ -1,0 +1,297 @@
+"""One connection: its bytes -> requests, one after the other, and their answers in that order.
+
+Written on httptools, the parser of uvicorn, without an ASGI server between: a request costs no
+task, no future and no dictionary, and its answer is one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import httptools
+
+from serinus.serving.http.exchange import Exchange, Header, head, too_large
+from serinus.serving.http.refusal import Refusal
+from serinus.serving.protocols import answers
+
+SWEEP_SECONDS = 0.5
+MAX_HEAD_BYTES = 65_536
+MAX_DISCARDED_BYTES = 1 << 26
+IDLE_SECONDS = 75.0
+UNREAD_SECONDS = 30.0
+"""How long an answer may wait for its client to read it."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = b"connection: close\r\n"
+_KEEP = b"connection: keep-alive\r\n"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost: bytes of its body, seconds until all of it is there."""
+
+    max_bytes: int
+    timeout_seconds: float
+
+
+class Shared:
+    """What all connections of a server share.
+
+    Args:
+        limits: for each request.
+        handle: is given each request, and must not raise.
+        refused: is told the status of each request that never became one.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        handle: Callable[[Exchange], None],
+        refused: Callable[[int], None],
+    ) -> None:
+        self.limits = limits
+        self.handle = handle
+        self.refused = refused
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+
+
+class Connection(asyncio.Protocol):
+    """The server's end of one connection."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._current: Exchange | None = None
+        self._behind: deque[tuple[Exchange, bool, bool]] = deque()
+        self._keep = self._greet = True
+        self._is_starting = False
+        self._ended = False
+        self._unread = False
+        self._ticks = 0
+        self._begin()
+        self._reading = False
+
+    # -------------------------------------------------------------- from the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._shared.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: what it asked is still recorded, and answered to nobody."""
+        self._shared.connections.discard(self)
+        self._transport = None
+        if self._current is not None:
+            self._current.abandon()
+        self._behind.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of requests."""
+        if self._ended:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Answered as plain HTTP/1.1, which whoever offers an upgrade must accept.
+            self._ended = True
+        except httptools.HttpParserError as error:
+            self._ended = True
+            if self._refusal is None:
+                self._refuse(Refusal(400, f"this is not HTTP/1.1 ({error})"))
+            self._leave()
+        if self._reading and not self._has_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
+                self._refuse(Refusal(431, f"the head is larger than {MAX_HEAD_BYTES} bytes"))
+
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still wait for an answer."""
+        self._ended = True
+        return self._current is not None
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers."""
+        self._unread = True
+        self._ticks = 0
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._unread = False
+
+    # -------------------------------------------------------------- from the parser
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or behind a body a trailer, which nobody asked for."""
+        if not self._has_head:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there: what cannot be taken is refused before it is sent."""
+        self._has_head = True
+        limit = self._shared.limits.max_bytes
+        for name, value in self._headers:
+            if name == b"content-length":
+                if value.isdigit() and int(value) > limit:
+                    self._refuse(too_large(limit))
+            elif name == b"expect" and value.lower() == b"100-continue" and self._transport:
+                self._transport.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._size += len(body)
+        if self._refusal is not None:
+            if self._size > MAX_DISCARDED_BYTES:
+                self._leave()
+        elif self._size > self._shared.limits.max_bytes:
+            self._body.clear()
+            self._refuse(too_large(self._shared.limits.max_bytes))
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """A whole request is there."""
+        self._reading = False
+        self._ticks = 0
+        if self._refusal is not None:
+            self._leave()
+            return
+        parser = self._parser
+        path, _, query = self._url.partition(b"?")
+        if not path.startswith(b"/") and (found := _absolute(self._url)) is not None:
+            path, query = found
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        exchange = Exchange(parser.get_method(), path, query, self._headers, body, self._finish)
+        keep = bool(parser.should_keep_alive())
+        # A client of HTTP/1.0 has to be told that its connection is kept.
+        greet = keep and parser.get_http_version() == "1.0"
+        if self._is_free():
+            self._start(exchange, keep, greet)
+        else:
+            self._behind.append((exchange, keep, greet))
+            if self._transport is not None:
+                self._transport.pause_reading()
+
+    # -------------------------------------------------------------- answering
+
+    def _begin(self) -> None:
+        self._reading = True
+        self._has_head = False
+        self._head_bytes = 0
+        self._url = b""
+        self._headers: list[Header] = []
+        self._body: list[bytes] = []
+        self._size = 0
+        self._refusal: Refusal | None = None
+        self._ticks = 0
+
+    def _start(self, exchange: Exchange, keep: bool, greet: bool) -> None:  # noqa: FBT001
+        self._keep, self._greet = keep, greet
+        self._current = exchange
+        # An answer may be there before ``handle`` returns: then the next one must not nest in it.
+        self._is_starting = True
+        self._shared.handle(exchange)
+        self._is_starting = False
+        if self._behind:
+            self._next()
+
+    def _next(self) -> None:
+        while self._behind and self._is_free():
+            self._start(*self._behind.popleft())
+        if not self._behind and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _is_free(self) -> bool:
+        return self._current is None and not self._is_starting
+
+    def _finish(self, lines: bytes, body: bytes) -> None:
+        exchange, transport = self._current, self._transport
+        self._current = None
+        self._ticks = 0
+        if exchange is None or transport is None:
+            return
+        is_last = self._shared.is_draining or (self._ended and not self._behind)
+        keep = self._keep and not is_last
+        if not keep:
+            lines += _CLOSE
+        elif self._greet:
+            lines += _KEEP
+        end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(body))
+        transport.write(end if exchange.method == b"HEAD" else end + body)
+        if not keep:
+            self._behind.clear()
+            transport.close()
+        elif self._behind and not self._is_starting:
+            self._next()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer a request that is not read to its end, and read the rest only to drop it."""
+        self._refusal = refusal
+        self._shared.refused(refusal.status)
+        if self._transport is None or self._transport.is_closing() or self._current is not None:
+            # An answer is still to come on this connection, which then simply ends.
+            return
+        lines = head(refusal.status, answers.PROBLEM) + _CLOSE
+        end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(refusal.body))
+        self._transport.write(end + refusal.body)
+
+    def _leave(self) -> None:
+        self._ended = True
+        self._keep = False
+        if self._current is None and self._transport is not None:
+            self._transport.close()
+
+    # -------------------------------------------------------------- time
+
+    def sweep(self) -> None:
+        """Look whether the client takes too long; called twice a second.
+
+        One look at all connections now and then costs less than a timer for each request.
+        """
+        self._ticks += 1
+        waited = self._ticks * SWEEP_SECONDS
+        if self._unread:
+            if waited > UNREAD_SECONDS and self._transport is not None:
+                self._transport.abort()
+        elif self._reading:
+            limit = self._shared.limits.timeout_seconds
+            if waited > limit and self._refusal is None:
+                self._refuse(Refusal(408, f"the request did not arrive within {limit:g} s"))
+                self._leave()
+            elif waited > 2 * limit:
+                self._leave()
+        elif self._current is None and (waited > IDLE_SECONDS or self._shared.is_draining):
+            self._leave()
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being read or answered; what is written still leaves."""
+        if not self._reading and self._current is None:
+            self._leave()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _absolute(target: bytes) -> tuple[bytes, bytes] | None:
+    """Path and query of a target that names its server, as proxies send it."""
+    try:
+        found = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        return None
+    return found.path or b"/", found.query or b""
