@@ -1,8 +1,10 @@
+import contextlib
 import errno
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.ledger.conftest import prediction
@@ -86,23 +88,91 @@ print(good + 1)
     assert batch.damaged_bytes == 0
 
 
-def test_writer_goes_on_after_a_write_that_failed_beyond_repair(tmp_path, monkeypatch):
+def test_writer_takes_back_what_it_could_not_at_once(tmp_path, monkeypatch):
+    """Half a buffer is written, and for a while not even that can be undone."""
     writer = Writer(tmp_path, segment_bytes=10_000)
     first = writer.append([prediction(1)])
+    path = segments.path(tmp_path, writer.name, 0)
+    size, write = path.stat().st_size, os.write
+    steps = iter((lambda file, data: write(file, data[: len(data) // 2]), refuse))
 
-    def refuse(*_):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    def write_half(file, data):
+        return next(steps)(file, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", refuse)
+        patch.setattr(os, "write", write_half)
         patch.setattr(os, "ftruncate", refuse)
         with pytest.raises(Unavailable):
-            writer.append([prediction(2)])
-    second = writer.append([prediction(3)])
+            writer.append([prediction(2), prediction(3)])
+        assert path.stat().st_size > size
+        with pytest.raises(Unavailable):
+            writer.append([prediction(4)])
+    second = writer.append([prediction(5)])
+    assert path.stat().st_size == size
     writer.close()
-    records = Reader(tmp_path).read({}, 10).records
-    assert [record.id for record in records] == first + second
+    assert [record.id for record in Reader(tmp_path).read({}, 10).records] == first + second
+    # A reader may have seen half of what was taken back: no other bytes are ever put there.
     assert ids.unpack(second[0]).segment == 1
+
+
+def refuse(*_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("sync", ["os", "disk"])
+def test_writer_on_a_full_disk_recovers_by_itself(small_disk, sync):
+    folder, ballast = small_disk / "ledger", small_disk / "ballast"
+    writer = Writer(folder, segment_bytes=20_000, sync=sync)
+    reader, made, refused = Reader(folder), [], 0
+    for turn in range(3):
+        ballast.write_bytes(bytes(120_000 - 40_000 * turn))
+        with pytest.raises(Unavailable, match="No space left"):
+            fill(writer, made)
+        for _ in range(50):
+            try:
+                made += writer.append([prediction(2, features=("y" * 2_000,))])
+            except Unavailable:
+                refused += 1
+        assert [record.id for record in read_all(reader)] == made
+        ballast.unlink()
+        made += writer.append([prediction(number) for number in range(5)])
+    assert refused > 100
+    records = read_all(reader)
+    assert [record.id for record in records] == made
+    assert reader.lookup_many(made) == [record.event for record in records]
+    # Trying again and again does not fill the folder with empty segments.
+    assert len(segments.numbers(folder, writer.name)) < 25
+    writer.close()
+
+
+def fill(writer, made):
+    while True:
+        made += writer.append([prediction(number, features=("x" * 700,)) for number in range(20)])
+
+
+def test_writer_that_cannot_begin_leaves_nothing_open(small_disk):
+    (small_disk / "ballast").write_bytes(bytes(150_000))
+    with contextlib.suppress(OSError):
+        (small_disk / "rest").write_bytes(bytes(200_000))
+    for number in range(5_000):
+        try:
+            (small_disk / f"{number}").touch()
+        except OSError:
+            break
+    open_files = Path("/proc/self/fd")
+    before = len(list(open_files.iterdir()))
+    with pytest.raises(Unavailable):
+        Writer(small_disk / "ledger", segment_bytes=20_000)
+    assert len(list(open_files.iterdir())) == before
+
+
+def read_all(reader):
+    offsets, records = {}, []
+    while (batch := reader.read(offsets, 100)).records or batch.offsets != offsets:
+        assert batch.damaged_bytes == 0
+        offsets = batch.offsets
+        records += batch.records
+    return records
 
 
 def test_writer_killed_loses_nothing_acknowledged(tmp_path):

@@ -6,20 +6,29 @@ one none at all. A frame that is still being written is left for the next poll.
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import msgspec
+from typing import NamedTuple, TypeAlias
 
 from serinus.errors import NotFound
 from serinus.ledger import frames, ids
+from serinus.ledger.events import decode
 from serinus.ledger.files import segments
+from serinus.ledger.scanning import scan
 from serinus.ledger.types import Batch, Offset, Offsets, Record
-from serinus.wire import Event, WorkerStatus
+from serinus.wire import Event
 
 CHUNK_BYTES = 1 << 22
 _USUAL_FRAME = 128
+# A look-up reads so much at once: around records that are near each other, and for a lone one.
+_BLOCK_BYTES = 1 << 18
+_LONE_BYTES = 1 << 11
+_NEAR_BYTES = 1 << 15
+
+_Wanted: TypeAlias = list[tuple[int, int, int]]
+"""Offset, checksum, and place in the answer."""
 
 
 class _Piece(NamedTuple):
@@ -33,7 +42,6 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
         self._ends: dict[str, Offset] = {}
 
     def read(self, offsets: Offsets, limit: int) -> Batch:
@@ -80,7 +88,7 @@ class Reader:
             if here.segment == end.segment:
                 # Short stretches are many: decode about as much as they hold, not all behind them.
                 limit = min(limit, 1 + (end.offset - here.offset) // _USUAL_FRAME)
-            piece = self._read_segment(writer, here, limit, closed=True)
+            piece = self._read_segment(writer, here, limit, final=True)
             reached = piece.offset
             if reached == here:
                 reached = Offset(here.segment + 1, 0)
@@ -94,32 +102,32 @@ class Reader:
         Raises:
             InvalidInput: the id is not 16 bytes long.
         """
-        address = ids.unpack(id)
-        path = segments.path(self._folder, address.writer, address.segment)
-        try:
-            with path.open("rb", buffering=0) as file:
-                file.seek(address.offset)
-                head = file.read(frames.HEADER_SIZE)
-                length = int.from_bytes(head[:4], "big")
-                if len(head) < frames.HEADER_SIZE or not 0 < length <= frames.MAX_PAYLOAD:
-                    return None
-                frame = frames.at(memoryview(head + file.read(length)), 0)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        if frame is None or frame.crc != address.crc:
-            return None
-        return self._decoder.decode(frame.payload)
+        return self.lookup_many([id])[0]
 
-    def lookup_many(self, ids: Sequence[bytes]) -> list[Event | None]:
-        """For each id its event, None where there is none.
+    def lookup_many(self, wanted: Sequence[bytes]) -> list[Event | None]:
+        """For each id its event, None where there is none (or none of its checksum).
+
+        Each segment is opened once, and records that are near each other are read at once.
 
         Raises:
             InvalidInput: an id is not 16 bytes long.
         """
-        return [self.lookup(id) for id in ids]
-
-    def close(self) -> None:
-        """Nothing stays open."""
+        found: list[Event | None] = [None] * len(wanted)
+        by_segment: defaultdict[tuple[str, int], _Wanted] = defaultdict(list)
+        for place, id in enumerate(wanted):
+            writer, segment, offset, crc = ids.unpack(id)
+            by_segment[writer, segment].append((offset, crc, place))
+        for (writer, segment), some in by_segment.items():
+            try:
+                path = segments.path(self._folder, writer, segment)
+                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            try:
+                _look_up(file, sorted(some), found)
+            finally:
+                os.close(file)
+        return found
 
     def scan(self, model: str | None = None, since_us: int | None = None) -> Iterator[Record]:
         """Every record of the ledger, writer by writer; for replays, not for serving.
@@ -128,13 +136,10 @@ class Reader:
             model: only events of this model (worker status events belong to none).
             since_us: only events at or after this moment, in epoch microseconds.
         """
-        offsets: Offsets = {}
-        reader = Reader(self._folder)
-        while (batch := reader.read(offsets, 4096)).records:
-            for record in batch.records:
-                if _matches(record.event, model, since_us):
-                    yield record
-            offsets = batch.offsets
+        return scan(self, model, since_us)
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
     def _is_drained(self, name: str, offsets: Offsets) -> bool:
         end = self._ends.get(name)
@@ -145,18 +150,20 @@ class Reader:
         records: list[Record] = []
         damaged = 0
         while len(records) < limit:
-            # Asked before reading: what a writer wrote before it closed is then surely seen.
+            # Both asked before reading: what a writer wrote before it closed, or before it began
+            # the next segment, is then surely seen.
             closed = segments.is_closed(self._folder, name)
+            following = self._following(name, here)
             found, reached, lost = self._read_segment(
-                name, here, limit - len(records), closed=closed
+                name, here, limit - len(records), final=closed or following != here
             )
             records += found
             damaged += lost
-            if reached == here and (reached := self._following(name, here)) == here:
+            if reached == here and following == here:
                 if closed:
                     self._ends[name] = here
                 break
-            here = reached
+            here = reached if reached != here else following
         return _Piece(records, here, damaged)
 
     def _following(self, name: str, here: Offset) -> Offset:
@@ -169,63 +176,97 @@ class Reader:
         later = [number for number in segments.numbers(self._folder, name) if number > here.segment]
         return Offset(later[0], 0) if later else here
 
-    def _read_segment(self, name: str, here: Offset, limit: int, *, closed: bool) -> _Piece:
+    def _read_segment(self, name: str, here: Offset, limit: int, *, final: bool) -> _Piece:
+        """Some records of a segment; ``final`` is whether no more will be written to it."""
         size = segments.size(self._folder, name, here.segment)
         if size is None or size <= here.offset:
             return _Piece([], here, 0)
-        # Asked before reading: the end of a segment is final only once it has a successor.
-        final = closed or segments.size(self._folder, name, here.segment + 1) is not None
-        with segments.path(self._folder, name, here.segment).open("rb", buffering=0) as file:
-            file.seek(here.offset)
-            data = file.read(min(CHUNK_BYTES, limit * 4096 + 65_536))
-            if frames.is_cut_short(memoryview(data), 0):
-                data += file.read(frames.HEADER_SIZE + frames.MAX_PAYLOAD - len(data))
-        piece = self._decode(name, here, memoryview(data), limit)
-        return piece if piece.offset != here else self._pass_damage(name, here, final=final)
-
-    def _decode(self, name: str, here: Offset, data: memoryview, limit: int) -> _Piece:
-        raw = bytes.fromhex(name)
-        records: list[Record] = []
-        end = damaged = 0
-        for frame in frames.scan(data):
-            end = frame.end
-            try:
-                event = self._decoder.decode(frame.payload)
-            except msgspec.DecodeError:
-                # Whole, but of a form that this version does not know.
-                damaged += frame.end - frame.start
-                continue
-            id = ids.pack(raw, here.segment, here.offset + frame.start, frame.crc)
-            records.append(Record(id, event))
-            if len(records) == limit:
-                break
-        return _Piece(records, Offset(here.segment, here.offset + end), damaged)
-
-    def _pass_damage(self, name: str, here: Offset, *, final: bool) -> _Piece:
-        """Step over bytes that are no whole frame, if more came after them; else wait for more."""
-        with segments.path(self._folder, name, here.segment).open("rb", buffering=0) as file:
-            file.seek(here.offset)
-            data = memoryview(file.read())
-        if not final and frames.is_cut_short(data, 0):
+        try:
+            file = os.open(segments.path(self._folder, name, here.segment), os.O_RDONLY)
+        except FileNotFoundError:
             return _Piece([], here, 0)
-        whole = frames.next_whole(data, 0)
-        if whole is None:
-            return (
-                _Piece([], Offset(here.segment, here.offset + len(data)), len(data))
-                if final
-                else _Piece([], here, 0)
-            )
-        return _Piece([], Offset(here.segment, here.offset + whole), whole)
+        try:
+            size = os.fstat(file).st_size
+            data = os.pread(file, min(CHUNK_BYTES, limit * 4096 + 65_536), here.offset)
+            if frames.is_cut_short(memoryview(data), 0):
+                # No more than there is: a length may be damage.
+                rest = min(frames.HEADER_SIZE + frames.MAX_PAYLOAD, size - here.offset) - len(data)
+                data += os.pread(file, max(rest, 0), here.offset + len(data))
+            piece = _decode(name, here, memoryview(data), limit)
+            if piece.offset != here:
+                return piece
+            return _pass_damage(file, here, size, final=final)
+        finally:
+            os.close(file)
+
+
+def _decode(name: str, here: Offset, data: memoryview, limit: int) -> _Piece:
+    raw = bytes.fromhex(name)
+    records: list[Record] = []
+    end = damaged = 0
+    for frame in frames.scan(data):
+        end = frame.end
+        event = decode(frame.payload)
+        if event is None:
+            # Whole, but of a form that this version does not know.
+            damaged += frame.end - frame.start
+            continue
+        id = ids.pack(raw, here.segment, here.offset + frame.start, frame.crc)
+        records.append(Record(id, event))
+        if len(records) == limit:
+            break
+    return _Piece(records, Offset(here.segment, here.offset + end), damaged)
+
+
+def _pass_damage(file: int, here: Offset, size: int, *, final: bool) -> _Piece:
+    """Step over bytes that are no whole frame, if more came after them; else wait for more."""
+    head = memoryview(os.pread(file, frames.HEADER_SIZE, here.offset))
+    if not final and frames.reaches(head) > size - here.offset:
+        return _Piece([], here, 0)
+    start = here.offset
+    while start < size:
+        data = os.pread(file, min(CHUNK_BYTES, size - start), start)
+        whole = frames.next_whole(memoryview(data), 0)
+        if whole is not None:
+            return _passed(here, start + whole)
+        if not data or start + len(data) >= size:
+            break
+        # What begins in the last part of this window may be whole in the next.
+        start += len(data) - frames.HEADER_SIZE - frames.FOUND_PAYLOAD
+    return _passed(here, size) if final else _Piece([], here, 0)
+
+
+def _passed(here: Offset, reached: int) -> _Piece:
+    return _Piece([], Offset(here.segment, reached), reached - here.offset)
+
+
+def _look_up(file: int, wanted: _Wanted, found: list[Event | None]) -> None:
+    """Fill in the events of one segment; ``wanted`` in the order of offsets."""
+    size = os.fstat(file).st_size
+    data, start, end = memoryview(b""), 0, 0
+    for index, (offset, crc, place) in enumerate(wanted):
+        if offset >= size:
+            break
+        if offset >= end or offset < start:
+            is_lone = index + 1 == len(wanted) or wanted[index + 1][0] - offset > _NEAR_BYTES
+            data, start = _block(file, offset, _LONE_BYTES if is_lone else _BLOCK_BYTES), offset
+            end = start + len(data)
+        if frames.is_cut_short(data, offset - start):
+            head = memoryview(os.pread(file, frames.HEADER_SIZE, offset))
+            length = frames.reaches(head)
+            if not 0 < length <= size - offset:
+                continue
+            data, start = _block(file, offset, max(length, _LONE_BYTES)), offset
+            end = start + len(data)
+        frame = frames.at(data, offset - start)
+        if frame is not None and frame.crc == crc:
+            found[place] = decode(frame.payload)
+
+
+def _block(file: int, offset: int, length: int) -> memoryview:
+    return memoryview(os.pread(file, length, offset))
 
 
 def _address(record: Record) -> Offset:
     address = ids.unpack(record.id)
     return Offset(address.segment, address.offset)
-
-
-def _matches(event: Event, model: str | None, since_us: int | None) -> bool:
-    if since_us is not None and event.at < since_us:
-        return False
-    if model is None:
-        return True
-    return not isinstance(event, WorkerStatus) and event.assignment.model == model

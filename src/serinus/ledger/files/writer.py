@@ -6,15 +6,15 @@ moment loses nothing it has acknowledged (``sync="disk"``: nor does a machine th
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from serinus.errors import InvalidInput, Unavailable
+from serinus.errors import Unavailable
 from serinus.ledger import frames, ids
+from serinus.ledger.events import encode
 from serinus.ledger.files import segments
 from serinus.ledger.types import Sync
 from serinus.wire import Event
@@ -36,14 +36,16 @@ class Writer:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._disk = sync == "disk"
-        self._encoder = msgspec.msgpack.Encoder()
         self._number = -1
         self._size = 0
-        self._file = -1
+        self._file = self._lock = -1
+        self._is_torn = self._is_over = False
         try:
             self._raw, self._lock = _claim_name(folder)
             self._rotate()
         except OSError as error:
+            if self._lock >= 0:
+                os.close(self._lock)
             raise _unwritable(folder, error) from error
 
     @property
@@ -66,7 +68,9 @@ class Writer:
             Unavailable: the write failed (disk full, read-only); nothing of it remains.
         """
         try:
-            if self._file < 0 or self._size >= self._segment_bytes:
+            if self._is_torn:
+                self._mend()
+            if self._is_over or self._size >= self._segment_bytes:
                 self._rotate()
             buffer, made = self._pack(events)
             self._write(buffer)
@@ -75,40 +79,43 @@ class Writer:
         return made
 
     def sync(self) -> None:
-        """Wait until the disk has everything that was appended."""
-        if self._file >= 0:
+        """Wait until the disk has everything that was appended.
+
+        Raises:
+            Unavailable: it cannot be made sure.
+        """
+        try:
             os.fdatasync(self._file)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
 
     def close(self) -> None:
-        """End this writer: what it wrote is on the disk, and readers need not look again."""
+        """End this writer: what it wrote is on the disk, and readers need not look again.
+
+        Raises:
+            Unavailable: the disk does not take it, or the end cannot be marked; whoever
+                repairs the ledger next marks it.
+        """
         if self._lock < 0:
             return
         try:
-            self.sync()
+            if self._is_torn:
+                self._mend()
+            os.fdatasync(self._file)
             (self._folder / self.name / segments.CLOSED).touch()
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
         finally:
-            for file in (self._file, self._lock):
-                if file >= 0:
-                    os.close(file)
+            os.close(self._file)
+            os.close(self._lock)
             self._file = self._lock = -1
 
     def _pack(self, events: Sequence[Event]) -> tuple[bytearray, list[bytes]]:
         buffer = bytearray()
         made: list[bytes] = []
-        encode, raw, number, size = self._encoder.encode, self._raw, self._number, self._size
+        raw, number, size = self._raw, self._number, self._size
         for event in events:
-            try:
-                payload = encode(event)
-            except (ValueError, OverflowError, TypeError, RecursionError) as error:
-                raise InvalidInput(
-                    f"an event cannot be packed ({error})",
-                    remedy="Send text that is whole and integers of at most 64 bits.",
-                ) from error
-            if len(payload) > frames.MAX_PAYLOAD:
-                raise InvalidInput(
-                    f"an event of {len(payload)} bytes is too large for the ledger",
-                    remedy=f"Send at most {frames.MAX_PAYLOAD} bytes per row.",
-                )
+            payload = encode(event)
             crc, header = frames.pack(payload)
             made.append(ids.pack(raw, number, size + len(buffer), crc))
             buffer += header
@@ -123,30 +130,40 @@ class Writer:
             if self._disk:
                 os.fdatasync(self._file)
         except OSError:
-            self._undo()
+            # Taken back at once, or else before anything more is written.
+            self._is_torn = True
+            with contextlib.suppress(OSError):
+                self._mend()
             raise
         self._size += len(buffer)
 
-    def _undo(self) -> None:
-        """Take a half-written buffer back, so that no frame that was refused can be read later."""
-        try:
+    def _mend(self) -> None:
+        """Take a half-written buffer back, so that no frame that was refused can be read later.
+
+        A reader may have been quick enough to see frames of it: the next append begins a new
+        segment, so that it will never meet other bytes where those were.
+        """
+        if os.fstat(self._file).st_size > self._size:
             os.ftruncate(self._file, self._size)
-        except OSError:
-            # The rest of this segment is in doubt: the next append begins a new one.
-            os.close(self._file)
-            self._file = -1
+            self._is_over = True
+        self._is_torn = False
 
     def _rotate(self) -> None:
         number = self._number + 1
+        path = segments.path(self._folder, self.name, number)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fresh = os.open(segments.path(self._folder, self.name, number), flags, 0o644)
-        if self._file >= 0:
+        fresh = os.open(path, flags, 0o644)
+        try:
             if self._disk:
-                os.fdatasync(self._file)
+                _sync_folder(self._folder / self.name)
+        except OSError:
+            # Gone again: the next attempt makes it anew.
+            os.close(fresh)
+            path.unlink()
+            raise
+        if self._file >= 0:
             os.close(self._file)
-        if self._disk:
-            _sync_folder(self._folder / self.name)
-        self._file, self._number, self._size = fresh, number, 0
+        self._file, self._number, self._size, self._is_over = fresh, number, 0, False
 
 
 def check_writable(folder: Path) -> None:
