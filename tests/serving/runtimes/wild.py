@@ -96,7 +96,7 @@ def save_pyfunc(folder: Path, model: Any, manifest: wire.Manifest, *needs: str) 
         import mlflow.pyfunc
 
         class Wrapped(mlflow.pyfunc.PythonModel):
-            def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            def predict(self, context, model_input, params=None):
                 return model.predict(model_input)
 
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
