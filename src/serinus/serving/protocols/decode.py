@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Annotated, Any
 
 import msgspec
@@ -197,7 +197,7 @@ def _told(item: FeedbackItem | InvalidInput, place: str) -> FeedbackItem | Inval
     )
 
 
-def check_length(rows: list[Any], max_rows: int, where: str) -> None:
+def check_length(rows: Sized, max_rows: int, where: str) -> None:
     """Refuse a list that is empty or too long.
 
     Raises:
