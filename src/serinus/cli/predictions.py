@@ -1,8 +1,7 @@
-"""``serinus predict | feedback``: ask the gateway, and tell it what turned out to be true."""
+"""``serinus predict``: ask the gateway."""
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import Annotated, Any
 
@@ -14,9 +13,8 @@ from serinus.errors import InvalidInput
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add this command."""
     app.command()(predict)
-    app.command()(feedback)
 
 
 def predict(
@@ -57,34 +55,3 @@ def predict(
             out.print(text)
 
     finish({"predictions": answers}, as_json=as_json, show=present)
-
-
-def feedback(
-    context: typer.Context,
-    prediction_id: str,
-    label: Annotated[str | None, typer.Argument(help="What was true: a number or a class.")] = None,
-    value: Annotated[
-        float | None, typer.Option(help="What the answer was worth to the business.")
-    ] = None,
-    url: GatewayUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Tell what turned out to be true of a prediction, what it was worth, or both."""
-    from serinus.cli import values
-
-    if label is None and value is None:
-        raise InvalidInput(
-            "there is neither a label nor a value",
-            where="label, --value",
-            remedy="Write serinus feedback PREDICTION_ID LABEL, --value NUMBER, or both.",
-        )
-    if value is not None and not math.isfinite(value):
-        raise InvalidInput(
-            f"a value of {value} cannot be counted", where="--value", remedy="Give a finite number."
-        )
-    with context.obj.client(gateway_url=url) as client:
-        done = client.feedback(
-            {} if label is None else {prediction_id: values.value(label)},
-            value={} if value is None else {prediction_id: value},
-        )
-    finish(done, as_json=as_json, show=lambda out: out.print("Recorded."))

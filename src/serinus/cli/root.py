@@ -13,6 +13,7 @@ from serinus.cli import (
     config,
     demo,
     deployments,
+    feedback,
     jobs,
     models,
     monitor,
@@ -57,7 +58,7 @@ def root(
         raise typer.Exit
 
 
-for module in (processes, demo, train, predictions, prove, smoke):
+for module in (processes, demo, train, predictions, feedback, prove, smoke):
     module.add_to(app)
 for module in (models, deployments, jobs, monitor, config, bench):
     module.add_to(app)

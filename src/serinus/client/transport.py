@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import wraps
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -12,9 +20,9 @@ import httpx
 import msgspec
 
 from serinus import clock
-from serinus.client import calls
+from serinus.client import bulk, calls
 from serinus.client.calls import Call
-from serinus.client.types import DeploymentStatus, Page, Prediction, Refused
+from serinus.client.types import DeploymentStatus, Page, Prediction, Refused, Sent, Told, Untold
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
 from serinus.wire import Cell
 
@@ -128,6 +136,7 @@ class _Calls:
     def __init__(self, control_url: str, gateway_url: str, actor: str) -> None:
         self.control_url = control_url.rstrip("/")
         self.gateway_url = gateway_url.rstrip("/")
+        self._actor = actor
         self._headers = {"x-serinus-actor": actor} if actor else {}
 
     def _request(self, call: Call[Any]) -> dict[str, Any]:
@@ -229,6 +238,38 @@ class Serinus(_Calls):
         """Predictions for many rows, in their order; a row that cannot be answered says why."""
         return calls.answers(self.run(calls.predict_batch(rows, model=model)))
 
+    def feedback_many(
+        self,
+        items: Iterable[Told | Untold],
+        *,
+        first: int = 0,
+        refused: Callable[[Untold], None] | None = None,
+        progress: Callable[[Sent], None] | None = None,
+        **pace: Any,
+    ) -> Sent:
+        """Tell what turned out of any number of predictions; see :class:`serinus.client.bulk.Bulk`.
+
+        Args:
+            items: what to tell, such as a :class:`serinus.client.labels.LabelFile`.
+            first: place of the first item, if some before it were sent earlier.
+            refused: called with each item that was refused.
+            progress: called after each request.
+            **pace: ``rows`` of a request, ``connections`` at a time, ``patience_seconds``.
+
+        Raises:
+            Unavailable: the gateway took nothing for as long as the patience lasts.
+        """
+        sending = bulk.Bulk(self._post_feedback, **pace)
+        return sending.send(items, first=first, refused=refused, progress=progress)
+
+    def _post_feedback(self, body: bytes) -> bulk.Reply:
+        call = calls.feedback()
+        try:
+            answer = self._http.request(**{**self._request(call), "content": body})
+        except httpx.TransportError as error:
+            raise self._unreachable(call, error) from error
+        return _reply(answer)
+
     def wait_for(
         self,
         id: str,
@@ -316,6 +357,18 @@ class AsyncSerinus(_Calls):
         """Predictions for many rows; see :meth:`Serinus.predict_batch`."""
         return calls.answers(await self.run(calls.predict_batch(rows, model=model)))
 
+    async def feedback_many(self, items: Iterable[Told | Untold], **options: Any) -> Sent:
+        """Tell what turned out of many predictions, in threads; see :meth:`Serinus.feedback_many`.
+
+        ``items`` is gone through, and ``refused`` and ``progress`` are called, in another thread.
+        """
+
+        def send() -> Sent:
+            with Serinus(self.control_url, self.gateway_url, actor=self._actor) as client:
+                return client.feedback_many(items, **options)
+
+        return await asyncio.to_thread(send)
+
     async def wait_for(
         self,
         id: str,
@@ -383,6 +436,16 @@ def _next(call: Call[Page[T]], page: Page[T]) -> Call[Page[T]] | None:
     if page.next is None:
         return None
     return msgspec.structs.replace(call, query={**call.query, "after": page.next})
+
+
+def _reply(answer: httpx.Response) -> bulk.Reply:
+    after = answer.headers.get("retry-after", "")
+    return bulk.Reply(
+        answer.status_code,
+        answer.content,
+        float(after) if after.isascii() and after.isdigit() else None,
+        None if answer.is_success else error_from(answer.status_code, answer.content),
+    )
 
 
 def _decoded(answer: httpx.Response, call: Call[T]) -> T:

@@ -431,3 +431,35 @@ class Refused(msgspec.Struct, frozen=True):
     """A request of a batch that got no answer."""
 
     error: Problem
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What turned out of one prediction: what was true, what it was worth, or both."""
+
+    prediction_id: str
+    label: Answer | msgspec.UnsetType = msgspec.UNSET
+    value: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class Untold(msgspec.Struct, frozen=True):
+    """Something that was to be told of a prediction and was refused, with the reason.
+
+    ``place`` is its position among all that were given, from 0.
+    """
+
+    place: int
+    prediction_id: str
+    label: Answer | None
+    value: float | str | None
+    reason: str
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """How far many labels and values have come.
+
+    ``settled`` counts from the start without a gap: all before that place were taken or refused.
+    """
+
+    settled: int = 0
+    accepted: int = 0
+    refused: int = 0

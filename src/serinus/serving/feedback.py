@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from functools import partial
+from typing import Protocol, TypeAlias
 
 from msgspec import UNSET
 
@@ -182,7 +183,7 @@ class Intake:
         try:
             for start in range(0, len(items), ITEMS_PER_TURN):
                 part = items[start : start + ITEMS_PER_TURN]
-                found = await self._hand.call(lambda part=part: self._feedback.find(part))
+                found = await self._hand.call(partial(self._feedback.find, part))
                 made = self._feedback.events(part, found)
                 results += self._counted(made, await self._written(made))
         finally:
@@ -223,7 +224,7 @@ class Intake:
         return results
 
 
-def summary(results: Sequence[SerinusError | None]) -> tuple[int, dict[str, Any]]:
+def summary(results: Sequence[SerinusError | None]) -> tuple[int, dict[str, object]]:
     """What to answer: a status and a document that names each item that was refused.
 
     202 if at least one was taken; else the status of the first fault, whose problem the document
@@ -237,7 +238,8 @@ def summary(results: Sequence[SerinusError | None]) -> tuple[int, dict[str, Any]
     for _, error in faults:
         if isinstance(error, Unavailable):
             raise error
-    status, document = 202, {"accepted": len(results) - len(faults)}
+    status = 202
+    document: dict[str, object] = {"accepted": len(results) - len(faults)}
     if faults and len(faults) == len(results):
         first = faults[0][1]
         status, document = first.status, first.problem()
