@@ -3,44 +3,55 @@ import json
 import pytest
 
 from serinus.bench import serve
-from serinus.bench.load import Tally
+from serinus.bench.bars import Bar
+from serinus.bench.turns import Pace
 from serinus.errors import InvalidInput
 
 
-def tally(per_second, p50=1.0):
-    return Tally(int(per_second * 2), 0, 2.0, p50, 2.0)
-
-
-def test_summary_takes_medians_and_the_ratio_within_rounds():
-    found = serve.summarise(
-        {
-            serve.BARE: [tally(100), tally(200), tally(400)],
-            "gateway": [tally(50, 3.0), tally(150, 1.0), tally(100, 2.0)],
-        }
-    )
-    bare, gateway = found
-    assert (bare.requests_per_second, bare.ratio) == (200, 1.0)
-    assert (gateway.requests_per_second, gateway.p50_ms) == (100, 2.0)
-    assert gateway.ratio == 0.5
-    assert gateway.requests == 600
-
-
-@pytest.mark.parametrize("wrong", [{"seconds": 0}, {"rounds": -1}, {"connections": 0}])
-def test_run_refuses_numbers_of_no_sense(wrong):
+@pytest.mark.parametrize(
+    ("pace", "where"),
+    [
+        (Pace(0, 1, 1), "seconds"),
+        (Pace(1, -1, 1), "rounds"),
+        (Pace(1, 1, 0), "connections"),
+    ],
+)
+def test_run_refuses_numbers_of_no_sense(pace, where):
     with pytest.raises(InvalidInput) as caught:
-        serve.run(**wrong)
-    assert caught.value.where in wrong
+        serve.run(pace)
+    assert caught.value.where == where
+
+
+def test_run_refuses_a_part_that_is_none():
+    with pytest.raises(InvalidInput, match="no part 'singel'"):
+        serve.run(Pace(1, 1, 1), ["singel"])
 
 
 def test_run_measures_real_servers():
-    report = serve.run(seconds=0.2, rounds=1, connections=4)
-    assert report.servers[0].name == serve.BARE
-    assert len(report.servers) == 3
-    for item in report.servers:
+    report = serve.run(Pace(0.2, 1, 4), ["logistic", "batch", "latency", "workers", "memory"])
+    bare, gateway = report.single["logistic"]
+    assert (bare.name, gateway.name) == (serve.BARE, serve.GATEWAY)
+    for item in (bare, gateway, *report.batch, *report.steady):
         assert item.requests > 0
         assert item.refused == 0
         assert 0 < item.p50_ms <= item.p99_ms
-    assert report.servers[0].ratio == 1.0
-    assert json.loads(json.dumps(report.as_dict()))["rounds"] == 1
-    assert len({len(line) for line in str(report).splitlines()}) == 1
-    assert [row[0] for row in report.table()[1:]] == [item.name for item in report.servers]
+    assert bare.ratio == 1.0
+    assert report.steady[1].per_second == pytest.approx(gateway.per_second / 2, rel=0.2)
+    assert 0 < report.workers.one_us < 10_000
+    one, many = report.memory
+    assert (one.models, many.models) == (1, 11)
+    assert one.rss > 20e6
+    assert [bar.name for bar in report.bars if bar.holds is None] == []
+    assert len(report.bars) == 6
+    found = json.loads(json.dumps(report.as_dict()))
+    assert found["pace"] == {"seconds": 0.2, "rounds": 1, "connections": 4}
+    assert found["holds"] == all(bar["holds"] for bar in found["bars"])
+    assert all(bar.name in str(report) for bar in report.bars)
+
+
+def test_report_holds_if_no_bar_is_missed():
+    report = serve.ServeReport(Pace(1, 1, 1), 2)
+    report.bars = (Bar("a", 1, at_least=1), Bar("b", None, at_least=1))
+    assert report.holds
+    report.bars = (*report.bars, Bar("c", 0, at_least=1))
+    assert not report.holds

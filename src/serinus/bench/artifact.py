@@ -1,56 +1,71 @@
-"""The models that are served while measuring: logistic regressions over 30 numbers, made here."""
+"""A gateway's folder to measure with: versions as registration leaves them, and a routing table."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from serinus import wire
+from serinus.bench import recipes
 
-FEATURES = 30
 ALONE = "alone"
-CANARY = "canary"
 CANARY_SHARE = 0.1
+BATCH_ROWS = 1_000
+BATCHES = 8
 
 
-def make(home: Path) -> bytes:
-    """Save two versions and a routing table under ``home``; the body of a request.
+def make(home: Path, kinds: Sequence[str] = ("logistic",), *, alone: int = 0) -> None:
+    """Save versions and the routing table of them under ``home``.
 
-    The table has two models: one whose champion is alone, and one with a canary of CANARY_SHARE.
+    Args:
+        home: an empty folder.
+        kinds: each becomes a model of that name, a champion with a canary of CANARY_SHARE.
+        alone: so many further models, small ones, whose champion is alone.
     """
-    alone = _save(home, ALONE, "1.0.0", seed=1)
-    champion, challenger = (_save(home, CANARY, f"1.{seed}.0", seed=seed) for seed in (0, 1))
-    table = wire.RoutingTable(
-        1,
-        {
-            ALONE: wire.Route(ALONE, alone),
-            CANARY: wire.Route(
-                CANARY, champion, challenger, share=CANARY_SHARE, salt="bench", deployment="bench"
-            ),
-        },
+    routes: dict[str, wire.Route] = {}
+    for kind in kinds:
+        champion, challenger = (_save(home, kind, kind, seed=seed) for seed in (0, 1))
+        routes[kind] = wire.Route(
+            kind, champion, challenger, share=CANARY_SHARE, salt="bench", deployment="bench"
+        )
+    for name in alone_names(alone):
+        routes[name] = wire.Route(name, _save(home, name, "logistic", seed=len(routes)))
+    (home / "routing.json").write_bytes(msgspec.json.encode(wire.RoutingTable(1, routes)))
+
+
+def alone_names(count: int) -> list[str]:
+    """The names of the models whose champion is alone."""
+    return [f"{ALONE}-{index}" for index in range(count)]
+
+
+def bodies() -> tuple[bytes, ...]:
+    """Requests of one row each, no two the same."""
+    return tuple(msgspec.json.encode(row) for row in _requests())
+
+
+def batches() -> tuple[bytes, ...]:
+    """Requests of BATCH_ROWS rows each."""
+    rows = _requests() * (1 + BATCH_ROWS * BATCHES // recipes.ROWS)
+    return tuple(
+        msgspec.json.encode({"requests": rows[start : start + BATCH_ROWS]})
+        for start in range(0, BATCH_ROWS * BATCHES, BATCH_ROWS)
     )
-    (home / "routing.json").write_bytes(msgspec.json.encode(table))
-    values = np.random.default_rng(7).normal(10, 3, FEATURES).round(4).tolist()
-    return msgspec.json.encode({"features": dict(zip(_names(), values, strict=True))})
 
 
-def _names() -> list[str]:
-    return [f"feature {index:02d}" for index in range(FEATURES)]
+def _requests() -> list[dict[str, dict[str, float]]]:
+    return [
+        {"features": dict(zip(recipes.NAMES, row, strict=True))} for row in recipes.asked().tolist()
+    ]
 
 
-def _save(home: Path, model: str, version: str, *, seed: int) -> wire.Target:
-    rng = np.random.default_rng(seed)
-    rows = pd.DataFrame(rng.normal(10, 3, (500, FEATURES)), columns=_names())
-    target = (rows.to_numpy() @ rng.normal(size=FEATURES) > 0).astype(int)
-    target[:2] = (0, 1)
-    fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, target)
+def _save(home: Path, model: str, kind: str, *, seed: int) -> wire.Target:
+    fitted = recipes.fit(kind, seed=seed, named=True)
+    rows = pd.DataFrame(recipes.training(seed)[0], columns=recipes.NAMES)
+    version = f"1.{seed}.0"
     folder = home / f"{model}-{version}"
     with warnings.catch_warnings():
         # MLflow warns of its own type hints as it is imported.
@@ -60,13 +75,13 @@ def _save(home: Path, model: str, version: str, *, seed: int) -> wire.Target:
         mlflow.sklearn.save_model(
             fitted,
             str(folder),
-            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             pip_requirements=["scikit-learn"],
         )
     manifest = wire.Manifest(
         model=model,
         task="classification",
-        inputs=tuple(wire.Field(name, "double", required=True) for name in _names()),
+        inputs=tuple(wire.Field(name, "double", required=True) for name in recipes.NAMES),
         target="target",
         classes=(0, 1),
         example={str(name): float(value) for name, value in rows.iloc[0].items()},

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import process_time
 
 from serinus.bench import traffic
-from serinus.bench.serve import columns
+from serinus.bench.table import columns
 from serinus.delivery import evidence as ev
 from serinus.delivery import fold, judge, repository, watch
 from serinus.delivery.consumer import Consumer

@@ -1,16 +1,26 @@
-"""The load: keep-alive connections that each send their next request once the last is answered.
+"""The load: keep-alive connections with one request under way on each, closed or open.
+
+Closed: a connection sends its next request once the last is answered; what a server can do at
+most. Open: requests fall due at a fixed rate whatever the server does, and a latency begins when
+its request fell due, not when a connection was free to send it: a server that stalls pays for
+everything that it kept waiting.
 
 Runs as a process of its own (``python -m serinus.bench.load``) and does next to nothing per
-request, so that one core of it can keep one core of any Python server busy.
+request, so that one core of it can keep one core of any server busy; ``busy`` tells whether it
+could.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import itertools
 import selectors
 import socket
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -19,27 +29,41 @@ from serinus.errors import Unavailable
 
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
-_STALLED_SECONDS = 10.0
+_STALLED_SECONDS = 30.0
+_BUFFER = 262_144
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to ask, of whom, and for how long."""
+    """What to ask, of whom, and for how long.
+
+    ``bodies`` take turns, so that no server gains from being asked the same again. ``rate`` is
+    in requests per second; 0 is a closed loop.
+    """
 
     port: int
     path: str
-    body: bytes
+    bodies: tuple[bytes, ...]
     connections: int
     seconds: float
+    rate: float = 0.0
+    content_type: str = "application/json"
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """What came of it. Latencies in milliseconds; ``refused`` is every answer but 200."""
+    """What came of it. Latencies in milliseconds; ``refused`` is every answer but 200.
+
+    ``busy`` is the share of the time in which the load itself was at work: near 1 in a closed
+    loop, it is the load that was measured. ``late_ms`` (open loop) is the 99th percentile of how
+    long after its time a request was sent.
+    """
 
     answered: int
     refused: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    busy: float = 0.0
+    late_ms: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -48,17 +72,17 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class _Connection:
-    __slots__ = ("received", "sent_at", "socket")
+    __slots__ = ("begun", "receive", "received", "send", "socket")
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # With a time limit each call would ask the system twice: first whether it may.
+        self.socket.settimeout(None)
+        self.send = self.socket.sendall
+        self.receive = self.socket.recv
         self.received = b""
-        self.sent_at = 0.0
-
-    def send(self, request: bytes) -> None:
-        self.sent_at = time.perf_counter()
-        self.socket.sendall(request)
+        self.begun = 0.0
 
 
 def drive(order: Order) -> Tally:
@@ -67,58 +91,161 @@ def drive(order: Order) -> Tally:
     Raises:
         Unavailable: the server closed a connection, or stopped answering.
     """
-    request = _request(order)
-    latencies: list[float] = []
-    refused = 0
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as opened:
+    requests = itertools.cycle(_requests(order))
+    run = _Run(order.path)
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as opened, _no_collector():
         connections = [_Connection(order.port) for _ in range(order.connections)]
         for connection in connections:
             opened.enter_context(connection.socket)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
+        worked = time.process_time()
         started = time.perf_counter()
+        if order.rate:
+            run.open(selector, connections, requests, order)
+        else:
+            run.closed(selector, connections, requests, order.seconds)
+        seconds = time.perf_counter() - started
+        worked = time.process_time() - worked
+    p50, p99 = _quantiles(run.latencies, (0.5, 0.99))
+    [late] = _quantiles(run.late, (0.99,))
+    return Tally(len(run.latencies), run.refused, seconds, p50, p99, worked / seconds, late)
+
+
+class _Run:
+    """What one run has seen so far."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.latencies: list[float] = []
+        self.late: list[float] = []
+        self.refused = 0
+
+    def closed(
+        self,
+        selector: selectors.BaseSelector,
+        connections: Sequence[_Connection],
+        requests: Iterator[bytes],
+        seconds: float,
+    ) -> None:
+        """Each connection sends again once it is answered."""
+        clock = time.perf_counter
+        latencies, answered = self.latencies, self._answered
+        now = clock()
+        end = now + seconds
         for connection in connections:
-            connection.send(request)
-        end = started + order.seconds
-        now = started
+            connection.begun = clock()
+            connection.send(next(requests))
         while now < end:
-            ready = selector.select(_STALLED_SECONDS)
-            if not ready:
-                raise Unavailable("the server stopped answering", where=order.path)
-            for key, _ in ready:
+            for key, _ in self._ready(selector, _STALLED_SECONDS):
                 connection = key.data
-                answer = _receive(connection)
-                if answer is None:
-                    continue
-                now = time.perf_counter()
-                latencies.append(now - connection.sent_at)
-                refused += not answer.startswith(b"HTTP/1.1 200")
-                connection.send(request)
-    p50, p99 = np.quantile(latencies, (0.5, 0.99)) * 1e3
-    return Tally(len(latencies), refused, now - started, float(p50), float(p99))
+                if answered(connection):
+                    now = clock()
+                    latencies.append(now - connection.begun)
+                    connection.begun = now
+                    connection.send(next(requests))
+
+    def open(
+        self,
+        selector: selectors.BaseSelector,
+        connections: Sequence[_Connection],
+        requests: Iterator[bytes],
+        order: Order,
+    ) -> None:
+        """Requests at their times, by whichever connection is free; then the rest of the answers.
+
+        Never sleeps, for the system wakes nobody to the tenth of a millisecond.
+        """
+        clock = time.perf_counter
+        total = max(1, round(order.seconds * order.rate))
+        free = deque(connections)
+        started = alive = clock()
+        sent = done = 0
+        while done < total:
+            now = clock()
+            while free and sent < total and started + sent / order.rate <= now:
+                connection = free.popleft()
+                connection.begun = started + sent / order.rate
+                self.late.append(now - connection.begun)
+                connection.send(next(requests))
+                sent += 1
+                now = clock()
+            for key, _ in selector.select(0):
+                connection = key.data
+                if self._answered(connection):
+                    alive = clock()
+                    self.latencies.append(alive - connection.begun)
+                    free.append(connection)
+                    done += 1
+            if done < sent and clock() - alive > _STALLED_SECONDS:
+                raise self._stalled()
+
+    def _ready(
+        self, selector: selectors.BaseSelector, seconds: float
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = selector.select(seconds)
+        if not ready:
+            raise self._stalled()
+        return ready
+
+    def _stalled(self) -> Unavailable:
+        return Unavailable("the server stopped answering", where=self._path)
+
+    def _answered(self, connection: _Connection) -> bool:
+        """Read what came; whether that makes an answer."""
+        part = connection.receive(_BUFFER)
+        if not part:
+            raise Unavailable("the server closed a connection", where=self._path)
+        data = connection.received + part if connection.received else part
+        head = data.find(_END)
+        if head < 0 or len(data) < head + 4 + _length(data, head):
+            connection.received = data
+            return False
+        connection.received = b""
+        if data[9:12] != b"200":
+            self.refused += 1
+        return True
 
 
-def _receive(connection: _Connection) -> bytes | None:
-    """The answer, once all of it is there."""
-    part = connection.socket.recv(65_536)
-    if not part:
-        raise Unavailable("the server closed a connection")
-    data = connection.received + part if connection.received else part
-    head = data.find(_END)
-    if head >= 0:
-        begin = data.index(_LENGTH) + len(_LENGTH)
-        if len(data) >= head + 4 + int(data[begin : data.index(b"\r", begin)]):
-            connection.received = b""
-            return data
-    connection.received = data
-    return None
+def _length(data: bytes, head: int) -> int:
+    """The bytes of an answer's body, from its head."""
+    at = data.find(_LENGTH, 0, head)
+    if at < 0:
+        at = data[:head].lower().find(_LENGTH)
+        if at < 0:
+            raise Unavailable("the server does not say how long its answer is")
+    at += len(_LENGTH)
+    return int(data[at : data.index(b"\r", at)])
 
 
-def _request(order: Order) -> bytes:
-    head = (
-        f"POST {order.path} HTTP/1.1\r\nhost: 127.0.0.1:{order.port}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(order.body)}\r\n\r\n"
-    )
-    return head.encode() + order.body
+def _requests(order: Order) -> list[bytes]:
+    return [
+        (
+            f"POST {order.path} HTTP/1.1\r\nhost: 127.0.0.1:{order.port}\r\n"
+            f"content-type: {order.content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+        ).encode()
+        + body
+        for body in order.bodies
+    ]
+
+
+def _quantiles(seconds: Sequence[float], levels: Sequence[float]) -> list[float]:
+    """In milliseconds; zeros of nothing."""
+    if not seconds:
+        return [0.0] * len(levels)
+    found: list[float] = (np.quantile(seconds, levels) * 1e3).tolist()
+    return found
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Python's collector would walk over every latency, and be seen in them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 if __name__ == "__main__":

@@ -1,212 +1,207 @@
-"""The gateway beside a bare ASGI answerer, in one run: requests per second, latency, ratio.
+"""Every bar of the gateway in one run: beside a bare ASGI answerer, and beside its peers.
 
 One core for the servers and one for the load, servers taking turns, medians over the rounds:
-what the machine does besides then meets all of them alike.
+what the machine does besides then meets all of them alike. Everything is on while the gateway
+is measured: a canary that gets its share, the ledger, metrics and profiles.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import httpx
-import msgspec
+from serinus.bench import artifact, footprint, launch, recipes, speed, turns
+from serinus.bench.bars import Bar
+from serinus.bench.speed import BARE, GATEWAY
+from serinus.bench.table import columns
+from serinus.bench.turns import Pace, Served
+from serinus.errors import InvalidInput
 
-from serinus import clock
-from serinus.bench import artifact, load, servers
-from serinus.errors import InvalidInput, Unavailable
-
-BARE = "bare ASGI"
-WARM_UP_SECONDS = 0.5
-START_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Served:
-    """One server's medians over all rounds. Latencies in milliseconds; ``ratio`` to bare ASGI."""
-
-    name: str
-    requests_per_second: float
-    p50_ms: float
-    p99_ms: float
-    ratio: float
-    requests: int
-    refused: int
+PARTS = (*recipes.KINDS, "batch", "latency", "workers", "memory")
+_LOGISTIC = recipes.KINDS[0]
+_MEGABYTE = 1e6
 
 
-@dataclass(frozen=True)
+@dataclass
 class ServeReport:
-    """What ``serinus bench serve`` found."""
-
-    servers: tuple[Served, ...]
-    rounds: int
-    seconds: float
-    connections: int
-    cores: int
-
-    def table(self) -> list[tuple[str, ...]]:
-        """The figures as rows of text; the first row is the heading."""
-        rows: list[tuple[str, ...]] = [("server", "requests/s", "p50 ms", "p99 ms", "of bare ASGI")]
-        rows += [
-            (
-                item.name,
-                f"{item.requests_per_second:,.0f}",
-                f"{item.p50_ms:.2f}",
-                f"{item.p99_ms:.2f}",
-                f"{item.ratio:.2f}",
-            )
-            for item in self.servers
-        ]
-        return rows
-
-    def __str__(self) -> str:
-        return columns(self.table())
-
-    def as_dict(self) -> dict[str, object]:
-        """The figures as plain JSON."""
-        return asdict(self)
-
-
-def run(seconds: float = 3.0, rounds: int = 5, connections: int = 32) -> ServeReport:
-    """Measure the gateway (one worker) and the bare answerer.
+    """What ``serinus bench serve`` found.
 
     Args:
-        seconds: of load on each server in each round.
-        rounds: how often each server has its turn.
-        connections: that are open at a time, each with one request under way.
+        pace: of the turns.
+        cores: how many the servers and the load had together.
+        single: by kind of model, the servers under single rows.
+        batch: the gateway under batches; it counts batches.
+        steady: the servers at a fixed rate, half of the gateway's peak.
+        workers: processor time with one worker and with two.
+        memory: of one worker, by number of models.
+        bars: each figure beside its limit.
+    """
+
+    pace: Pace
+    cores: int
+    single: dict[str, tuple[Served, ...]] = field(default_factory=dict)
+    batch: tuple[Served, ...] = ()
+    steady: tuple[Served, ...] = ()
+    workers: footprint.Workers | None = None
+    memory: tuple[footprint.Resident, ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether every bar that was measured holds."""
+        return all(bar.holds is not False for bar in self.bars)
+
+    def __str__(self) -> str:
+        parts = [
+            (f"single rows, {kind}", speed_rows(served)) for kind, served in self.single.items()
+        ]
+        if self.batch:
+            parts.append((f"batches of {artifact.BATCH_ROWS:,} rows", speed_rows(self.batch)))
+        if self.steady:
+            parts.append(("at half of the peak rate", speed_rows(self.steady)))
+        if self.bars:
+            rows = [("bar", "measured", "limit", ""), *(bar.row() for bar in self.bars)]
+            parts.append(("bars", rows))
+        return "\n\n".join(f"{title}\n{columns(rows)}" for title, rows in parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain JSON."""
+        return {**asdict(self), "bars": [bar.as_dict() for bar in self.bars], "holds": self.holds}
+
+
+def run(pace: Pace, parts: Collection[str] = PARTS) -> ServeReport:
+    """Measure.
+
+    Args:
+        pace: of the turns.
+        parts: some of PARTS.
 
     Raises:
-        InvalidInput: a number that makes no sense.
+        InvalidInput: a number that makes no sense, or a part that does not exist.
         Unavailable: a server did not start, or stopped answering.
     """
-    for name, value in (("seconds", seconds), ("rounds", rounds), ("connections", connections)):
+    _check(pace, parts)
+    cores = launch.cores()
+    report = ServeReport(pace, len(cores.all))
+    with tempfile.TemporaryDirectory(prefix="serinus-bench-") as folder:
+        bench = _Bench(report, Path(folder), cores, pace)
+        for part in PARTS:
+            if part in parts:
+                bench.measure(part)
+    report.bars = tuple(_bars(report))
+    return report
+
+
+def speed_rows(served: Collection[Served]) -> list[tuple[str, ...]]:
+    """Servers as rows of text; the first row is the heading."""
+    rows: list[tuple[str, ...]] = [
+        ("server", "per second", "p50 ms", "p99 ms", "of the first", "load busy", "refused")
+    ]
+    rows += [
+        (
+            item.name,
+            f"{item.per_second:,.0f}",
+            f"{item.p50_ms:.2f}",
+            f"{item.p99_ms:.2f}",
+            f"{item.ratio:.3f}",
+            f"{item.busy:.0%}",
+            f"{item.refused:,}",
+        )
+        for item in served
+    ]
+    return rows
+
+
+def _check(pace: Pace, parts: Collection[str]) -> None:
+    for name, value in asdict(pace).items():
         if value <= 0:
             raise InvalidInput(f"it must be more than 0, not {value}", where=name)
-    cores = _cores()
-    with tempfile.TemporaryDirectory(prefix="serinus-bench-") as folder, ExitStack() as stack:
-        home = Path(folder)
-        body = artifact.make(home)
-        gateway = stack.enter_context(_server(home, cores[0]))
-        bare = stack.enter_context(_server(None, cores[0]))
-        orders = {
-            BARE: load.Order(bare, "/", body, connections, seconds),
-            "gateway, champion alone": load.Order(
-                gateway, f"/models/{artifact.ALONE}/predict", body, connections, seconds
-            ),
-            f"gateway, {artifact.CANARY_SHARE:.0%} canary": load.Order(
-                gateway, f"/models/{artifact.CANARY}/predict", body, connections, seconds
-            ),
+    for part in parts:
+        if part not in PARTS:
+            raise InvalidInput(
+                f"there is no part {part!r}", where="only", remedy=f"Choose of {', '.join(PARTS)}."
+            )
+
+
+class _Bench:
+    """The parts, each with a gateway of its own."""
+
+    def __init__(self, report: ServeReport, folder: Path, cores: launch.Cores, pace: Pace) -> None:
+        self._report = report
+        self._folder = folder
+        self._cores = cores
+        self._pace = pace
+        self._others: dict[str, Callable[[], None]] = {
+            "batch": self._batch,
+            "latency": self._latency,
+            "workers": self._workers,
+            "memory": self._memory,
         }
-        for order in orders.values():
-            _drive(msgspec.structs.replace(order, seconds=WARM_UP_SECONDS), cores[-1])
-        tallies: dict[str, list[load.Tally]] = {name: [] for name in orders}
-        for _ in range(rounds):
-            for name, order in orders.items():
-                tallies[name].append(_drive(order, cores[-1]))
-    return ServeReport(summarise(tallies), rounds, seconds, connections, len(set(cores)))
 
+    def measure(self, part: str) -> None:
+        if part in recipes.KINDS:
+            rounds = speed.single(part, self._home(part), self._cores, self._pace)
+            self._report.single[part] = turns.summarise(rounds)
+        else:
+            self._others[part]()
 
-def columns(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of text in columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    def _home(self, kind: str) -> Path:
+        """A folder with a model of a kind; its ledger is that of all who serve it."""
+        home = self._folder / kind
+        if not home.exists():
+            home.mkdir()
+            artifact.make(home, (kind,))
+        return home
+
+    def _batch(self) -> None:
+        rounds = speed.batch(_LOGISTIC, self._home(_LOGISTIC), self._cores, self._pace)
+        self._report.batch = turns.summarise(rounds)
+
+    def _latency(self) -> None:
+        home = self._home(_LOGISTIC)
+        served = self._report.single.get(_LOGISTIC) or turns.summarise(
+            speed.single(_LOGISTIC, home, self._cores, self._pace)
         )
-        for row in rows
-    )
+        peak = next(item.per_second for item in served if item.name == GATEWAY)
+        rounds = speed.steady(_LOGISTIC, home, self._cores, self._pace, peak / 2)
+        self._report.steady = turns.summarise(rounds)
+
+    def _workers(self) -> None:
+        home = self._home(_LOGISTIC)
+        self._report.workers = footprint.workers(_LOGISTIC, home, self._cores, self._pace)
+
+    def _memory(self) -> None:
+        found = []
+        for models in (1, 1 + footprint.FURTHER_MODELS):
+            home = self._folder / f"{models}-alone"
+            home.mkdir()
+            artifact.make(home, (), alone=models)
+            found.append(footprint.resident(home, models, self._cores, self._pace))
+        self._report.memory = tuple(found)
 
 
-def summarise(tallies: dict[str, list[load.Tally]]) -> tuple[Served, ...]:
-    """Medians by server; a ratio is the median of the ratios within each round."""
-    return tuple(
-        Served(
-            name=name,
-            requests_per_second=statistics.median(tally.per_second for tally in found),
-            p50_ms=statistics.median(tally.p50_ms for tally in found),
-            p99_ms=statistics.median(tally.p99_ms for tally in found),
-            ratio=statistics.median(
-                tally.per_second / bare.per_second
-                for tally, bare in zip(found, tallies[BARE], strict=True)
-            ),
-            requests=sum(tally.answered for tally in found),
-            refused=sum(tally.refused for tally in found),
-        )
-        for name, found in tallies.items()
-    )
-
-
-def _cores() -> tuple[int, ...]:
-    """The core for the servers and the core for the load; the same one if there is but one."""
-    if not hasattr(os, "sched_getaffinity"):
-        return (0, 1)
-    usable = sorted(os.sched_getaffinity(0))
-    return (usable[0], usable[1]) if len(usable) > 1 else (usable[0],)
-
-
-def _pinned(command: Sequence[str], core: int) -> list[str]:
-    """A command of this interpreter, kept to one core where the system can do that."""
-    if not hasattr(os, "sched_setaffinity"):
-        return [sys.executable, "-m", *command]
-    pin = (
-        f"import os, runpy, sys; os.sched_setaffinity(0, {{{core}}}); "
-        "sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], run_name='__main__')"
-    )
-    return [sys.executable, "-c", pin, *command]
-
-
-@contextmanager
-def _server(home: Path | None, core: int) -> Iterator[int]:
-    """A server that runs for as long as the block; its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    order = servers.Order(port, str(home) if home else "")
-    command = [servers.__name__, msgspec.json.encode(order).decode()]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(_pinned(command, core), stdout=log, stderr=log)
-        try:
-            _await_start(process, f"http://127.0.0.1:{port}/health/ready")
-            yield port
-        except Unavailable as error:
-            log.seek(0)
-            error.faults = (*error.faults, log.read().decode(errors="replace")[-2_000:])
-            raise
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _await_start(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = clock.monotonic() + START_SECONDS
-    while clock.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        clock.sleep(0.02)
-    raise Unavailable("a server did not start", where=url)
-
-
-def _drive(order: load.Order, core: int) -> load.Tally:
-    done = subprocess.run(
-        _pinned([load.__name__], core),
-        input=msgspec.json.encode(order),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise Unavailable(
-            "the load ended early", where=order.path, faults=[done.stderr.decode()[-2_000:]]
-        )
-    return msgspec.json.decode(done.stdout, type=load.Tally)
+def _bars(report: ServeReport) -> list[Bar]:
+    bars = []
+    for kind, served in report.single.items():
+        if kind == _LOGISTIC:
+            ratio = next(item.ratio for item in served if item.name == GATEWAY)
+            bars.append(Bar(f"single rows, of {BARE}", ratio, at_least=0.70))
+    for item in report.steady:
+        if item.name == GATEWAY:
+            bars.append(Bar("p99 at half of the peak rate", item.p99_ms, at_most=5, unit="ms"))
+    for item in report.batch:
+        rows = item.per_second * artifact.BATCH_ROWS
+        name = f"batches of {artifact.BATCH_ROWS:,} rows"
+        bars.append(Bar(name, rows, at_least=100_000, unit="rows/s"))
+    if report.workers:
+        ratio = report.workers.ratio
+        bars.append(Bar("processor time of a request, two workers to one", ratio, at_most=1.1))
+    if report.memory:
+        one, many = report.memory
+        each = (many.rss - one.rss) / (many.models - one.models)
+        bars.append(Bar("memory of a worker", one.rss / _MEGABYTE, at_most=200, unit="MB"))
+        bars.append(Bar("memory of a further model", each / _MEGABYTE, at_most=20, unit="MB"))
+    return bars

@@ -7,12 +7,15 @@ application that reads the body and sends a constant of an answer's size.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvicorn
 
+from serinus.bench import launch
 from serinus.serving import workers
 from serinus.serving.types import GatewayOptions
 
@@ -24,6 +27,23 @@ class Order(msgspec.Struct, frozen=True):
 
     port: int
     home: str = ""
+    workers: int = 1
+
+
+def start(
+    on: Sequence[int], home: Path | None = None, count: int = 1
+) -> AbstractContextManager[launch.Running]:
+    """The gateway of a folder with so many workers, or the bare answerer if there is no folder.
+
+    Raises:
+        Unavailable: it did not start.
+    """
+
+    def command(port: int) -> list[str]:
+        order = Order(port, str(home) if home else "", count)
+        return [sys.executable, "-m", __spec__.name, msgspec.json.encode(order).decode()]
+
+    return launch.server(command, on, ready="/health/ready")
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
@@ -51,7 +71,7 @@ def serve(order: Order) -> None:
         options = GatewayOptions(
             port=order.port, routing_table=home / "routing.json", ledger=home / "ledger"
         )
-        workers.run(options, workers=1)
+        workers.run(options, workers=order.workers)
         return
     uvicorn.run(
         bare,

@@ -24,16 +24,26 @@ def bench() -> None:
 
 @commands.command()
 def serve(
-    seconds: Annotated[float, typer.Option(help="Length of one round.", min=0.5)] = 5.0,
-    rounds: Annotated[int, typer.Option(help="Rounds of each server.", min=1)] = 3,
-    connections: Annotated[int, typer.Option(help="Open connections.", min=1)] = 16,
+    seconds: Annotated[float, typer.Option(help="Length of one turn.", min=0.1)] = 2.0,
+    rounds: Annotated[int, typer.Option(help="Turns of each server.", min=1)] = 5,
+    connections: Annotated[int, typer.Option(help="Open connections.", min=1)] = 32,
+    only: Annotated[
+        str, typer.Option(help="Parts, with commas: logistic, forest, batch, …", show_default=False)
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="One short turn of each.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a bar is missed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The gateway with everything on, beside a server that only answers."""
+    """Every bar of the gateway, with everything on, beside servers that do less."""
     from serinus.bench import serve as benchmark
+    from serinus.bench.turns import Pace
 
-    result = benchmark.run(seconds=seconds, rounds=rounds, connections=connections)
+    pace = Pace(0.2, 1, connections) if quick else Pace(seconds, rounds, connections)
+    parts = [part.strip() for part in only.split(",")] if only else benchmark.PARTS
+    result = benchmark.run(pace, parts)
     finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result)))
+    if check and not result.holds:
+        raise typer.Exit(1)
 
 
 @commands.command()
