@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from serinus.errors import InvalidInput, NotFound, Overloaded, SerinusError
+from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.serving import feedback
-from serinus.serving.http import state
+from serinus.serving.answering import failed, predicted
+from serinus.serving.http import demands, forms, state
 from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
+from serinus.serving.http.invocations import Invocations
+from serinus.serving.http.open_inference import OpenInference
 from serinus.serving.http.refusal import Refusal
 from serinus.serving.protocols import answers, decode
 from serinus.serving.protocols.answers import Predicted, Refused
@@ -24,10 +26,7 @@ from serinus.wire import Arm
 Handler: TypeAlias = Callable[[Exchange, "str | None"], "Coroutine[None, None, None] | None"]
 """Answers an exchange about a model (None: none was named), at once or later."""
 
-SHORTEST_TIMEOUT_MS = 1
 REMEMBERED_REVISIONS = 64
-
-_log = logging.getLogger("serinus.serving")
 
 
 class Application:
@@ -49,6 +48,8 @@ class Application:
         self._tasks: set[asyncio.Task[None]] = set()
         self._heads: dict[int, bytes] = {}
         self.is_draining = False
+        self._open_inference = OpenInference(service, options, self._is_ready, self._refuse)
+        scoring = Invocations(service, options, self._is_ready, self._refuse)
         self._routes: dict[bytes, tuple[bytes, Handler]] = {
             b"/predict": (b"POST", self._predict),
             b"/predict/batch": (b"POST", self._predict_batch),
@@ -60,11 +61,15 @@ class Application:
             b"/model-info": (b"GET", self._model_info),
             b"/stats": (b"GET", self._stats),
             b"/metrics": (b"GET", self._metrics),
+            b"/invocations": (b"POST", scoring.invoke),
+            b"/ping": (b"GET", scoring.ping),
+            b"/version": (b"GET", scoring.version),
         }
         self._of_model: dict[str, tuple[bytes, Handler]] = {
             "": (b"GET", self._model_info),
             "predict": (b"POST", self._predict),
             "predict/batch": (b"POST", self._predict_batch),
+            "invocations": (b"POST", scoring.invoke),
         }
 
     def handle(self, exchange: Exchange) -> None:
@@ -100,6 +105,8 @@ class Application:
             name, _, rest = path[len(b"/models/") :].decode("latin-1").partition("/")
             model = unquote(name)
             found = self._of_model.get(rest)
+        if found is None and (path == b"/v2" or path.startswith(b"/v2/")):
+            return self._open_inference.handle, None
         if found is None:
             shown = path.decode("latin-1")[:200]
             raise NotFound(f"there is nothing at {shown}", remedy="POST /predict answers.")
@@ -128,12 +135,12 @@ class Application:
         if error is not None:
             self._refuse(exchange, error)
         elif row.failure:
-            status, document = 503, _failed(row)
+            status, document = 503, failed(row)
             self._service.counters.refuse(status)
             headers = (*_retry(1), _revision(row.live))
             exchange.answer(status, answers.encode(document), answers.PROBLEM, headers)
         else:
-            exchange.send(self._head(row.live.revision), answers.encode(_predicted(row)))
+            exchange.send(self._head(row.live.revision), answers.encode(predicted(row)))
 
     def _head(self, revision: int) -> bytes:
         """The first lines of each answer under a revision, made once."""
@@ -158,9 +165,9 @@ class Application:
                         remedy="Send content-type: application/json in UTF-8.",
                     )
             elif name == ARM:
-                arm = _arm(value)
+                arm = demands.arm(value)
             elif name == TIMEOUT:
-                seconds = _seconds(value)
+                seconds = demands.seconds(value)
             elif name == b"content-encoding":
                 compressed = True
         body = exchange.content(self._max_bytes) if compressed else exchange.body
@@ -240,17 +247,20 @@ class Application:
             raise self._service.table_error
         exchange.answer(200, answers.encode(state.reloaded(snapshot)))
 
+    def _is_ready(self) -> bool:
+        return self._service.is_ready and not self.is_draining
+
     def _live(self, exchange: Exchange, _model: str | None) -> None:
         exchange.answer(200, b'{"status":"live"}')
 
     def _ready(self, exchange: Exchange, _model: str | None) -> None:
-        ready = self._service.is_ready and not self.is_draining
+        ready = self._is_ready()
         word = {"status": "ready" if ready else "not ready"}
         body = answers.encode({**word, **state.health(self._service, draining=self.is_draining)})
         exchange.answer(200 if ready else 503, body)
 
     def _health(self, exchange: Exchange, _model: str | None) -> None:
-        word = {"live": True, "ready": self._service.is_ready and not self.is_draining}
+        word = {"live": True, "ready": self._is_ready()}
         body = answers.encode({**word, **state.health(self._service, draining=self.is_draining)})
         exchange.answer(200, body)
 
@@ -271,44 +281,9 @@ class Application:
     # -------------------------------------------------------------- refusing
 
     def _refuse(self, exchange: Exchange, error: Exception) -> None:
-        if isinstance(error, Refusal):
-            status, body, headers = error.status, error.body, error.headers
-        elif isinstance(error, SerinusError):
-            status, body = error.status, answers.encode(error.problem())
-            headers = ()
-            if isinstance(error, Overloaded):
-                headers = _retry(error.retry_after)
-            elif status == 503:
-                headers = _retry(1)
-        else:
-            # A fault of our own: told to nobody but the log.
-            _log.error("%r %r failed", exchange.method, exchange.path, exc_info=error)
-            status, headers = 500, ()
-            body = answers.encode(answers.problem(500, "the gateway failed; see its log"))
+        status, body, kind, headers = forms.refused(exchange, error)
         self._service.counters.refuse(status)
-        exchange.answer(status, body, answers.PROBLEM, headers)
-
-
-def _arm(value: bytes) -> Arm:
-    if value == b"champion":
-        return Arm.CHAMPION
-    if value == b"challenger":
-        return Arm.CHALLENGER
-    raise InvalidInput(
-        f"there is no arm {value.decode('latin-1')[:50]!r}",
-        where=ARM.decode(),
-        remedy="Send champion or challenger, or leave the header out.",
-    )
-
-
-def _seconds(value: bytes) -> float:
-    if not value.isdigit() or len(value) > 9 or int(value) < SHORTEST_TIMEOUT_MS:
-        raise InvalidInput(
-            f"{value.decode('latin-1')[:50]!r} is no time to wait",
-            where=TIMEOUT.decode(),
-            remedy="Send whole milliseconds, at least 1.",
-        )
-    return int(value) / 1e3
+        exchange.answer(status, body, kind, headers)
 
 
 def _is_json(kind: bytes) -> bool:
@@ -327,23 +302,6 @@ def _retry(seconds: int) -> tuple[Header, ...]:
     return ((b"retry-after", b"%d" % seconds),)
 
 
-def _predicted(row: Row) -> Predicted:
-    output, lane = row.output, row.answered_by
-    if output is None or lane is None:
-        raise RuntimeError("a row without an answer was taken for one with an answer")
-    scores = output.scores
-    return Predicted(
-        output.value,
-        row.id.hex(),
-        row.live.route.model,
-        lane.version,
-        row.assignment.arm,
-        row.live.revision,
-        dict(zip(lane.class_names, scores, strict=True)) if scores else None,
-        bool(row.fallback),
-    )
-
-
 def _merged(
     rows: Iterator[Row], faults: dict[int, SerinusError], count: int
 ) -> list[Predicted | Refused]:
@@ -355,16 +313,7 @@ def _merged(
             row = next(rows)
             fault = row.error
             if fault is None:
-                out.append(Refused(_failed(row)) if row.failure else _predicted(row))
+                out.append(Refused(failed(row)) if row.failure else predicted(row))
                 continue
         out.append(Refused(fault.problem()))
     return out
-
-
-def _failed(row: Row) -> dict[str, object]:
-    document = answers.problem(503, f"the model failed ({row.failure})")
-    document["title"] = "Model failed"
-    document["model"] = row.live.route.model
-    document["version"] = row.answered_by.version if row.answered_by else ""
-    document["revision"] = row.live.revision
-    return document

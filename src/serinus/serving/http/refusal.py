@@ -27,5 +27,6 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
+        self.remedy = remedy
         self.body = answers.encode(answers.problem(status, detail, remedy=remedy))
         self.headers = tuple(headers)

@@ -75,13 +75,14 @@ class RequestDecoder:
 
     Args:
         model: its name, for messages.
-        inputs: what a request may hold.
+        inputs: what a request may hold; kept for other protocols.
 
     Raises:
         InvalidInput: an input's name cannot be the name of a field.
     """
 
     def __init__(self, model: str, inputs: Sequence[Field]) -> None:
+        self.inputs = tuple(inputs)
         self._names = [field.name for field in inputs]
         self._row: type[Any] = _row_type(model, inputs)
         self._single = msgspec.json.Decoder(self._row)
