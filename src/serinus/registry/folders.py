@@ -80,6 +80,17 @@ def example_of(rows: pd.DataFrame) -> dict[str, wire.Cell]:
     return {str(name): _cell(row[name]) for name in rows.columns}
 
 
+def rows_of(frame: pd.DataFrame, manifest: wire.Manifest) -> list[tuple[wire.Cell, ...]]:
+    """Rows as requests would carry them: the manifest's inputs, a column that is absent missing."""
+    columns = [
+        [_cell(value) for value in frame[field.name].tolist()]
+        if field.name in frame.columns
+        else [None] * len(frame)
+        for field in manifest.inputs
+    ]
+    return list(zip(*columns, strict=True))
+
+
 def classes_of(fitted: object) -> tuple[str | int | bool, ...]:
     """The classes that a fitted classifier knows, as plain values; empty if it tells none."""
     known = getattr(fitted, "classes_", None)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -18,6 +16,7 @@ import msgspec
 import yaml
 
 from serinus.errors import InvalidInput, SerinusError
+from serinus.serving.runtimes import natives
 from serinus.serving.runtimes.probes import probe_rows
 from serinus.serving.runtimes.types import Runtime
 from serinus.serving.types import Features
@@ -139,14 +138,12 @@ def open_original(folder: Path, manifest: Manifest) -> Runtime:
     """
     flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
     probes = probe_rows(manifest, _PROBES)
-    native = flavors.get("sklearn")
-    if native and not flavors.get("python_function", {}).get("code"):
-        model = _unpickle(folder, native)
-        if hasattr(model, "predict"):
-            estimator = _module("estimator").SklearnRuntime(model, manifest)
-            estimator.use_arrays(probes)
-            _try_out(estimator, probes)
-            return cast("Runtime", estimator)
+    model = natives.load(folder, flavors)
+    if model is not None:
+        estimator = _module("estimator").SklearnRuntime(model, manifest)
+        estimator.use_arrays(probes)
+        _try_out(estimator, probes)
+        return cast("Runtime", estimator)
     loaded = importlib.import_module("mlflow.pyfunc").load_model(str(folder))
     runtime: Runtime = _module("pyfunc").PyfuncRuntime(loaded, manifest)
     _try_out(runtime, probes)
@@ -155,17 +152,6 @@ def open_original(folder: Path, manifest: Manifest) -> Runtime:
 
 def _module(name: str) -> Any:
     return importlib.import_module(f"serinus.serving.runtimes.{name}")
-
-
-def _unpickle(folder: Path, flavor: Mapping[str, Any]) -> Any:
-    path = folder / flavor["pickled_model"]
-    form = flavor.get("serialization_format", "pickle")
-    if form == "skops":
-        skops = importlib.import_module("skops.io")
-        return skops.load(path, trusted=flavor.get("skops_trusted_types"))
-    # cloudpickle writes what pickle reads, given that cloudpickle is there to be imported.
-    with path.open("rb") as file:
-        return pickle.load(file)
 
 
 def _try_out(runtime: Runtime, probes: list[Features]) -> None:

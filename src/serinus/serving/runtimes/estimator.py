@@ -14,6 +14,8 @@ from serinus.serving.runtimes.outcomes import ClassIndex, flat, numbers
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Manifest
 
+_LIBRARIES = frozenset({"lightgbm", "sklearn", "xgboost"})
+
 
 class SklearnRuntime:
     """A fitted estimator or pipeline.
@@ -34,8 +36,7 @@ class SklearnRuntime:
         self._order: npt.NDArray[np.intp] | None = None
         if manifest.task == "classification" and hasattr(model, "predict_proba"):
             self._order = self._classes.order(np.asarray(model.classes_).tolist())
-        last = _steps(model)[-1]
-        self._argmax = _is_from_library(last) and type(last).__name__ in ARGMAX
+        self._argmax = highest_decides(model)
         self._by_array = False
 
     @property
@@ -80,6 +81,13 @@ class SklearnRuntime:
         return self._classes.of_both(flat(self._model.predict(rows)), scores)
 
 
+def highest_decides(model: Any) -> bool:
+    """Whether a classifier's answer is known to be the class with the highest probability."""
+    last = _steps(model)[-1]
+    votes = type(last).__name__ == "VotingClassifier" and last.voting == "soft"
+    return _is_from_library(last) and (votes or type(last).__name__ in ARGMAX)
+
+
 def _steps(model: Any) -> list[Any]:
     """The steps of a pipeline, those of pipelines in it included; a lone model is one step."""
     steps = getattr(model, "steps", None)
@@ -89,7 +97,7 @@ def _steps(model: Any) -> list[Any]:
 
 
 def _is_from_library(step: Any) -> bool:
-    return step == "passthrough" or type(step).__module__.split(".")[0] in {"sklearn", "xgboost"}
+    return step == "passthrough" or type(step).__module__.split(".")[0] in _LIBRARIES
 
 
 def _on_one_thread(model: Any) -> Any:

@@ -8,6 +8,7 @@ ARGMAX = frozenset(
         "ExtraTreesClassifier",
         "GradientBoostingClassifier",
         "HistGradientBoostingClassifier",
+        "LGBMClassifier",
         "LogisticRegression",
         "MLPClassifier",
         "RandomForestClassifier",

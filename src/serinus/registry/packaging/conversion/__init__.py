@@ -1,0 +1,1 @@
+"""A fitted model of each library -> an ONNX graph as the gateway's runtime takes it."""

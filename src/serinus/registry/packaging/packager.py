@@ -1,0 +1,184 @@
+"""Packages a registered version: has it converted and proven, and writes down how it is served."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import structlog
+
+from serinus import wire
+from serinus.errors import InvalidInput, NotFound
+from serinus.registry.packaging.types import Limits, Row, Task
+
+_log = structlog.get_logger(__name__)
+_CHILD = "serinus.registry.packaging.child"
+_LAST_WORDS = 400
+
+
+def package(
+    uri: str,
+    manifest: wire.Manifest,
+    rows: Sequence[Row],
+    *,
+    limits: Limits,
+    quantize: float | None = None,
+    version: str = "VERSION",
+) -> wire.Package:
+    """Convert a version, prove the result on rows, and write how the version is served.
+
+    Whatever goes wrong, the version is served as it was registered, and the package says why.
+
+    Args:
+        uri: its folder, or an address that MLflow can reach.
+        manifest: of the version.
+        rows: real ones.
+        limits: of time and of difference.
+        quantize: difference up to which a quantized graph is wanted, None for none.
+        version: for the advice.
+    """
+    command = f"serinus models package {manifest.model} {version} --data FILE"
+    with tempfile.TemporaryDirectory(prefix="serinus-package-") as temporary:
+        work = Path(temporary)
+        local = _local(uri, work)
+        task = Task(
+            folder=str(local),
+            manifest=manifest,
+            rows=_sample(rows, limits.rows),
+            double=limits.double,
+            single=limits.single,
+            quantize=quantize,
+            command=command,
+        )
+        made = _run(task, work, limits.seconds)
+        graph = work / made.path if made.path else None
+        written = _named(made, graph)
+        _install(uri, local, graph, written)
+    _log.info(
+        "packaged",
+        model=manifest.model,
+        version=version,
+        form=written.form,
+        attempts={attempt.form: attempt.outcome for attempt in written.attempts},
+    )
+    return written
+
+
+def packaged(uri: str) -> wire.Package | None:
+    """How the version in a folder is served; None if nothing was tried.
+
+    Raises:
+        InvalidInput: the file cannot be read.
+        NotFound: the folder cannot be reached.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        path = _local(uri, Path(temporary)) / wire.PACKAGE_FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=wire.Package)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise InvalidInput(
+                f"the package file cannot be read ({error})",
+                where=str(path),
+                remedy="Package the version again: serinus models package NAME VERSION.",
+            ) from error
+
+
+def _run(task: Task, work: Path, seconds: float) -> wire.Package:
+    """What a process of its own makes of the task: a library that crashes takes only that along."""
+    (work / "task").write_bytes(msgspec.msgpack.encode(task))
+    command = [sys.executable, "-m", _CHILD, str(work)]
+    try:
+        ended = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return _original(task, f"not finished within {seconds:g} s", seconds)
+    try:
+        return msgspec.msgpack.decode((work / "made").read_bytes(), type=wire.Package)
+    except FileNotFoundError:
+        words = ended.stderr.decode(errors="replace").strip().splitlines() or ["no word"]
+        why = f"its process ended with {ended.returncode}: {words[-1][:_LAST_WORDS]}"
+        return _original(task, why, 0.0)
+
+
+def _original(task: Task, why: str, seconds: float) -> wire.Package:
+    model = (Path(task.folder) / "MLmodel").read_text(encoding="utf-8")
+    form: Any = "estimator" if "\n  sklearn:" in model else "pyfunc"
+    return wire.Package(form=form, attempts=(wire.Attempt("onnx", why, seconds),))
+
+
+def _sample(rows: Sequence[Row], most: int) -> list[Row]:
+    """Every so many-th row, in their order."""
+    step = max(len(rows) // most, 1)
+    return list(rows[::step][:most])
+
+
+def _named(made: wire.Package, graph: Path | None) -> wire.Package:
+    """The package with its graph called by what is in it: a file in use never changes."""
+    if graph is None:
+        return made
+    digest = hashlib.sha256(graph.read_bytes()).hexdigest()[:12]
+    return msgspec.structs.replace(made, path=f"serinus-{digest}.onnx")
+
+
+def _install(uri: str, local: Path, graph: Path | None, made: wire.Package) -> None:
+    """Put the graph, then the file that names it, into the version's folder."""
+    text = msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
+    if not _is_local(uri):
+        store = importlib.import_module("mlflow.store.artifact.artifact_repository_registry")
+        repository = store.get_artifact_repository(uri)
+        if graph is not None:
+            renamed = graph.with_name(made.path)
+            shutil.copyfile(graph, renamed)
+            repository.log_artifact(str(renamed))
+        (local / wire.PACKAGE_FILE).write_bytes(text)
+        repository.log_artifact(str(local / wire.PACKAGE_FILE))
+        return
+    if graph is not None:
+        _put(local / made.path, graph.read_bytes())
+    _put(local / wire.PACKAGE_FILE, text)
+    for old in local.glob("serinus-*.onnx"):
+        if old.name != made.path:
+            old.unlink()
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _is_local(uri: str) -> bool:
+    return urlsplit(uri).scheme in ("", "file")
+
+
+def _local(uri: str, work: Path) -> Path:
+    """The folder, or a copy of it."""
+    if _is_local(uri):
+        folder = Path(unquote(urlsplit(uri).path)) if uri.startswith("file:") else Path(uri)
+    else:
+        artifacts = importlib.import_module("mlflow.artifacts")
+        folder = Path(artifacts.download_artifacts(artifact_uri=uri, dst_path=str(work)))
+    if not folder.is_dir():
+        raise NotFound("the version's folder is gone", where=uri, remedy="Register it again.")
+    return folder
