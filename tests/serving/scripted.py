@@ -93,6 +93,13 @@ def live_route(champion: Lane, challenger: Lane | None = None, **more: object) -
 
 
 def row(live: LiveRoute, arm: wire.Arm = wire.Arm.CHAMPION, *, first: float = 1.0) -> Row:
-    ticket = Ticket(asyncio.get_running_loop(), 1)
+    ticket = Ticket(1, lambda _: None)
     assignment = wire.Assignment("numbers", arm, live.route.share, 5, "d", 1)
     return Row(live, assignment, (first, 0.0, 0.0, 0.0), ticket)
+
+
+async def settled(rows: Sequence[Row]) -> None:
+    """Wait until all these rows' requests were told of them."""
+    async with asyncio.timeout(10):
+        while not all(row.ticket.is_over for row in rows):
+            await asyncio.sleep(0)

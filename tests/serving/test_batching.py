@@ -1,10 +1,13 @@
 import asyncio
+import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.serving import scripted
 
-from serinus.serving import batching, lanes
+from serinus.errors import Overloaded
+from serinus.serving import batching, breaker, lanes
 from serinus.serving.batching import Batcher
 from serinus.wire import Arm, Output
 
@@ -12,9 +15,9 @@ from serinus.wire import Arm, Output
 class Bench:
     """A batcher whose settled rows are noted in groups, as they would be recorded."""
 
-    def __init__(self):
+    def __init__(self, **limits):
         self.groups = []
-        self.batcher = Batcher(asyncio.get_running_loop(), self.record)
+        self.batcher = Batcher(asyncio.get_running_loop(), self.record, **limits)
 
     def record(self, rows):
         self.groups.append(rows)
@@ -24,7 +27,7 @@ class Bench:
     async def answered(self, rows):
         for row in rows:
             self.batcher.submit(row)
-        await asyncio.gather(*[row.ticket.future for row in rows])
+        await scripted.settled(rows)
         return rows
 
 
@@ -54,7 +57,7 @@ def test_batcher_rows_that_come_during_a_call_share_the_next_one():
         await asyncio.sleep(0)
         assert bench.batcher.waiting == 9
         runtime.release.set()
-        await asyncio.gather(*[row.ticket.future for row in rows])
+        await scripted.settled(rows)
         assert [len(call) for call in runtime.calls] == [1, 9]
         assert bench.batcher.waiting == 0
 
@@ -109,11 +112,9 @@ def test_batcher_does_not_wait_for_a_stuck_challenger():
     asyncio.run(scenario())
 
 
-def test_batcher_refuses_more_rows_than_can_wait(monkeypatch):
-    monkeypatch.setattr(batching, "MAX_WAITING", 3)
-
+def test_batcher_refuses_more_rows_than_can_wait():
     async def scenario():
-        bench, held = Bench(), scripted.Held(1)
+        bench, held = Bench(max_waiting=3), scripted.Held(1)
         lane = scripted.lane("1", held, inline=False, freed=bench.batcher.wake)
         live = scripted.live_route(lane)
         rows = [scripted.row(live) for _ in range(10)]
@@ -121,11 +122,89 @@ def test_batcher_refuses_more_rows_than_can_wait(monkeypatch):
         await asyncio.sleep(0)
         for row in rows[1:]:
             bench.batcher.submit(row)
-        await asyncio.gather(*[row.ticket.future for row in rows[4:]])
+        await scripted.settled(rows[4:])
         assert {row.failure for row in rows[4:]} == {batching.OVERLOADED}
         held.release.set()
-        await asyncio.gather(*[row.ticket.future for row in rows[:4]])
+        await scripted.settled(rows[:4])
         assert [row.output for row in rows[:4]] == [Output(1)] * 4
+
+    asyncio.run(scenario())
+
+
+def test_batcher_admits_no_more_than_can_be_answered_in_time():
+    async def scenario():
+        bench, held = Bench(max_waiting=3), scripted.Held(1)
+        lane = scripted.lane("1", held, inline=False, freed=bench.batcher.wake)
+        live = scripted.live_route(lane)
+        bench.batcher.admit(live, 3, 1.0)
+        rows = [scripted.row(live) for _ in range(4)]
+        for row in rows:
+            bench.batcher.submit(row)
+            await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="3 rows are waiting") as caught:
+            bench.batcher.admit(live, 1, 1.0)
+        assert caught.value.retry_after >= 1
+        held.release.set()
+        await scripted.settled(rows)
+        bench.batcher.admit(live, 1, 1.0)
+
+    asyncio.run(scenario())
+
+
+def test_batcher_does_not_ask_for_rows_that_nobody_waits_for():
+    async def scenario():
+        bench, runtime = Bench(), scripted.saying(1)
+        live = scripted.live_route(scripted.lane("1", runtime))
+        rows = [scripted.row(live) for _ in range(3)]
+        late = scripted.row(live)
+        late.ticket.deadline = time.perf_counter() - 1.0
+        late.started -= 10**9
+        await bench.answered([late, *rows])
+        assert [len(call) for call in runtime.calls] == [3]
+        assert (late.output, late.failure) == (None, batching.OVERDUE)
+
+    asyncio.run(scenario())
+
+
+def test_batcher_spares_a_challenger_whose_circuit_is_open():
+    async def scenario():
+        bench, broken = Bench(), scripted.raising("no idea")
+        live = scripted.live_route(
+            scripted.lane("1", scripted.saying(1)), scripted.lane("2", broken), share=0.5
+        )
+        await bench.answered([scripted.row(live, Arm.CHALLENGER) for _ in range(breaker.ROWS)])
+        calls = len(broken.calls)
+        rows = await bench.answered([scripted.row(live, Arm.CHALLENGER) for _ in range(5)])
+        assert len(broken.calls) == calls
+        assert {row.fallback for row in rows} == {breaker.OPEN}
+        assert {row.output for row in rows} == {Output(1)}
+
+    asyncio.run(scenario())
+
+
+def test_batcher_records_champions_before_it_asks_a_challenger():
+    async def scenario():
+        order = []
+
+        def asked(rows):
+            order.append("challenger asked")
+            return [Output(2)] * len(rows)
+
+        challenger = scripted.lane("2", scripted.Scripted(asked))
+        challenger.mistrust()
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)), challenger, share=0.5)
+
+        def record(rows):
+            order.append([str(row.assignment.arm) for row in rows])
+            for row in rows:
+                row.ticket.settle()
+
+        batcher = Batcher(asyncio.get_running_loop(), record)
+        rows = [scripted.row(live, arm) for arm in (Arm.CHALLENGER, Arm.CHAMPION)]
+        for row in rows:
+            batcher.submit(row)
+        await scripted.settled(rows)
+        assert order == [["champion"], "challenger asked", ["challenger"]]
 
     asyncio.run(scenario())
 

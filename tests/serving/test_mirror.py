@@ -12,16 +12,17 @@ class Bench:
     def __init__(self, runtime, *, max_rows=1_000, mirror=1.0):
         self.events, self.counters = [], Counters()
         self.refuses = False
-        self.mirror = Mirror(max_rows, self.counters, self.append)
+        self.mirror = Mirror(max_rows, self.counters, self.write)
         self.challenger = scripted.lane("2", runtime, freed=self.mirror.feed)
         champion = scripted.lane("1", scripted.saying(1))
         self.live = scripted.live_route(champion, self.challenger, mirror=mirror)
 
-    def append(self, events):
+    def write(self, events, told):
         if self.refuses:
-            raise Unavailable("full")
+            told([Unavailable("full")] * len(events))
+            return
         self.events += events
-        return [bytes(16)] * len(events)
+        told([bytes(16)] * len(events))
 
     def answered(self, count, arm=Arm.CHAMPION):
         rows = [scripted.row(self.live, arm, first=float(n)) for n in range(count)]
@@ -82,7 +83,7 @@ def test_mirror_takes_only_what_the_champion_had_under_a_deployment():
     async def scenario():
         bench = Bench(scripted.saying(0))
         rows = bench.answered(3, Arm.CHALLENGER) + bench.answered(2)
-        rows[3].error = Unavailable("the ledger is full")
+        rows[3].id, rows[3].error = b"", Unavailable("the ledger is full")
         rows[4].assignment = bench.live.router.force(Arm.CHAMPION)
         assert not bench.mirror.take(rows)
         assert bench.mirror.waiting == 0

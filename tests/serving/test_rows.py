@@ -2,29 +2,29 @@ import asyncio
 
 from tests.serving import scripted
 
+from serinus.errors import Unavailable
 from serinus.serving.rows import Ticket
 from serinus.wire import Arm
 
 
-def test_ticket_wakes_when_its_last_row_is_settled():
-    async def scenario():
-        ticket = Ticket(asyncio.get_running_loop(), 2)
-        ticket.settle()
-        assert not ticket.future.done()
-        ticket.settle()
-        assert ticket.future.done()
+def test_ticket_tells_once_when_its_last_row_is_settled():
+    told = []
+    ticket = Ticket(2, told.append)
+    ticket.settle()
+    assert (told, ticket.is_over) == ([], False)
+    ticket.settle()
+    assert (told, ticket.is_over) == ([None], True)
+    ticket.expire(Unavailable("late"))
+    assert told == [None]
 
-    asyncio.run(scenario())
 
-
-def test_ticket_of_a_client_that_left_is_settled_all_the_same():
-    async def scenario():
-        ticket = Ticket(asyncio.get_running_loop(), 1)
-        ticket.future.cancel()
-        ticket.settle()
-        assert ticket.left == 0
-
-    asyncio.run(scenario())
+def test_ticket_whose_time_is_over_tells_why_and_no_more():
+    told = []
+    ticket, why = Ticket(1, told.append), Unavailable("late")
+    ticket.expire(why)
+    ticket.settle()
+    assert told == [why]
+    assert ticket.left == 0
 
 
 def test_live_route_knows_who_answers_for_an_arm():

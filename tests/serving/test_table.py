@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from functools import partial
 
 import msgspec
 import pytest
@@ -7,7 +8,7 @@ from tests.serving import samples
 from tests.serving.conftest import route
 
 from serinus.errors import InvalidInput
-from serinus.serving import table
+from serinus.serving import memory, table
 from serinus.serving.lanes import Lane
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.wire import Route, RoutingTable, Target
@@ -185,7 +186,7 @@ def test_loader_does_not_wait_for_ever(folders, monkeypatch):
 
 
 def test_loader_keeps_a_few_idle_versions_only(folders, monkeypatch):
-    monkeypatch.setattr(table, "KEPT_IDLE", 1)
+    monkeypatch.setattr(table, "surplus", partial(memory.surplus, kept_idle=1))
 
     async def scenario():
         loading = loader()

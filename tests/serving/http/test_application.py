@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
 import time
+import zlib
 
 import httpx
 import pytest
@@ -291,9 +293,38 @@ def test_predict_content_type_is_checked(serving, kind):
     problem(response, 415)
 
 
-def test_predict_compressed_body_is_refused(serving):
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    problem(serving.client.post("/predict", content=b"x", headers=headers), 415)
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_predict_compressed_body_is_read(serving, coding, pack):
+    body = json.dumps({"features": FEATURES, "model": "mood"}).encode()
+    headers = {"content-type": "application/json", "content-encoding": coding}
+    assert serving.client.post("/predict", content=pack(body), headers=headers).status_code == 200
+    problem(serving.client.post("/predict", content=body, headers=headers), 400)
+    problem(serving.client.post("/predict", content=pack(body)[:-9], headers=headers), 400)
+    bomb = pack(b"[" * 10**6)
+    problem(serving.client.post("/predict", content=bomb, headers=headers), 413)
+    headers["content-encoding"] = "br"
+    problem(serving.client.post("/predict", content=body, headers=headers), 415)
+
+
+def test_predict_batch_answer_is_compressed_for_who_asks(serving):
+    body = {"requests": [{"features": {"age": float(n)}, "model": "mood"} for n in range(50)]}
+    path = "/models/mood/predict/batch"
+    plain = serving.post(path, body, **{"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    packed = serving.post(path, body, **{"accept-encoding": "gzip"})
+    assert [row["prediction"] for row in packed.json()["predictions"]] == [
+        row["prediction"] for row in plain.json()["predictions"]
+    ]
+
+
+def test_predict_deadline_of_the_client_counts(serving):
+    body = {"features": {"age": 20.0, "mood": 3.0}}
+    headers = {"x-serinus-timeout-ms": "60", "x-serinus-arm": "champion"}
+    started = time.monotonic()
+    document = problem(serving.post("/models/mood/predict", body, **headers), 503)
+    assert time.monotonic() - started < 0.5
+    assert "in time" in document["detail"]
+    problem(serving.post("/models/mood/predict", body, **{"x-serinus-timeout-ms": "soon"}), 422)
 
 
 def test_predict_body_too_large(serving):

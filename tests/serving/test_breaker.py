@@ -1,0 +1,91 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serinus.serving.breaker import (
+    FAILING_SHARE,
+    LONGEST_REST_SECONDS,
+    PROBES,
+    REST_SECONDS,
+    ROWS,
+    WINDOW_SECONDS,
+    Breaker,
+    Circuit,
+)
+
+
+def opened(now=0.0):
+    breaker = Breaker()
+    breaker.note(0, ROWS, now)
+    assert breaker.circuit is Circuit.OPEN
+    return breaker
+
+
+def test_breaker_opens_once_enough_rows_fail():
+    breaker = Breaker()
+    breaker.note(0, ROWS - 1, 0.0)
+    assert breaker.circuit is Circuit.CLOSED
+    assert breaker.allows(0.0)
+    breaker.note(0, 1, 0.0)
+    assert breaker.circuit is Circuit.OPEN
+    assert not breaker.allows(REST_SECONDS * 0.9)
+
+
+def test_breaker_stays_closed_where_most_rows_succeed():
+    breaker = Breaker()
+    for _ in range(100):
+        breaker.note(6, 5, 0.0)
+    assert FAILING_SHARE > 5 / 11
+    assert breaker.circuit is Circuit.CLOSED
+
+
+def test_breaker_forgets_what_is_long_ago():
+    breaker = Breaker()
+    breaker.note(0, ROWS - 1, 0.0)
+    breaker.note(0, 1, WINDOW_SECONDS * 1.1)
+    assert breaker.circuit is Circuit.CLOSED
+
+
+def test_breaker_closes_after_good_probes():
+    breaker = opened()
+    asked = [breaker.allows(REST_SECONDS) for _ in range(PROBES + 3)]
+    assert asked == [True] * PROBES + [False] * 3
+    assert breaker.circuit is Circuit.HALF_OPEN
+    breaker.note(PROBES, 0, REST_SECONDS)
+    assert breaker.circuit is Circuit.CLOSED
+
+
+def test_breaker_opens_again_for_longer_after_a_bad_probe():
+    breaker, now, rest = opened(), 0.0, REST_SECONDS
+    for _ in range(10):
+        assert not breaker.allows(now + rest * 0.99)
+        now += rest
+        assert breaker.allows(now)
+        breaker.note(0, 1, now)
+        assert breaker.circuit is Circuit.OPEN
+        rest = min(rest * 2, LONGEST_REST_SECONDS)
+    assert rest == LONGEST_REST_SECONDS
+
+
+def test_breaker_asks_again_if_its_probes_never_come_back():
+    breaker = opened()
+    for _ in range(PROBES):
+        assert breaker.allows(REST_SECONDS)
+    assert not breaker.allows(REST_SECONDS)
+    assert breaker.allows(3 * REST_SECONDS)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.floats(0.0, 20.0), st.booleans()))
+)
+def test_breaker_always_comes_back_to_a_version_that_works(events):
+    breaker, now = Breaker(), 0.0
+    for good, bad, pause, asks in events:
+        now += pause
+        if asks:
+            breaker.allows(now)
+        breaker.note(good, bad, now)
+    for _ in range(20):
+        now += LONGEST_REST_SECONDS + 1.0
+        if breaker.allows(now):
+            breaker.note(1, 0, now)
+    assert breaker.circuit is Circuit.CLOSED
