@@ -25,6 +25,7 @@ IDLE_SECONDS = 75.0
 UNREAD_SECONDS = 30.0
 """How long an answer may wait for its client to read it."""
 
+_VERSIONS = ("1.1", "1.0")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
@@ -66,7 +67,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._current: Exchange | None = None
         self._behind: deque[tuple[Exchange, bool, bool]] = deque()
         self._keep = self._greet = True
@@ -91,13 +92,19 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             self._current.abandon()
         self._behind.clear()
+        # The parser knows this connection and this the parser: such a ring, with all that was read,
+        # would stay until the collector looks at the old, which in a worker is almost never.
+        self._ended = True
+        self._parser = None
+        self._headers, self._body = [], []
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of requests."""
-        if self._ended:
+        parser = self._parser
+        if self._ended or parser is None:
             return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # Answered as plain HTTP/1.1, which whoever offers an upgrade must accept.
             self._ended = True
@@ -133,11 +140,12 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
-        self._url += url
+        if self._refusal is None:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or behind a body a trailer, which nobody asked for."""
-        if not self._has_head:
+        if not self._has_head and self._refusal is None:
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -167,10 +175,14 @@ class Connection(asyncio.Protocol):
         """A whole request is there."""
         self._reading = False
         self._ticks = 0
-        if self._refusal is not None:
+        parser = self._parser
+        version = "" if parser is None else parser.get_http_version()
+        if version not in _VERSIONS and self._refusal is None:
+            # The parser takes 0.9 and 2.0 as well, whose answers look otherwise.
+            self._refuse(Refusal(400, f"this is HTTP/{version}, not HTTP/1.1"))
+        if self._refusal is not None or parser is None:
             self._leave()
             return
-        parser = self._parser
         path, _, query = self._url.partition(b"?")
         if not path.startswith(b"/") and (found := _absolute(self._url)) is not None:
             path, query = found
@@ -178,7 +190,7 @@ class Connection(asyncio.Protocol):
         exchange = Exchange(parser.get_method(), path, query, self._headers, body, self._finish)
         keep = bool(parser.should_keep_alive())
         # A client of HTTP/1.0 has to be told that its connection is kept.
-        greet = keep and parser.get_http_version() == "1.0"
+        greet = keep and version == "1.0"
         if self._is_free():
             self._start(exchange, keep, greet)
         else:
