@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import mlflow.sklearn
 import msgspec
 import pandas as pd
 
 from serinus import wire
 from serinus.bench import recipes
+from serinus.registry import folders
+from serinus.registry.packaging import packager
+from serinus.registry.packaging.types import Limits
 
 ALONE = "alone"
 CANARY_SHARE = 0.1
@@ -32,8 +37,10 @@ def make(home: Path, kinds: Sequence[str] = ("logistic",), *, alone: int = 0) ->
         routes[kind] = wire.Route(
             kind, champion, challenger, share=CANARY_SHARE, salt="bench", deployment="bench"
         )
+    saved: wire.Target | None = None
     for name in alone_names(alone):
-        routes[name] = wire.Route(name, _save(home, name, "logistic", seed=len(routes)))
+        saved = _copy(home, saved, name) if saved else _save(home, name, "logistic", seed=0)
+        routes[name] = wire.Route(name, saved)
     (home / "routing.json").write_bytes(msgspec.json.encode(wire.RoutingTable(1, routes)))
 
 
@@ -63,28 +70,39 @@ def _requests() -> list[dict[str, dict[str, float]]]:
 
 
 def _save(home: Path, model: str, kind: str, *, seed: int) -> wire.Target:
+    """A version as it is after registration: logged, converted, and proven on rows."""
     fitted = recipes.fit(kind, seed=seed, named=True)
     rows = pd.DataFrame(recipes.training(seed)[0], columns=recipes.NAMES)
     version = f"1.{seed}.0"
     folder = home / f"{model}-{version}"
-    with warnings.catch_warnings():
-        # MLflow warns of its own type hints as it is imported.
-        warnings.simplefilter("ignore")
-        import mlflow.sklearn  # noqa: PLC0415
-
-        mlflow.sklearn.save_model(
-            fitted,
-            str(folder),
-            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-            pip_requirements=["scikit-learn"],
-        )
     manifest = wire.Manifest(
         model=model,
         task="classification",
-        inputs=tuple(wire.Field(name, "double", required=True) for name in recipes.NAMES),
+        inputs=folders.inputs_of(rows),
         target="target",
-        classes=(0, 1),
-        example={str(name): float(value) for name, value in rows.iloc[0].items()},
+        classes=folders.classes_of(fitted),
+        example=folders.example_of(rows),
     )
-    (folder / wire.MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
+    with warnings.catch_warnings():
+        # MLflow warns of its own type hints as it is imported.
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.save_model(
+            fitted,
+            str(folder),
+            signature=folders.signature_of(manifest),
+            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
+            pip_requirements=folders.requirements(fitted),
+        )
+    folders.write_manifest(folder, manifest)
+    proven_on = folders.rows_of(rows, manifest)
+    packager.package(str(folder), manifest, proven_on, limits=Limits(), version=version)
     return wire.Target(version, str(folder))
+
+
+def _copy(home: Path, saved: wire.Target, model: str) -> wire.Target:
+    """The same version as one of another model."""
+    folder = home / f"{model}-{saved.version}"
+    shutil.copytree(saved.uri, folder)
+    manifest = msgspec.json.decode((folder / wire.MANIFEST_FILE).read_bytes(), type=wire.Manifest)
+    folders.write_manifest(folder, msgspec.structs.replace(manifest, model=model))
+    return wire.Target(saved.version, str(folder))
