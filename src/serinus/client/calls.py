@@ -30,15 +30,22 @@ from serinus.client.types import (
     Transition,
     Version,
 )
-from serinus.wire import Answer, Cell, RoutingTable
+from serinus.wire import Answer, Cell, Package, RoutingTable
 
 T = TypeVar("T")
 
 PAGE = 100
 
 
+PACKAGING_SECONDS = 300.0
+"""Converting a version to ONNX and proving it takes seconds, and a network's minutes."""
+
+
 class Call(msgspec.Struct, Generic[T], frozen=True):
-    """One request and the type of its answer; ``plane`` says which server it is for."""
+    """One request and the type of its answer; ``plane`` says which server it is for.
+
+    ``seconds`` is how long it may take if that is more than a client's calls may take otherwise.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -47,6 +54,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     body: Any = None
     plane: Literal["control", "gateway"] = "control"
     headers: dict[str, str] = {}
+    seconds: float = 0.0
 
 
 def _path(*parts: str) -> str:
@@ -120,6 +128,7 @@ def register(
     description: str = "",
     metrics: Mapping[str, float] | None = None,
     params: Mapping[str, Any] | None = None,
+    data: str | None = None,
 ) -> Call[Version]:
     """Register an MLflow model: ``runs:/…``, ``models:/…``, or a folder it can read."""
     body = {
@@ -130,8 +139,30 @@ def register(
         "description": description,
         "metrics": dict(metrics or {}),
         "params": dict(params or {}),
+        "data": data,
     }
-    return Call("POST", "/models/register", Version, body=body)
+    return Call("POST", "/models/register", Version, body=body, seconds=PACKAGING_SECONDS)
+
+
+def package(model: str, version: str) -> Call[Package]:
+    """In which form a version is served, and what was tried."""
+    return Call("GET", _path("models", model, "versions", version, "package"), Package)
+
+
+def renew_package(
+    model: str, version: str, *, data: str | None = None, quantize: float | None = None
+) -> Call[Package]:
+    """Convert a version again and prove it on rows.
+
+    Args:
+        model: of the version.
+        version: of the model.
+        data: a file beside the control plane, or the name of a bundled set.
+        quantize: largest difference that a quantized graph may show; None tries none.
+    """
+    path = _path("models", model, "versions", version, "package")
+    body = {"data": data, "quantize": quantize}
+    return Call("POST", path, Package, body=body, seconds=PACKAGING_SECONDS)
 
 
 def promote_version(

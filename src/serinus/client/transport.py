@@ -101,6 +101,8 @@ class _Calls:
     stages = Listing(calls.stages)
     compare = Method(calls.compare)
     register = Method(calls.register)
+    package = Method(calls.package)
+    renew_package = Method(calls.renew_package)
     promote_version = Method(calls.promote_version)
     train = Method(calls.train)
 
@@ -147,7 +149,9 @@ class _Calls:
         if call.body is not None:
             content = msgspec.json.encode(call.body)
             headers["content-type"] = "application/json"
+        longer = {"timeout": call.seconds} if call.seconds else {}
         return {
+            **longer,
             "method": call.method,
             "url": root + call.path,
             "params": call.query,

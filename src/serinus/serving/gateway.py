@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import importlib
 import logging
 import signal
 import socket
@@ -123,6 +125,15 @@ async def _serve(
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOAD_SECONDS):
             await service.reload()
+    # What was loaded stays: looking through all of it for garbage again and again would stop
+    # the loop for 100 ms each time.
+    gc.collect()
+    gc.freeze()
+    remote = None
+    if options.grpc_port:
+        # An extra: whoever does not ask for it neither needs it nor pays for it.
+        grpc = importlib.import_module("serinus.serving.grpc")
+        remote = await grpc.start(service, options, application.is_ready)
     server.start()
     _log.info("worker %s listens on %s:%d", writer.name, options.host, options.port)
     lives = (service.follow(), _expire(service), server.sweep())
@@ -133,7 +144,8 @@ async def _serve(
     # First the notice: answers ask clients to close, so that few meet a closed connection.
     application.is_draining = shared.is_draining = True
     await asyncio.sleep(NOTICE_SECONDS)
-    await server.stop(options.request_timeout_seconds + 1.0)
+    limit = options.request_timeout_seconds + 1.0
+    await asyncio.gather(server.stop(limit), *([remote.stop(limit)] if remote else ()))
     await service.drain(SHADOW_SECONDS)
     for task in [*beside, stopping]:
         task.cancel()
