@@ -1,0 +1,82 @@
+"""The segments of streams: which there are, and away with one, for the archive's retention."""
+
+from __future__ import annotations
+
+from serinus.ledger.archive.types import Segment
+from serinus.ledger.streams.server import Server
+
+_LAST_OFFSET = 0xFFFF_FFFF
+_LAST_SEGMENT = 0xFFFF_FFFF
+_REMOVED_AT_ONCE = 1_000
+
+
+class StreamSegments:
+    """The segments of a ledger at a server.
+
+    Args:
+        address: of the ledger.
+
+    Raises:
+        InvalidInput: the address is none.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._server = Server(address, retries=1)
+
+    def listed(self) -> list[Segment]:
+        """Every segment that is there, by writer and number.
+
+        Raises:
+            Unavailable: the server cannot be reached.
+        """
+        # Asked before the segments' sizes: of a closed writer they are then final.
+        names, closed = self._server.ask_all(
+            [("SMEMBERS", self._server.writers), ("SMEMBERS", self._server.closed)]
+        )
+        return [
+            segment
+            for name in sorted(names)
+            for segment in self._of_writer(name.decode(), is_closed=name in closed)
+        ]
+
+    def remove(self, writer: str, number: int) -> None:
+        """Remove a segment; nothing happens if it is gone already.
+
+        Raises:
+            Unavailable: the server cannot be reached.
+        """
+        key = self._server.stream(writer)
+        if self._next(key, 0) == number:
+            # What is at the beginning of a stream goes in one step.
+            self._server.ask("XTRIM", key, "MINID", f"{number + 1}-0")
+            return
+        border = (f"{number}-0", f"{number}-{_LAST_OFFSET}")
+        while entries := self._server.ask("XRANGE", key, *border, "COUNT", _REMOVED_AT_ONCE):
+            self._server.ask("XDEL", key, *[entry[0] for entry in entries])
+
+    def close(self) -> None:
+        """Let go of the connections; the next call makes a new one."""
+        self._server.close()
+
+    def _of_writer(self, writer: str, *, is_closed: bool) -> list[Segment]:
+        key = self._server.stream(writer)
+        found = []
+        number = self._next(key, 0)
+        while number is not None:
+            last = self._server.ask(
+                "XREVRANGE", key, f"{number}-{_LAST_OFFSET}", f"{number}-0", "COUNT", 1
+            )
+            following = self._next(key, number + 1)
+            if last:
+                [[name, fields]] = last
+                size = int(name.split(b"-")[1]) + len(fields[1])
+                is_finished = is_closed or following is not None
+                found.append(Segment(writer, number, size, is_finished))
+            number = following
+        return found
+
+    def _next(self, key: str, number: int) -> int | None:
+        """The first segment of at least this number."""
+        last = f"{_LAST_SEGMENT}-{_LAST_OFFSET}"
+        found = self._server.ask("XRANGE", key, f"{number}-0", last, "COUNT", 1)
+        return int(found[0][0].split(b"-")[0]) if found else None
