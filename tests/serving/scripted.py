@@ -30,6 +30,8 @@ class Scripted:
         self.threads.append(threading.current_thread())
         return self._answer(rows)
 
+    is_steady = True
+
     def close(self) -> None:
         pass
 

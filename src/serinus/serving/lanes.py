@@ -97,7 +97,8 @@ class Lane:
     def is_inline(self, rows: int) -> bool:
         """Whether a call with so many rows may run in the event loop."""
         limit = INLINE_SECONDS if self.is_champion else CHALLENGER_INLINE_SECONDS
-        return self._unproven == 0 and self.expected_seconds(rows) <= limit
+        steady = self.runtime.is_steady
+        return steady and self._unproven == 0 and self.expected_seconds(rows) <= limit
 
     def answer_here(self, rows: Sequence[Features]) -> list[Outcome]:
         """Call the version in the event loop."""

@@ -66,6 +66,11 @@ class OnnxRuntime:
         """What the version's folder says of it."""
         return self._manifest
 
+    @property
+    def is_steady(self) -> bool:
+        """A graph has no branches that wait."""
+        return True
+
     def answer(self, rows: Sequence[Features]) -> list[Outcome]:
         """One outcome for each row; raises whatever the graph raises."""
         if self._only_numbers:

@@ -27,6 +27,11 @@ class PyfuncRuntime:
         """What the version's folder says of it."""
         return self._manifest
 
+    @property
+    def is_steady(self) -> bool:
+        """Somebody's own code may do anything."""
+        return False
+
     def answer(self, rows: Sequence[Features]) -> list[Outcome]:
         """One outcome for each row; raises whatever the model raises."""
         given = np.asarray(self._model.predict(self._frames.build(rows)))

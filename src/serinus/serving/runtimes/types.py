@@ -16,6 +16,10 @@ class Runtime(Protocol):
     def manifest(self) -> Manifest:
         """What the version's folder says of it."""
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether a call takes a time that its number of rows tells, so that a loop may wait."""
+
     def answer(self, rows: Sequence[Features]) -> list[Outcome]:
         """One outcome for each row; raises whatever the model raises."""
 
