@@ -51,6 +51,9 @@ class Settings:
     )
     gateway_port: int = _setting(8080, "Port of the gateway; 0 is any free one.", ge=0, le=65535)
     mlflow_port: int = _setting(5000, "Port of the MLflow UI, if it is started.", ge=0, le=65535)
+    grpc_port: int = _setting(
+        0, "Port of the gateway's gRPC; 0 is none. Needs the extra `grpc`.", ge=0, le=65535
+    )
     gateway_workers: int = _setting(1, "Gateway processes that share the port.", ge=1, le=64)
     request_max_bytes: int = _setting(1_000_000, "Largest body of a request.", ge=1)
     request_max_rows: int = _setting(1_000, "Most rows in one batch request.", ge=1)
@@ -71,6 +74,11 @@ class Settings:
     controller_interval_seconds: float = _setting(0.1, "Pause between controller passes.", gt=0)
     worker_status_seconds: float = _setting(
         2.0, "Pause between the status events of a gateway worker.", gt=0
+    )
+    packaging_seconds: float = _setting(
+        120.0,
+        "Time for converting a new version to ONNX and proving it equal; 0 converts nothing.",
+        ge=0,
     )
     job_lease_seconds: float = _setting(
         30.0, "A job whose worker has been silent so long is free for another.", gt=0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from serinus import logs
+from serinus.errors import InvalidInput
 from serinus.processes import home, ports
 from serinus.serving import workers
 from serinus.serving.types import GatewayOptions
@@ -13,12 +16,25 @@ def run(settings: Settings) -> None:
     """Answer predictions until SIGTERM or SIGINT.
 
     Raises:
-        InvalidInput: the port is taken, or the state folder cannot be written.
+        InvalidInput: a port is taken, the state folder cannot be written, or an extra is missing.
     """
     logs.configure(settings.log_level, process="gateway")
     home.prepare(settings.home)
     ports.check(settings.host, settings.gateway_port, setting="gateway_port")
+    if settings.grpc_port:
+        ports.check(settings.host, settings.grpc_port, setting="grpc_port")
+        _check_grpc()
     workers.run(options(settings), workers=settings.gateway_workers)
+
+
+def _check_grpc() -> None:
+    """Look for the extra before any worker does, which could only end."""
+    if not all(importlib.util.find_spec(name) for name in ("grpc", "tritonclient")):
+        raise InvalidInput(
+            "the packages for gRPC are not installed",
+            where="grpc_port",
+            remedy="Install serinus[grpc], or leave grpc_port at 0.",
+        )
 
 
 def options(settings: Settings) -> GatewayOptions:
@@ -26,6 +42,7 @@ def options(settings: Settings) -> GatewayOptions:
     return GatewayOptions(
         host=settings.host,
         port=settings.gateway_port,
+        grpc_port=settings.grpc_port,
         routing_table=settings.routing_table,
         ledger=settings.ledger,
         ledger_sync=settings.ledger_sync,

@@ -48,8 +48,8 @@ class Application:
         self._tasks: set[asyncio.Task[None]] = set()
         self._heads: dict[int, bytes] = {}
         self.is_draining = False
-        self._open_inference = OpenInference(service, options, self._is_ready, self._refuse)
-        scoring = Invocations(service, options, self._is_ready, self._refuse)
+        self._open_inference = OpenInference(service, options, self.is_ready, self._refuse)
+        scoring = Invocations(service, options, self.is_ready, self._refuse)
         self._routes: dict[bytes, tuple[bytes, Handler]] = {
             b"/predict": (b"POST", self._predict),
             b"/predict/batch": (b"POST", self._predict_batch),
@@ -247,20 +247,21 @@ class Application:
             raise self._service.table_error
         exchange.answer(200, answers.encode(state.reloaded(snapshot)))
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether predictions are being answered, and go on to be."""
         return self._service.is_ready and not self.is_draining
 
     def _live(self, exchange: Exchange, _model: str | None) -> None:
         exchange.answer(200, b'{"status":"live"}')
 
     def _ready(self, exchange: Exchange, _model: str | None) -> None:
-        ready = self._is_ready()
+        ready = self.is_ready()
         word = {"status": "ready" if ready else "not ready"}
         body = answers.encode({**word, **state.health(self._service, draining=self.is_draining)})
         exchange.answer(200 if ready else 503, body)
 
     def _health(self, exchange: Exchange, _model: str | None) -> None:
-        word = {"live": True, "ready": self._is_ready()}
+        word = {"live": True, "ready": self.is_ready()}
         body = answers.encode({**word, **state.health(self._service, draining=self.is_draining)})
         exchange.answer(200, body)
 
