@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
+from serinus import wire
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
-from serinus.app import views
+from serinus.app import packaging, views
 from serinus.client import types
 from serinus.errors import InvalidInput
-from serinus.registry import folders, tracking
+from serinus.registry import imported, tracking
 from serinus.registry.types import Candidate, Stage
 
 router = APIRouter(tags=["models"])
@@ -47,6 +48,18 @@ class RegisterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}
     version: str | None = None
+    data: str | None = None
+
+
+class PackageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to prove a version's graph.
+
+    ``data`` holds real rows: a file beside the control plane, or a bundled set. ``quantize`` is the
+    largest difference that a quantized graph may show; without it none is tried.
+    """
+
+    data: str | None = None
+    quantize: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 @router.post("/models/register", **call(takes=RegisterRequest, gives=types.Version, status=201))
@@ -56,9 +69,12 @@ def register(
     """Register a finished MLflow model as the next version."""
     tracking.configure(app.settings.tracking)
     source = asked.model_artifact_path
-    manifest, run = folders.manifest_from(source, asked.model_name, asked.target)
+    manifest, run = imported.manifest_from(source, asked.model_name, asked.target)
+    given = packaging.rows_in(asked.data, manifest) if asked.data else None
+    uri = imported.bring_in(source, manifest, artifacts=app.settings.artifacts)
+    app.registry.package(uri, manifest, given or imported.example_rows(uri, manifest))
     candidate = Candidate(
-        uri=folders.bring_in(source, manifest, artifacts=app.settings.artifacts),
+        uri=uri,
         source=source,
         manifest=manifest,
         model_type=asked.model_type or manifest.task,
@@ -152,6 +168,26 @@ def versions(app: Services, model: str, limit: Limit = 50, after: After = None) 
 def version(app: Services, model: str, version: str) -> Response:
     """One version with its metrics, parameters, data and gates."""
     return Json(views.version(app.registry.get(model, version)))
+
+
+@router.get("/models/{model}/versions/{version}/package", **call(gives=wire.Package))
+def package(app: Services, model: str, version: str) -> Response:
+    """In which form a version is served, and what was tried."""
+    return Json(packaging.shown(app, model, version))
+
+
+@router.post(
+    "/models/{model}/versions/{version}/package", **call(takes=PackageRequest, gives=wire.Package)
+)
+def renew_package(
+    model: str,
+    version: str,
+    asked: Annotated[PackageRequest, Depends(body(PackageRequest))],
+    app: Services,
+) -> Response:
+    """Convert a version again and prove it on rows; workers that load it from now on use it."""
+    made = packaging.renew(app, model, version, data=asked.data, quantize=asked.quantize)
+    return Json(made)
 
 
 @router.get("/models/{model}/stages", **call(gives=types.Page[types.StageChange]))

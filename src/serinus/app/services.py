@@ -16,6 +16,7 @@ from serinus.errors import Conflict, NotFound
 from serinus.ledger.opening import open_reader
 from serinus.ledger.types import Reader
 from serinus.monitoring.monitor import Monitor
+from serinus.registry.packaging.types import Limits
 from serinus.registry.service import Registry
 from serinus.registry.types import Model, ModelVersion, Stage
 from serinus.scheduling.jobs import Jobs
@@ -55,7 +56,8 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """Model versions and their stages."""
-        return Registry(self.engine, self.settings.tracking, self.settings.artifacts)
+        limits = Limits(seconds=self.settings.packaging_seconds)
+        return Registry(self.engine, self.settings.tracking, self.settings.artifacts, limits)
 
     @cached_property
     def ledger(self) -> Reader:

@@ -1,13 +1,23 @@
-"""``serinus models``: list, show, compare, register, promote."""
+"""``serinus models``: list, show, compare, register, package, promote."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from serinus.wire import Package
+
+Data = Annotated[
+    str | None,
+    typer.Option(help="Real rows to prove its ONNX graph on: a file beside the control plane."),
+]
 
 commands = typer.Typer(help="Models and their versions.", no_args_is_help=True)
 
@@ -79,13 +89,15 @@ def register(
         str | None, typer.Option(help="A semantic version, instead of the next.")
     ] = None,
     description: str = "",
+    *,
+    data: Data = None,
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
     """Register a finished MLflow model as the next version."""
     with context.obj.client(url) as client:
         made = client.register(
-            model, artifact, target=target, version=version, description=description
+            model, artifact, target=target, version=version, description=description, data=data
         )
     finish(
         made,
@@ -95,6 +107,55 @@ def register(
             f"serinus deploy {made.model} {made.version}"
         ),
     )
+
+
+@commands.command("package")
+def package(
+    context: typer.Context,
+    model: str,
+    version: str,
+    data: Data = None,
+    quantize: Annotated[
+        float | None,
+        typer.Option(help="Try 8-bit weights, and use them if no answer differs by more.", min=0),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Convert and prove it anew.")] = False,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """In which form a version is served and what was tried; with rows, prove it on them."""
+    with context.obj.client(url) as client:
+        if again or data is not None or quantize is not None:
+            found = client.renew_package(model, version, data=data, quantize=quantize)
+        else:
+            found = client.package(model, version)
+    finish(found, as_json=as_json, show=lambda out: out.print(*_package(found), sep="\n"))
+
+
+def _package(found: Package) -> list[RenderableType]:
+    """A package as a sentence and a table of what was tried."""
+    from serinus.cli import show
+
+    told = f"Served as {found.form}."
+    if found.form == "onnx":
+        told = (
+            f"Served as ONNX (opset {found.opset}): the same on {found.rows} real rows, "
+            f"largest difference {found.difference:.2g} of {found.tolerance:g} tolerated."
+        )
+    rows = [
+        (
+            tried.form,
+            ", ".join(f"{gain:g}x ({size})" for size, gain in tried.speedup.items()) or "-",
+            f"{tried.bytes / 1e3:,.1f} kB" if tried.bytes else "-",
+            "-" if tried.difference is None else f"{tried.difference:.2g}",
+            f"{tried.rows} + {tried.variations}",
+            f"{tried.seconds:.1f} s",
+            tried.outcome,
+        )
+        for tried in found.attempts
+    ]
+    columns = ("form", "speed (rows)", "size", "difference", "rows + varied", "took", "outcome")
+    return [told, show.table("", columns, rows)] if rows else [told, "Nothing was tried."]
 
 
 @commands.command()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import importlib
 import tempfile
-import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from serinus import wire
-from serinus.errors import InvalidInput, NotFound
-from serinus.registry import tracking
+from serinus.registry import ranges, tracking
 
 Task = Literal["classification", "regression"]
 InputType = Literal["double", "long", "boolean", "string"]
@@ -56,21 +53,24 @@ class Logged:
 
 
 def inputs_of(rows: pd.DataFrame, before: wire.Manifest | None = None) -> tuple[wire.Field, ...]:
-    """The inputs that ``rows`` show: their types, and whether a value may be missing.
+    """The inputs that ``rows`` show: types, whether a value may be missing, what would be unusual.
 
     Every number is a ``double``: JSON does not tell 3 from 3.0, and a column of whole numbers
     today may hold 3.5 or nothing tomorrow. An input that the earlier version (``before``) did
     not require stays so, or each complete data set would break its callers.
     """
     lenient = {field.name for field in before.inputs if not field.required} if before else set()
-    return tuple(
-        wire.Field(
-            name=str(name),
-            type=_input_type(rows[name]),
-            required=not rows[name].isna().any() and str(name) not in lenient,
-        )
-        for name in rows.columns
-    )
+    return tuple(_input(rows[name], lenient=str(name) in lenient) for name in rows.columns)
+
+
+def _input(column: pd.Series[Any], *, lenient: bool) -> wire.Field:
+    kind = _input_type(column)
+    required = not column.isna().any() and not lenient
+    if kind == "string":
+        return wire.Field(str(column.name), kind, required, **ranges.known(column))
+    if kind == "double":
+        return wire.Field(str(column.name), kind, required, **ranges.far(column))
+    return wire.Field(str(column.name), kind, required)
 
 
 def example_of(rows: pd.DataFrame) -> dict[str, wire.Cell]:
@@ -151,65 +151,12 @@ def write_manifest(folder: Path, manifest: wire.Manifest) -> Path:
     return path
 
 
-def bring_in(model_uri: str, manifest: wire.Manifest, *, artifacts: Path) -> str:
-    """Copy an MLflow model that exists elsewhere, with the manifest added; its new folder.
-
-    The original stays as it is: other things may point to it.
-    """
-    target = artifacts.absolute() / "imported" / uuid.uuid4().hex
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as part:
-        found = mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=part)
-        # Somebody else's file may be read-only or a link into their store; ours is a copy.
-        shutil.copytree(found, f"{part}/copy")
-        write_manifest(Path(part) / "copy", manifest)
-        (Path(part) / "copy").rename(target)
-    return str(target)
-
-
-def manifest_from(model_uri: str, name: str, target: str) -> tuple[wire.Manifest, str]:
-    """The manifest that an MLflow model's own signature tells, and the run that made it.
-
-    Raises:
-        NotFound: there is no such model.
-        InvalidInput: it has no signature of named columns.
-    """
-    try:
-        info = mlflow.models.get_model_info(model_uri)
-    except (MlflowException, OSError) as error:
-        raise NotFound(
-            f"there is no MLflow model ({str(error).splitlines()[0]})",
-            where=model_uri,
-            remedy="Give runs:/RUN/PATH, models:/NAME/VERSION, models:/m-ID or a folder.",
-        ) from error
-    schema = info.signature.inputs if info.signature else None
-    if schema is None or not schema.has_input_names():
-        raise InvalidInput(
-            "the model has no signature of named columns",
-            where=model_uri,
-            remedy="Log it again with signature=mlflow.models.infer_signature(DataFrame, answers).",
-        )
-    fitted = load(model_uri)
-    classes = classes_of(fitted)
-    inputs = tuple(
-        wire.Field(spec.name, _logged_type(spec, model_uri), required=bool(spec.required))
-        for spec in schema.inputs
-    )
-    manifest = wire.Manifest(
-        model=name,
-        task="classification" if classes else "regression",
-        inputs=inputs,
-        target=target,
-        classes=classes,
-    )
-    return manifest, str(info.run_id or "")
-
-
 def load(model_uri: str) -> Any:
-    """The fitted object of a logged scikit-learn model, else MLflow's general wrapper of it."""
+    """The fitted estimator of a logged model, else MLflow's general wrapper of it."""
     flavors = mlflow.models.get_model_info(model_uri).flavors
-    if "sklearn" in flavors:
-        return mlflow.sklearn.load_model(model_uri)
+    for name in ("sklearn", "xgboost", "lightgbm"):
+        if name in flavors:
+            return importlib.import_module(f"mlflow.{name}").load_model(model_uri)
     return mlflow.pyfunc.load_model(model_uri)
 
 
@@ -254,24 +201,6 @@ def _input_type(series: pd.Series[Any]) -> InputType:
         return "double"
     # Booleans with gaps: MLflow has no optional boolean column, numbers may have gaps.
     return "double" if pd.api.types.infer_dtype(series.dropna()) == "boolean" else "string"
-
-
-def _logged_type(spec: ColSpec, place: str) -> InputType:
-    known: Mapping[DataType, InputType] = {
-        DataType.double: "double",
-        DataType.float: "double",
-        DataType.long: "long",
-        DataType.integer: "long",
-        DataType.boolean: "boolean",
-        DataType.string: "string",
-    }
-    if not isinstance(spec.type, DataType) or spec.type not in known:
-        raise InvalidInput(
-            f"input {spec.name!r} is of type {spec.type}, which no request can carry",
-            where=place,
-            remedy="Use columns of numbers, booleans and text.",
-        )
-    return known[spec.type]
 
 
 def _cell(value: Any) -> wire.Cell:

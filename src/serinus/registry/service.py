@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine
 
+from serinus import wire
 from serinus.errors import Conflict, NotFound, Unavailable
 from serinus.registry import (
     folders,
+    imported,
     lineage,
     mirror,
     names,
@@ -21,6 +24,8 @@ from serinus.registry import (
     tracking,
     versions,
 )
+from serinus.registry.packaging import packager
+from serinus.registry.packaging.types import Limits, Row
 from serinus.registry.types import (
     Candidate,
     Comparison,
@@ -43,12 +48,20 @@ class Registry:
         engine: the migrated database.
         tracking_uri: MLflow's address.
         artifacts: folder under which models are kept.
+        packaging: what converting a version may take; by default none is converted.
     """
 
-    def __init__(self, engine: Engine, tracking_uri: str, artifacts: Path) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tracking_uri: str,
+        artifacts: Path,
+        packaging: Limits | None = None,
+    ) -> None:
         self.engine = engine
         self.tracking_uri = tracking_uri
         self.artifacts = artifacts
+        self.packaging = packaging
         self._follower = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
 
     # -------------------------------------------------------------- registering
@@ -79,13 +92,16 @@ class Registry:
         self._follow(name)
         return self.get(name, number)
 
-    def register_object(self, fitted: folders.Predictor, candidate: Candidate) -> ModelVersion:
+    def register_object(
+        self, fitted: folders.Predictor, candidate: Candidate, rows: Sequence[Row] = ()
+    ) -> ModelVersion:
         """Log a fitted Python object to a new MLflow run and register it.
 
         Args:
             fitted: anything picklable with ``predict(rows)``.
             candidate: as for :meth:`register`, with an empty ``uri``; its manifest tells the
                 inputs (:func:`folders.inputs_of`) and classes (:func:`folders.classes_of`).
+            rows: real ones (:func:`folders.rows_of`), on which its ONNX graph is proven.
         """
         name = names.check(candidate.manifest.model)
         experiment = tracking.experiment(self.tracking_uri, name, self.artifacts)
@@ -102,6 +118,7 @@ class Registry:
             uri=self.tracking_uri,
             artifacts=self.artifacts,
         )
+        self.package(logged.uri, candidate.manifest, rows)
         return self.register(
             replace(candidate, uri=logged.uri, source=logged.source, run_id=logged.run_id)
         )
@@ -119,11 +136,13 @@ class Registry:
         """
         name = names.check(model)
         store = tracking.client(self.tracking_uri)
-        manifest, run_id = folders.manifest_from(model_uri, name, target)
+        manifest, run_id = imported.manifest_from(model_uri, name, target)
         data = store.get_run(run_id).data if run_id else None
+        uri = imported.bring_in(model_uri, manifest, artifacts=self.artifacts)
+        self.package(uri, manifest, imported.example_rows(uri, manifest))
         return self.register(
             Candidate(
-                uri=folders.bring_in(model_uri, manifest, artifacts=self.artifacts),
+                uri=uri,
                 source=model_uri,
                 manifest=manifest,
                 model_type=manifest.task,
@@ -132,6 +151,35 @@ class Registry:
                 metrics=dict(data.metrics) if data else {},
                 params=dict(data.params) if data else {},
             )
+        )
+
+    def package(
+        self,
+        uri: str,
+        manifest: wire.Manifest,
+        rows: Sequence[Row],
+        *,
+        version: str = "VERSION",
+        quantize: float | None = None,
+    ) -> wire.Package | None:
+        """Convert what lies at ``uri`` for serving, prove it on ``rows``, and write it there.
+
+        It fails for no fault of the model: then the original is served, and the package says why.
+
+        Args:
+            uri: of a version, or of what becomes one.
+            manifest: of it.
+            rows: real ones; fewer than a few dozen different ones prove nothing.
+            version: for the advice in what is written.
+            quantize: largest difference that a quantized graph may show, None for none.
+
+        Returns:
+            None if this installation converts nothing.
+        """
+        if self.packaging is None or self.packaging.seconds <= 0:
+            return None
+        return packager.package(
+            uri, manifest, rows, limits=self.packaging, quantize=quantize, version=version
         )
 
     # -------------------------------------------------------------- asking

@@ -1,4 +1,4 @@
-"""Trains a model and registers it: read, validate, split, fit, evaluate, gate, record, register.
+"""Trains a model and registers it: read, validate, split, fit, evaluate, gate, record, package.
 
 Nothing is written anywhere before every check of the data has passed and the fit has succeeded.
 """
@@ -33,7 +33,18 @@ from serinus.training.spec import TrainingSpec
 Progress: TypeAlias = Callable[[str, float], None]
 """Told the stage that begins and the share of the whole that is done, from 0 to 1."""
 
-STAGES = ("read", "validate", "split", "fit", "evaluate", "gate", "profile", "record", "register")
+STAGES = (
+    "read",
+    "validate",
+    "split",
+    "fit",
+    "evaluate",
+    "gate",
+    "profile",
+    "record",
+    "package",
+    "register",
+)
 
 LATENCY_PREDICTIONS = 30
 
@@ -140,10 +151,13 @@ def train(
         evaluation=evaluation,
         started_us=started_us,
     )
-    package = recording.write(record, uri=registry.tracking_uri, artifacts=registry.artifacts)
+    logged = recording.write(record, uri=registry.tracking_uri, artifacts=registry.artifacts)
+    watch.enter("package")
+    held_out = folders.rows_of(fit.inputs(fit.test), candidate.manifest)
+    registry.package(logged.uri, candidate.manifest, held_out)
     watch.enter("register")
     version = registry.register(
-        replace(candidate, uri=package.uri, source=package.source, run_id=package.run_id)
+        replace(candidate, uri=logged.uri, source=logged.source, run_id=logged.run_id)
     )
     watch.enter("")
     return TrainingResult(

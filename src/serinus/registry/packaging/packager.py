@@ -11,11 +11,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 import structlog
+import yaml
 
 from serinus import wire
 from serinus.errors import InvalidInput, NotFound
@@ -24,6 +25,7 @@ from serinus.registry.packaging.types import Limits, Row, Task
 _log = structlog.get_logger(__name__)
 _CHILD = "serinus.registry.packaging.child"
 _LAST_WORDS = 400
+_NATIVE = {"lightgbm", "sklearn", "xgboost"}
 
 
 def package(
@@ -50,7 +52,7 @@ def package(
     command = f"serinus models package {manifest.model} {version} --data FILE"
     with tempfile.TemporaryDirectory(prefix="serinus-package-") as temporary:
         work = Path(temporary)
-        local = _local(uri, work)
+        local = local_copy(uri, work)
         task = Task(
             folder=str(local),
             manifest=manifest,
@@ -63,7 +65,7 @@ def package(
         made = _run(task, work, limits.seconds)
         graph = work / made.path if made.path else None
         written = _named(made, graph)
-        _install(uri, local, graph, written)
+        install(uri, local, graph, written)
     _log.info(
         "packaged",
         model=manifest.model,
@@ -74,19 +76,20 @@ def package(
     return written
 
 
-def packaged(uri: str) -> wire.Package | None:
-    """How the version in a folder is served; None if nothing was tried.
+def packaged(uri: str) -> wire.Package:
+    """How the version in a folder is served; without attempts if nothing was tried.
 
     Raises:
         InvalidInput: the file cannot be read.
         NotFound: the folder cannot be reached.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        path = _local(uri, Path(temporary)) / wire.PACKAGE_FILE
+        folder = local_copy(uri, Path(temporary))
+        path = folder / wire.PACKAGE_FILE
         try:
             return msgspec.json.decode(path.read_bytes(), type=wire.Package)
         except FileNotFoundError:
-            return None
+            return wire.Package(form=_form(folder))
         except (OSError, msgspec.DecodeError) as error:
             raise InvalidInput(
                 f"the package file cannot be read ({error})",
@@ -118,9 +121,16 @@ def _run(task: Task, work: Path, seconds: float) -> wire.Package:
 
 
 def _original(task: Task, why: str, seconds: float) -> wire.Package:
-    model = (Path(task.folder) / "MLmodel").read_text(encoding="utf-8")
-    form: Any = "estimator" if "\n  sklearn:" in model else "pyfunc"
-    return wire.Package(form=form, attempts=(wire.Attempt("onnx", why, seconds),))
+    attempt = wire.Attempt("onnx", why, round(seconds, 3))
+    return wire.Package(form=_form(Path(task.folder)), attempts=(attempt,))
+
+
+def _form(folder: Path) -> Literal["estimator", "pyfunc"]:
+    """How a worker calls the original; a folder without a model is nobody's estimator."""
+    path = folder / "MLmodel"
+    told = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    native = _NATIVE & set(told.get("flavors", {}))
+    return "estimator" if native else "pyfunc"
 
 
 def _sample(rows: Sequence[Row], most: int) -> list[Row]:
@@ -137,7 +147,7 @@ def _named(made: wire.Package, graph: Path | None) -> wire.Package:
     return msgspec.structs.replace(made, path=f"serinus-{digest}.onnx")
 
 
-def _install(uri: str, local: Path, graph: Path | None, made: wire.Package) -> None:
+def install(uri: str, local: Path, graph: Path | None, made: wire.Package) -> None:
     """Put the graph, then the file that names it, into the version's folder."""
     text = msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
     if not _is_local(uri):
@@ -172,7 +182,7 @@ def _is_local(uri: str) -> bool:
     return urlsplit(uri).scheme in ("", "file")
 
 
-def _local(uri: str, work: Path) -> Path:
+def local_copy(uri: str, work: Path) -> Path:
     """The folder, or a copy of it."""
     if _is_local(uri):
         folder = Path(unquote(urlsplit(uri).path)) if uri.startswith("file:") else Path(uri)

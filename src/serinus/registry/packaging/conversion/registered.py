@@ -15,7 +15,7 @@ from serinus import wire
 from serinus.registry.packaging.conversion import graphs
 from serinus.registry.packaging.types import Unconvertible
 from serinus.serving.runtimes import natives
-from serinus.serving.runtimes.estimator import highest_decides
+from serinus.serving.runtimes.families import highest_decides
 
 _NETWORKS = {"pytorch": "torch", "keras": "keras", "tensorflow": "keras"}
 
