@@ -128,7 +128,7 @@ class FileHome(Home):
         path.write_bytes(data)
 
     def remove_segment(self, writer: str, number: int) -> None:
-        segments.path(self.address, writer, number).unlink()
+        segments.path(self.address, writer, number).unlink(missing_ok=True)
 
 
 class RedisHome(Home):
@@ -151,11 +151,10 @@ class RedisHome(Home):
         entries = self.client.xrange(key)
         self.client.delete(key)
         for name, fields in entries:
+            data = bytearray(fields[b"f"])
             if name == f"{at.segment}-{at.offset}".encode():
-                data = bytearray(fields[b"f"])
                 data[12] ^= 0xFF
-                fields = {b"f": bytes(data)}
-            self.client.xadd(key, fields, id=name)
+            self.client.xadd(key, {"f": bytes(data)}, id=name)
 
     def remove_segment(self, writer: str, number: int) -> None:
         StreamSegments(self.address).remove(writer, number)

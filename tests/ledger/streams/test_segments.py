@@ -1,0 +1,51 @@
+from tests.ledger.conftest import RedisHome, prediction
+
+from serinus.ledger import ids
+from serinus.ledger.archive.types import Segment
+from serinus.ledger.streams.segments import StreamSegments
+
+
+def test_segments_are_those_of_all_writers(redis_url):
+    home = RedisHome(redis_url)
+    listing = StreamSegments(redis_url)
+    assert listing.listed() == []
+    writers = sorted((home.writer(segment_bytes=200) for _ in range(2)), key=lambda it: it.name)
+    for writer in writers:
+        made = [id for number in range(7) for id in writer.append([prediction(number)])]
+    numbers = sorted({ids.unpack(id).segment for id in made})
+    ends = {ids.unpack(id).segment: ids.unpack(id).offset for id in made}
+    size = ids.unpack(made[1]).offset
+    writers[0].close()
+    assert listing.listed() == [
+        Segment(writer.name, number, ends[number] + size, place == 0 or number < numbers[-1])
+        for place, writer in enumerate(writers)
+        for number in numbers
+    ]
+    listing.close()
+    home.close()
+
+
+def test_segments_are_removed_in_any_order(redis_url):
+    home = RedisHome(redis_url)
+    listing = StreamSegments(redis_url)
+    writer = home.writer(segment_bytes=200)
+    made = [id for number in range(16) for id in writer.append([prediction(number)])]
+    numbers = sorted({ids.unpack(id).segment for id in made})
+    reader = home.reader()
+    for gone in (numbers[2], numbers[0], numbers[0], 999):
+        listing.remove(writer.name, gone)
+        listing.remove("00000000", gone)
+    kept = [number for number in numbers if number not in (numbers[0], numbers[2])]
+    assert [segment.number for segment in listing.listed()] == kept
+    left = [id for id in made if ids.unpack(id).segment in kept]
+    batch = reader.read({}, 100)
+    assert [record.id for record in batch.records] == left
+    assert batch.damaged_bytes == 0
+    # An ended stream stays ended when all of it is gone.
+    writer.close()
+    for number in numbers:
+        listing.remove(writer.name, number)
+    assert listing.listed() == []
+    assert home.client.xlen(home.key(writer.name)) == 1
+    listing.close()
+    home.close()
