@@ -208,49 +208,41 @@ def test_interpreters_are_those_that_package_files_name(tmp_path):
     assert environments.interpreters(folders, "p.json") == {"/x/python"}
 
 
-@pytest.fixture
-def versioned():
-    """A model that answers with the version of a package, as a number."""
-
-    class Versioned:
-        def predict(self, rows):
-            import sqlparse
-
-            parts = [int(part) for part in sqlparse.__version__.split(".")]
-            return rows["x"].to_numpy() * 0 + sum(p / 10**n for n, p in enumerate(parts))
-
-    return Versioned()
-
-
-def test_prepare_makes_what_a_model_needs_and_a_process_serves_it(home, tmp_path, versioned):
-    from importlib.metadata import version
-
-    from serinus.serving.runtimes.process import ProcessRuntime
-    from serinus.wire import Output
-
-    pinned = [f"{name}=={version(name)}" for name in ("pandas", "numpy", "cloudpickle")]
-    folder = wild.save_pyfunc(tmp_path / "m", versioned, wild.REGRESSION, OLD, *pinned)
-    told: list[str] = []
-    made = environments.prepare(folder, tmp_path, told.append)
-    runtime = ProcessRuntime(wild.REGRESSION, folder, made.python)
-    try:
-        assert runtime.answer([wild.row()]) == [Output(pytest.approx(0.44))]
-        assert runtime.versions["mlflow"] == version("mlflow")
-    finally:
-        runtime.close()
-    assert any("mlflow-skinny" in line for line in made.requirements)
-    assert told[-2:] == [
-        f"Environment {Path(made.folder).name}: {made.bytes / 1e6:.0f} MB in {made.seconds:.1f} s",
-        "Proving that the model can be loaded in it",
-    ]
-
-
-def test_prepare_of_a_model_whose_requirements_do_not_suffice(home, tmp_path):
+def estimator_folder(tmp_path, *lines: str):
     folder = wild.save(tmp_path / "m", wild.wild(), wild.REGRESSION)
-    (folder / "model.pkl").write_bytes(b"cno_such_module\nThing\n.")
-    (folder / "requirements.txt").write_text(f"{OLD}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(environments, "leanest", lambda asked, _: [asked])
-        with pytest.raises(InvalidInput, match="made of its requirements") as caught:
-            environments.prepare(folder, tmp_path, lambda _: None)
-    assert any("No module named" in line for line in caught.value.faults)
+    (folder / "requirements.txt").write_text("\n".join(lines))
+    return folder
+
+
+def test_prepare_takes_the_leanest_environment_that_does(home, tmp_path, monkeypatch):
+    folder = estimator_folder(tmp_path, OLD)
+    lean, whole = ASKED, Wanted(PYTHON, (OLD, "six"))
+    monkeypatch.setattr(environments, "leanest", lambda asked, _: [lean, whole])
+    told: list[str] = []
+
+    def prove(python: str) -> None:
+        told.append(python)
+        if "'six'" not in printed(
+            python, "import pkgutil; print([m.name for m in pkgutil.iter_modules()])"
+        ):
+            raise InvalidInput("it failed", faults=["ModuleNotFoundError: No module named 'six'"])
+
+    made = environments.prepare(folder, tmp_path, told.append, prove)
+    assert made.requirements == whole.requirements
+    assert "It needs more of MLflow: it failed" in told
+    assert told[-1] == made.python
+
+
+@pytest.mark.parametrize(("why", "count"), [("No module named 'x'", 2), ("it is broken", 1)])
+def test_prepare_gives_up_where_more_packages_do_not_help(home, tmp_path, monkeypatch, why, count):
+    folder = estimator_folder(tmp_path, OLD)
+    monkeypatch.setattr(environments, "leanest", lambda asked, _: [asked, ASKED])
+    tried: list[str] = []
+
+    def prove(python: str) -> None:
+        tried.append(python)
+        raise InvalidInput(why)
+
+    with pytest.raises(InvalidInput, match=why):
+        environments.prepare(folder, tmp_path, lambda _: None, prove)
+    assert len(tried) == count

@@ -116,3 +116,10 @@ def test_digest_tells_what_differs():
         Wanted("3.11", ("a",), ("b",)),
     ]
     assert len({one.digest for one in asked}) == len(asked)
+
+
+@pytest.mark.parametrize("flavor", ["sklearn", "xgboost", "lightgbm"])
+def test_estimators_are_what_is_loaded_without_mlflow(flavor):
+    assert needs.is_estimator({"flavors": {flavor: {}, "python_function": {}}})
+    assert not needs.is_estimator({"flavors": {flavor: {}, "python_function": {"code": "code"}}})
+    assert not needs.is_estimator({"flavors": {"python_function": {}}})

@@ -18,27 +18,28 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import msgspec
 import yaml
 
 from serinus import clock
 from serinus.errors import InvalidInput, Unavailable
-from serinus.registry.needs import Wanted, is_estimator, leanest, wanted
+from serinus.registry.needs import Wanted, leanest, wanted
 
 FOLDER = "environments"
 BUILD_SECONDS = 1_800.0
-PROOF_SECONDS = 300.0
 RECENT_SECONDS = 3_600.0
 _RECORD = "environment.json"
 _PAUSE_SECONDS = 0.1
 _LAST_LINES = 15
 
-Tell = Callable[[str], None]
+Tell: TypeAlias = Callable[[str], None]
+Prove: TypeAlias = Callable[[str], None]
+"""Tries a model out with the interpreter that it is given; raises InvalidInput if that fails."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -72,36 +73,37 @@ def interpreter(folder: Path) -> Path:
 # ------------------------------------------------------------------ making one
 
 
-def prepare(folder: Path, home: Path, tell: Tell) -> Environment:
-    """An environment in which the MLflow model in ``folder`` was loaded, made unless it exists.
+def prepare(folder: Path, home: Path, tell: Tell, prove: Prove) -> Environment:
+    """An environment in which the MLflow model in ``folder`` answers, made unless it exists.
 
     Args:
         folder: with ``MLmodel``.
         home: the state folder.
         tell: is told the progress in words.
+        prove: tries the model out with an interpreter.
 
     Raises:
         InvalidInput: the model does not say what it needs, its packages cannot be installed, or
-            it does not load with them; with the installer's or the model's last lines.
+            it does not answer with them; with the installer's or the model's last lines.
         Unavailable: another process has been making the same environment for too long.
     """
     model = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     tried = leanest(wanted(folder), model)
-    for number, asked in enumerate(tried, 1):
-        made = ensure(asked, home, tell)
-        tell("Proving that the model can be loaded in it")
-        failure = _load(made.python, folder, model)
-        if not failure:
+    while True:
+        made = ensure(tried.pop(0), home, tell)
+        tell("Proving that the model answers in it")
+        try:
+            prove(made.python)
+        except InvalidInput as error:
+            if not tried or not _lacks_a_module(error):
+                raise
+            tell(f"It needs more of MLflow: {error.what}")
+        else:
             return made
-        if number == len(tried) or not any("No module named" in line for line in failure):
-            raise InvalidInput(
-                "the model cannot be loaded in an environment made of its requirements",
-                where=str(folder),
-                remedy="Log it again with all pip_requirements that it needs.",
-                faults=failure,
-            )
-        tell(f"It needs more of MLflow: {failure[-1]}")
-    raise AssertionError("unreachable")
+
+
+def _lacks_a_module(error: InvalidInput) -> bool:
+    return any("No module named" in line for line in (error.what, *error.faults))
 
 
 def ensure(asked: Wanted, home: Path, tell: Tell) -> Environment:
@@ -222,26 +224,6 @@ def _found(python: str) -> str:
             remedy=f"Install {python}, or uv, which can bring it.",
         )
     return path
-
-
-_PROOFS = {
-    "pyfunc": "import sys, mlflow.pyfunc; mlflow.pyfunc.load_model(sys.argv[1])",
-    "pickle": "import sys, pickle, pandas; pickle.load(open(sys.argv[1], 'rb'))",
-    "skops": "import sys, json, pandas, skops.io\n"
-    "skops.io.load(sys.argv[1], trusted=json.loads(sys.argv[2]))",
-}
-
-
-def _load(python: str, folder: Path, model: Mapping[str, Any]) -> list[str]:
-    """The last lines of an attempt to load a model; none if it can be loaded."""
-    proof, arguments = "pyfunc", [str(folder)]
-    if is_estimator(model):
-        native = model["flavors"]["sklearn"]
-        proof = "skops" if native.get("serialization_format") == "skops" else "pickle"
-        trusted = msgspec.json.encode(native.get("skops_trusted_types")).decode()
-        arguments = [str(folder / native["pickled_model"]), trusted]
-    command = [python, "-I", "-W", "ignore", "-c", _PROOFS[proof], *arguments]
-    return run(command, lambda _: None, PROOF_SECONDS) or []
 
 
 def _version(folder: Path) -> str:

@@ -153,9 +153,10 @@ def leanest(asked: Wanted, model: Mapping[str, Any]) -> list[Wanted]:
 
 
 def is_estimator(model: Mapping[str, Any]) -> bool:
-    """Whether an ``MLmodel`` is of a pickled estimator that is called as it is."""
+    """Whether an ``MLmodel`` is of an estimator that is loaded without MLflow."""
     flavors = model["flavors"]
-    return "sklearn" in flavors and not flavors.get("python_function", {}).get("code")
+    has_code = bool(flavors.get("python_function", {}).get("code"))
+    return not has_code and any(name in flavors for name in ("sklearn", "xgboost", "lightgbm"))
 
 
 def _name(line: str) -> str:

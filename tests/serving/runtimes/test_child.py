@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.serving.runtimes import wild
 
 from serinus.serving.runtimes import child, columns
-from serinus.serving.runtimes.families import ARGMAX
 from serinus.serving.runtimes.frames import FrameBuilder
 
 CELLS = {
@@ -98,29 +97,15 @@ def test_words_of_an_exception_are_one_short_line():
     assert len(child.words(ValueError("x" * 9_999))) == child.ERROR_LENGTH
 
 
-def test_estimators_whose_scores_decide_are_known():
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC
-
-    assert child.decides_by_score(make_pipeline(LogisticRegression()), sorted(ARGMAX))
-    assert not child.decides_by_score(SVC(), sorted(ARGMAX))
-    assert not child.decides_by_score(type("LogisticRegression", (), {})(), sorted(ARGMAX))
-
-
-def test_program_is_for_old_interpreters_without_serinus():
-    text = Path(child.__file__).read_text(encoding="utf-8")
-    tree = ast.parse(text, feature_version=(3, 8))
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [node.module]
-            if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names]
-        )
-    }
+@pytest.mark.parametrize("name", ["child", "natives", "families"])
+def test_program_is_for_old_interpreters_without_serinus(name):
+    text = Path(child.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    imported = set()
+    for node in ast.walk(ast.parse(text, feature_version=(3, 8))):
+        if isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
     assert imported <= sys.stdlib_module_names
 
 

@@ -61,12 +61,12 @@ def act(deed: str) -> None:
 HOARD: list[Any] = []
 
 
-def wild(*, answer: str = "x") -> Any:
+def wild(*, answer: str = "x", tame: bool = False) -> Any:
     """A model that answers its row's ``x``; or says ``yes`` from 1 on, or how sure it is of it."""
 
     class Wild:
         def predict(self, rows: Any) -> Any:
-            for deed in rows["deed"].dropna():
+            for deed in () if tame else rows["deed"].dropna():
                 act(deed)
             x = rows["x"].to_numpy()
             if answer == "x":

@@ -88,6 +88,8 @@ def _open(folder: Path, manifest: Manifest, target: Target) -> Runtime:
             # The original is beside it, and it answers the same.
             label = f"{manifest.model}@{target.version}"
             _log.warning("%s is served by its original: its graph fails (%s)", label, error)
+    if package is not None and package.form == "process":
+        return open_process(folder, manifest, package.python)
     return open_original(folder, manifest)
 
 
@@ -147,6 +149,26 @@ def open_original(folder: Path, manifest: Manifest) -> Runtime:
     loaded = importlib.import_module("mlflow.pyfunc").load_model(str(folder))
     runtime: Runtime = _module("pyfunc").PyfuncRuntime(loaded, manifest)
     _try_out(runtime, probes)
+    return runtime
+
+
+def open_process(folder: Path, manifest: Manifest, python: str) -> Runtime:
+    """The model as it was registered, in a process of its own, tried out.
+
+    Args:
+        folder: of the version.
+        manifest: of the version.
+        python: the interpreter of its environment; empty for this process's own.
+
+    Raises:
+        InvalidInput: the process does not start, or does not answer the example.
+    """
+    runtime: Runtime = _module("process").ProcessRuntime(manifest, folder, python)
+    try:
+        _try_out(runtime, probe_rows(manifest, _PROBES))
+    except Exception:
+        runtime.close()
+        raise
     return runtime
 
 

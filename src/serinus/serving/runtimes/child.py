@@ -1,14 +1,16 @@
 """The program that a version runs in when it has a process, and perhaps an environment, of its own.
 
 Started by its path with the environment's interpreter: ``python child.py CHANNEL LIFE``. Serinus
-is not installed there, so this file needs only the standard library of Python 3.8 to be read, and
-then the packages of the model. CHANNEL is a socket for the messages below. LIFE is a pipe that the
-gateway holds open and never writes to: however the gateway ends, the kernel kills this process and
-all that it started. What a model prints goes to standard error and can break no message.
+is not installed there, so this file, and those that it reads from its folder, need nothing but the
+standard library of Python 3.8, and then the packages of the model. CHANNEL is a socket for the
+messages below. LIFE is a pipe that the gateway holds open and never writes to: however the gateway
+ends, the kernel kills this process and all that it started. What a model prints goes to standard
+error and can break no message.
 
 A message is two lengths, a JSON head and raw numbers:
 
-* down, once: a :class:`Task`'s fields; up: ``versions`` and the ``classes`` of an estimator;
+* down, once: the ``folder``, the ``flavors`` of its ``MLmodel``, the ``task`` and the ``inputs``;
+  up: ``versions`` and the ``classes`` of an estimator;
 * down, each call: ``rows`` and ``kinds``, one letter per column (``d`` float64, ``q`` int64,
   ``?`` boolean, ``s`` text, ``o`` plain values; empty: one block of float64), and the ``values``
   of the columns that are no numbers; the numbers follow, each column padded to eight bytes;
@@ -21,10 +23,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib
+import importlib.util
 import json
 import math
 import os
-import pickle
 import signal
 import socket
 import struct
@@ -72,17 +74,19 @@ class Model:
         self._predict: Any = None
         self._scores: Any = None
         importlib.import_module("pandas")  # Now, rather than in the first call.
-        if task["loader"] == "pyfunc":
+        estimator = beside("natives").load(Path(task["folder"]), task["flavors"])
+        if estimator is None:
             loaded = importlib.import_module("mlflow.pyfunc").load_model(task["folder"])
             self._predict = loaded.predict
             return
-        loaded = unpickled(task)
-        self._predict = loaded.predict
-        if task["task"] == "classification" and hasattr(loaded, "predict_proba"):
-            self._scores = loaded.predict_proba
+        families = beside("families")
+        families.on_one_thread(estimator)
+        self._predict = estimator.predict
+        if task["task"] == "classification" and hasattr(estimator, "predict_proba"):
+            self._scores = estimator.predict_proba
             numpy = importlib.import_module("numpy")
-            self.classes = [plain(name) for name in numpy.asarray(loaded.classes_).tolist()]
-            if decides_by_score(loaded, task["argmax"]):
+            self.classes = [plain(name) for name in numpy.asarray(estimator.classes_).tolist()]
+            if families.highest_decides(estimator):
                 self._predict = None
 
     def answer(self, head: dict[str, Any], buffer: bytearray) -> tuple[dict[str, Any], bytes]:
@@ -97,23 +101,15 @@ class Model:
         return found, numbers
 
 
-def unpickled(task: dict[str, Any]) -> Any:
-    """An estimator as its library writes it. cloudpickle writes what pickle reads."""
-    path = Path(task["folder"], task["file"])
-    if task["loader"] == "skops":
-        return importlib.import_module("skops.io").load(path, trusted=task["trusted"])
-    with path.open("rb") as file:
-        return pickle.load(file)
-
-
-def decides_by_score(model: Any, names: list[str]) -> bool:
-    """Whether the class is the one of the highest score, so that one call gives both."""
-    steps = getattr(model, "steps", None)
-    while isinstance(steps, list) and steps:
-        model = steps[-1][1]
-        steps = getattr(model, "steps", None)
-    library = type(model).__module__.split(".")[0]
-    return library in ("sklearn", "xgboost") and type(model).__name__ in names
+def beside(name: str) -> Any:
+    """A module of this file's folder, which is not among the places of modules."""
+    place = Path(__file__).with_name(name + ".py")
+    spec = importlib.util.spec_from_file_location("serinus_" + name, place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def frame(inputs: list[dict[str, Any]], head: dict[str, Any], buffer: bytearray) -> Any:

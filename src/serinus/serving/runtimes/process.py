@@ -21,7 +21,6 @@ import yaml
 from serinus import clock
 from serinus.errors import InvalidInput, SerinusError, Unavailable
 from serinus.serving.runtimes import columns
-from serinus.serving.runtimes.families import ARGMAX
 from serinus.serving.runtimes.outcomes import ClassIndex, flat, numbers
 from serinus.serving.runtimes.spawning import Spawned, is_own
 from serinus.serving.types import Features, Outcome
@@ -105,6 +104,11 @@ class ProcessRuntime:
         """The resident memory of the process in bytes; 0 while there is none."""
         process = self._process
         return process.memory if process else 0
+
+    @property
+    def is_steady(self) -> bool:
+        """It is another process that is waited for."""
+        return False
 
     def answer(self, rows: Sequence[Features]) -> list[Outcome]:
         """One outcome for each row: the same reason for all of them if there is no process.
@@ -256,19 +260,11 @@ class ProcessRuntime:
 
 
 def load_task(folder: Path, manifest: Manifest) -> dict[str, Any]:
-    """The first message: what to load, and how."""
+    """The first message: what to load."""
     flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
-    native = flavors.get("sklearn")
-    loader, file, trusted = "pyfunc", "", None
-    if native and not flavors.get("python_function", {}).get("code"):
-        loader = "skops" if native.get("serialization_format") == "skops" else "pickle"
-        file, trusted = native["pickled_model"], native.get("skops_trusted_types")
     return {
         "folder": str(folder.absolute()),
-        "loader": loader,
-        "file": file,
-        "trusted": trusted,
+        "flavors": flavors,
         "task": manifest.task,
         "inputs": [{"name": field.name, "type": field.type} for field in manifest.inputs],
-        "argmax": sorted(ARGMAX),
     }
