@@ -55,6 +55,11 @@ class Board:
         found = [self._read(other) for other in range(self._gone + 1) if other != slot]
         return [counts for counts in found if counts is not None]
 
+    def busy(self, slot: int) -> float:
+        """The share of a core that a worker used, as it last showed it; 0 if it has not yet."""
+        found = self._read(slot)
+        return found.busy if found is not None else 0.0
+
     def _read(self, slot: int) -> Counts | None:
         newest: tuple[int, Counts] | None = None
         for page in (0, 1):

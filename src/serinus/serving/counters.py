@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from serinus.serving import unusual, violations
 from serinus.serving.rows import Row
+from serinus.serving.unusual import Oddity, Unusual
+from serinus.serving.violations import Violation, Violations
 
 # Upper bounds of latency in seconds; each about 1.6 times the one before.
 BOUNDS = (
@@ -50,7 +53,10 @@ class Tally(msgspec.Struct):
 
 
 class Counts(msgspec.Struct):
-    """Everything that one worker counted since it started, fit to be written down and summed."""
+    """Everything that one worker counted since it started, fit to be written down and summed.
+
+    ``busy`` alone is of now: the share of a core that the worker uses.
+    """
 
     tallies: list[Tally] = []
     refused: dict[str, int] = {}
@@ -60,6 +66,9 @@ class Counts(msgspec.Struct):
     unrecorded: int = 0
     mirrored: int = 0
     shed: int = 0
+    busy: float = 0.0
+    unusual: list[Oddity] = []
+    violations: list[Violation] = []
 
 
 class Counters:
@@ -74,6 +83,9 @@ class Counters:
         self.unrecorded = 0
         self.mirrored = 0
         self.shed = 0
+        self.busy = 0.0
+        self.unusual = Unusual()
+        self.violations = Violations()
 
     def count(self, row: Row, seconds: float) -> None:
         """Count a row that was settled and recorded after ``seconds``."""
@@ -107,6 +119,9 @@ class Counters:
             unrecorded=self.unrecorded,
             mirrored=self.mirrored,
             shed=self.shed,
+            busy=self.busy,
+            unusual=self.unusual.found(),
+            violations=self.violations.found(),
         )
 
 
@@ -115,6 +130,7 @@ def total(many: Iterable[Counts]) -> Counts:
     tallies: dict[tuple[str, str, str], Tally] = {}
     refused: Counter[str] = Counter()
     out = Counts()
+    many = list(many)
     for counts in many:
         for tally in counts.tallies:
             key = (tally.model, tally.version, tally.arm)
@@ -128,8 +144,11 @@ def total(many: Iterable[Counts]) -> Counts:
         out.unrecorded += counts.unrecorded
         out.mirrored += counts.mirrored
         out.shed += counts.shed
+        out.busy += counts.busy
     out.tallies = [tallies[key] for key in sorted(tallies)]
     out.refused = dict(sorted(refused.items()))
+    out.unusual = unusual.total(one for counts in many for one in counts.unusual)
+    out.violations = violations.total(one for counts in many for one in counts.violations)
     return out
 
 

@@ -5,6 +5,7 @@ Labels of metrics are bounded: model, arm and status; versions appear in ``/stat
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from serinus.serving import unusual, violations
 from serinus.serving.counters import BOUNDS, Counts, Tally, quantile
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -43,8 +45,11 @@ def stats(counts: Counts) -> dict[str, object]:
         "values": counts.values,
         "ledger_errors": counts.ledger_errors,
         "unrecorded": counts.unrecorded,
+        "busy": round(counts.busy, 3),
         "mirrored": counts.mirrored,
         "shed": counts.shed,
+        "unusual": unusual.by_model(counts.unusual),
+        "violations": violations.by_model(counts.violations),
         "models": models,
     }
 
@@ -69,6 +74,7 @@ class _Collector(Collector):
         yield _predictions(self._counts)
         yield _latency(self._counts)
         yield from _totals(self._counts)
+        yield from _quality(self._counts)
         for name, (text, value) in self._gauges.items():
             yield GaugeMetricFamily(name, text, value=value)
 
@@ -112,6 +118,27 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         ("serinus_gateway_shed", "Rows that no shadow had room for", counts.shed),
     ):
         yield CounterMetricFamily(name, text, value=count)
+
+
+def _quality(counts: Counts) -> Iterator[Metric]:
+    odd = CounterMetricFamily(
+        "ml_unusual_rows", "Rows with values far from all training", labels=("model",)
+    )
+    rows: Counter[str] = Counter()
+    for oddity in counts.unusual:
+        if not oddity.field:
+            rows[oddity.model] += oddity.count
+    for model, count in rows.items():
+        odd.add_metric([model], count)
+    yield odd
+    wrong = CounterMetricFamily(
+        "ml_schema_violations",
+        "Rows refused for a field that was missing, unknown or of another type",
+        labels=("model", "field", "kind"),
+    )
+    for one in counts.violations:
+        wrong.add_metric([one.model, one.field, one.kind], one.count)
+    yield wrong
 
 
 def _by_arm(counts: Counts) -> dict[tuple[str, str], Tally]:

@@ -16,14 +16,16 @@ from collections.abc import Callable
 import uvloop
 
 from serinus import clock
-from serinus.errors import Unavailable
+from serinus.errors import SerinusError, Unavailable
 from serinus.ledger.opening import open_writer, prepare
 from serinus.ledger.types import Writer
 from serinus.serving.board import Board
 from serinus.serving.http.application import Application
 from serinus.serving.http.connection import Limits, Shared
 from serinus.serving.http.server import Server
+from serinus.serving.runtimes import preload
 from serinus.serving.service import Service
+from serinus.serving.table import RoutingFile
 from serinus.serving.types import GatewayOptions
 
 FIRST_LOAD_SECONDS = 20.0
@@ -73,6 +75,14 @@ def run(
             )
     finally:
         writer.close()
+
+
+def preloaded(options: GatewayOptions) -> tuple[str, ...]:
+    """The modules that whoever forks workers imports first, so that these share them."""
+    table = None
+    with contextlib.suppress(SerinusError):
+        table = RoutingFile(options.routing_table).read()
+    return preload.modules(table)
 
 
 def listen(host: str, port: int, *, patience_seconds: float = 3.0) -> socket.socket:

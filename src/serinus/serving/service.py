@@ -29,6 +29,8 @@ from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
 
+BUSY_SECONDS = 0.5
+"""Over how long it is measured how busy a worker is."""
 SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
@@ -214,6 +216,7 @@ class Service:
 
     def _record(self, rows: list[Row]) -> None:
         self.recorder.record(rows)
+        self.counters.unusual.note(rows)
         if self._mirror.take(rows):
             # The answers leave before the shadow runs.
             self._loop.call_soon(self._mirror.feed)
@@ -239,8 +242,12 @@ class Service:
     async def follow(self) -> None:
         """Apply the routing table whenever it changes, and report regularly; runs for ever."""
         next_report = clock.monotonic() + self._options.worker_status_seconds
+        looked_at, used = clock.monotonic(), time.process_time()
         while True:
             await asyncio.sleep(self._options.poll_seconds)
+            if (now := clock.monotonic()) - looked_at >= BUSY_SECONDS:
+                self.counters.busy = (time.process_time() - used) / (now - looked_at)
+                looked_at, used = now, time.process_time()
             retry = bool(self.snapshot.failed) and clock.monotonic() >= self._retry_at
             if self._file.has_changed() or retry:
                 self._apply()

@@ -8,32 +8,42 @@ memory. The supervisor's death closes a pipe, and its workers end with it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
+import select
 import signal
 import socket
 import threading
 from types import FrameType
 
 from serinus import clock
-from serinus.errors import Unavailable
+from serinus.errors import SerinusError, Unavailable
 from serinus.ledger.opening import prepare
 from serinus.serving.board import Board
+from serinus.serving.scaling import Scaler
 from serinus.serving.types import GatewayOptions
 
 SHORT_LIFE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
-_PRELOADED = ("serinus.serving.gateway", "sklearn.pipeline", "sklearn.utils.validation")
+_SHORTEST_PAUSE_SECONDS = 0.05
+LOOK_SECONDS = 0.5
+_GATEWAY = "serinus.serving.gateway"
 
 _log = logging.getLogger("serinus.serving")
 
 
-def run(options: GatewayOptions, *, workers: int) -> None:
+def run(options: GatewayOptions, *, workers: int, most: int = 0) -> None:
     """Serve with so many workers until SIGTERM or SIGINT; then let them finish and return.
 
     To be called in the main thread of a process that has no other thread. A second signal, or
     workers that have not finished in time, ends them at once.
+
+    Args:
+        options: of the gateway.
+        workers: that there are at least.
+        most: that there may be while all of them are busy; 0 leaves it at ``workers``.
 
     Raises:
         Unavailable: the port is taken, or the ledger cannot be written.
@@ -41,23 +51,33 @@ def run(options: GatewayOptions, *, workers: int) -> None:
     # Threads of numeric libraries are counted when these are loaded, which is below.
     os.environ.update(options.environment)  # noqa: TID251
     prepare(options.ledger)
-    gateway = importlib.import_module(_PRELOADED[0])
+    gateway = importlib.import_module(_GATEWAY)
     listener: socket.socket = gateway.listen(options.host, options.port)
-    for name in _PRELOADED[1:]:
+    for name in gateway.preloaded(options):
         importlib.import_module(name)
-    _Supervisor(options, listener, workers).run()
+    _Supervisor(options, listener, Scaler(workers, most), max(workers, most)).run()
 
 
 class _Supervisor:
-    def __init__(self, options: GatewayOptions, listener: socket.socket, workers: int) -> None:
+    def __init__(
+        self, options: GatewayOptions, listener: socket.socket, scaler: Scaler, slots: int
+    ) -> None:
         self._options = options
         self._listener = listener
-        self._board = Board(workers)
+        self._scaler = scaler
+        self._board = Board(slots)
         self._slots: dict[int, int] = {}
         self._born: dict[int, float] = {}
-        self._free = list(range(workers))
+        self._leaving: set[int] = set()
+        self._free = list(reversed(range(slots)))
         self._stop = threading.Event()
         self._alive, self._alive_until_end = os.pipe()
+        # Signals wake the supervisor out of its pause between two looks.
+        self._woken, self._wake = os.pipe()
+        for end in (self._woken, self._wake):
+            os.set_blocking(end, False)
+        self._pause = _SHORTEST_PAUSE_SECONDS
+        self._rested_at = 0.0
 
     def run(self) -> None:
         before = {
@@ -66,26 +86,55 @@ class _Supervisor:
                 (signal.SIGTERM, self._end),
                 (signal.SIGINT, self._end),
                 (signal.SIGALRM, self._kill),
+                (signal.SIGCHLD, lambda _number, _frame: None),
             )
         }
-        pause = 0.05
+        woken_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         try:
             while self._slots or not self._stop.is_set():
-                while self._free and not self._stop.is_set():
-                    self._fork(self._free.pop())
-                pid, status = os.wait()
-                short = self._bury(pid, status)
+                self._reap()
                 if not self._stop.is_set():
-                    # Only a worker that dies again and again has to wait for its successor.
-                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS) if short else 0.05
-                    self._stop.wait(pause if short else 0.0)
+                    self._adjust(clock.monotonic())
+                self._rest()
         finally:
             signal.alarm(0)
+            signal.set_wakeup_fd(woken_before)
             for number, handler in before.items():
                 signal.signal(number, handler)
             self._listener.close()
-            os.close(self._alive)
-            os.close(self._alive_until_end)
+            for end in (self._alive, self._alive_until_end, self._woken, self._wake):
+                os.close(end)
+
+    def _rest(self) -> None:
+        select.select([self._woken], [], [], LOOK_SECONDS)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken, 4_096)
+
+    def _reap(self) -> None:
+        """Take note of the workers that ended."""
+        while self._slots:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            short = self._bury(pid, status)
+            if short:
+                # Only a worker that dies again and again has to wait for its successor.
+                self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+                self._rested_at = clock.monotonic() + self._pause
+            else:
+                self._pause = _SHORTEST_PAUSE_SECONDS
+
+    def _adjust(self, now: float) -> None:
+        """Begin or end workers until there are as many as wanted."""
+        staying = [pid for pid in self._slots if pid not in self._leaving]
+        wanted = self._scaler.note([self._board.busy(self._slots[pid]) for pid in staying], now)
+        if now >= self._rested_at:
+            for _ in range(min(wanted - len(staying), len(self._free))):
+                self._fork(self._free.pop())
+        for pid in staying[wanted:]:
+            _log.info("one worker less is enough: ending %d", pid)
+            self._leaving.add(pid)
+            os.kill(pid, signal.SIGTERM)
 
     def _fork(self, slot: int) -> None:
         pid = os.fork()
@@ -98,10 +147,12 @@ class _Supervisor:
         """The child's life; never returns."""
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            os.close(self._alive_until_end)
-            gateway = importlib.import_module(_PRELOADED[0])
+            for end in (self._alive_until_end, self._woken, self._wake):
+                os.close(end)
+            gateway = importlib.import_module(_GATEWAY)
             gateway.run(
                 self._options,
                 listener=self._listener,
@@ -124,11 +175,16 @@ class _Supervisor:
         self._board.retire(slot)
         self._free.append(slot)
         lived = clock.monotonic() - self._born.pop(pid)
-        if not self._stop.is_set():
+        expected = self._stop.is_set() or pid in self._leaving
+        self._leaving.discard(pid)
+        if not expected:
+            # What it had not written whole is cut off, and readers need not look there again.
+            with contextlib.suppress(SerinusError):
+                prepare(self._options.ledger)
             _log.warning(
                 "worker %d ended after %.1f s (status %d); replacing it", pid, lived, status
             )
-        return lived < SHORT_LIFE_SECONDS
+        return not expected and lived < SHORT_LIFE_SECONDS
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         if self._stop.is_set():
