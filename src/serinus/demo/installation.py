@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -41,13 +41,26 @@ class Installation:
     home: Path
     control_url: str
     gateway_url: str
-    process: subprocess.Popen[bytes]
     log: IO[bytes]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.launch()
 
     @property
     def client(self) -> Serinus:
         """A new SDK client of it."""
         return Serinus(self.control_url, self.gateway_url, actor="demo")
+
+    def launch(self) -> None:
+        """Start its processes, whose predecessors are gone."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "serinus", "up", "--home", str(self.home)],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
 
     def stop(self) -> None:
         """Stop everything; killed if it does not stop in time."""
@@ -60,8 +73,12 @@ class Installation:
         self.log.close()
 
 
-def start(home: Path) -> Installation:
+def start(home: Path, more: str = "") -> Installation:
     """Start `serinus up` in ``home`` on free ports and wait until it answers.
+
+    Args:
+        home: its folder.
+        more: further lines of its settings file.
 
     Raises:
         Unavailable: it did not come up; names the log.
@@ -69,18 +86,9 @@ def start(home: Path) -> Installation:
     home.mkdir(parents=True, exist_ok=True)
     control, gateway = ports.free(HOST), ports.free(HOST)
     text = SETTINGS.format(control=control, gateway=gateway, window_rows=WINDOW_ROWS)
-    (home / FILE_NAME).write_text(text, encoding="utf-8")
+    (home / FILE_NAME).write_text(text + more, encoding="utf-8")
     log = (home / "up.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serinus", "up", "--home", str(home)],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    installation = Installation(
-        home, f"http://{HOST}:{control}", f"http://{HOST}:{gateway}", process, log
-    )
+    installation = Installation(home, f"http://{HOST}:{control}", f"http://{HOST}:{gateway}", log)
     try:
         _await(installation)
     except BaseException:

@@ -25,14 +25,19 @@ class _Answered(msgspec.Struct):
     version: str
 
 
+class _Accepted(msgspec.Struct):
+    accepted: int = 0
+
+
 @dataclass
 class Tally:
-    """What became of the requests so far."""
+    """What became of the requests so far; ``labelled`` are those whose label was accepted."""
 
     requests: int = 0
     dropped: int = 0
     acknowledged: list[str] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
+    labelled: list[str] = field(default_factory=list)
 
 
 class Traffic:
@@ -146,10 +151,13 @@ class Traffic:
                     msgspec.json.encode({"labels": labels}),
                     {"content-type": "application/json"},
                 )
-                connection.getresponse().read()
+                response = connection.getresponse()
+                answer = msgspec.json.decode(response.read(), type=_Accepted)
             except (OSError, http.client.HTTPException):
                 # Labels are idempotent: the same ones are sent again.
                 connection.close()
                 with self._lock:
                     self._due.extendleft(reversed(batch))
                 return
+            if answer.accepted == len(batch):
+                self.tally.labelled += [id for _, id, _ in batch]
