@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TypeAlias
 from urllib.parse import unquote
 
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.serving import feedback
 from serinus.serving.answering import failed, predicted
+from serinus.serving.hooks import Hooks
 from serinus.serving.http import demands, forms, state
 from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
 from serinus.serving.http.invocations import Invocations
@@ -47,6 +48,7 @@ class Application:
         self._max_bytes = options.request_max_bytes
         self._tasks: set[asyncio.Task[None]] = set()
         self._heads: dict[int, bytes] = {}
+        self._hooks = Hooks(options.hooks) if options.hooks else None
         self.is_draining = False
         self._open_inference = OpenInference(service, options, self.is_ready, self._refuse)
         scoring = Invocations(service, options, self.is_ready, self._refuse)
@@ -61,6 +63,7 @@ class Application:
             b"/model-info": (b"GET", self._model_info),
             b"/stats": (b"GET", self._stats),
             b"/metrics": (b"GET", self._metrics),
+            b"/openapi.json": (b"GET", self._openapi),
             b"/invocations": (b"POST", scoring.invoke),
             b"/ping": (b"GET", scoring.ping),
             b"/version": (b"GET", scoring.version),
@@ -140,7 +143,17 @@ class Application:
             headers = (*_retry(1), _revision(row.live))
             exchange.answer(status, answers.encode(document), answers.PROBLEM, headers)
         else:
-            exchange.send(self._head(row.live.revision), answers.encode(predicted(row)))
+            self._send_row(exchange, row)
+
+    def _send_row(self, exchange: Exchange, row: Row) -> None:
+        answer: object = predicted(row)
+        if self._hooks is not None:
+            try:
+                answer = self._hooks.after(row.live.route.model, predicted(row))
+            except SerinusError as error:
+                self._refuse(exchange, error)
+                return
+        exchange.send(self._head(row.live.revision), answers.encode(answer))
 
     def _head(self, revision: int) -> bytes:
         """The first lines of each answer under a revision, made once."""
@@ -179,11 +192,14 @@ class Application:
         if model is None and service.serves_several:
             model = decode.named_model(body)
         live = service.find(model)
+        if self._hooks is not None:
+            body = self._hooks.before(live.route.model, body)
         try:
             request = live.decoder.single(body)
-        except InvalidInput:
+        except InvalidInput as error:
             # If the body is for another model, that is what is wrong with it.
             self._same_model(live, decode.named_model(body))
+            service.counters.violations.note(live.route.model, live.decoder.inputs, error)
             raise
         if request.model is not None:
             self._same_model(live, request.model)
@@ -199,12 +215,16 @@ class Application:
     def _predict_batch(self, exchange: Exchange, model: str | None) -> None:
         arm, seconds, body = self._read(exchange)
         live = self._service.find(model)
+        if self._hooks is not None:
+            body = self._hooks.before(live.route.model, body, "requests")
         decoded = live.decoder.batch(body, self._max_rows)
         good: list[tuple[LiveRoute, Request]] = []
         faults: dict[int, SerinusError] = {}
+        violations = self._service.counters.violations
         for index, request in enumerate(decoded):
             if isinstance(request, SerinusError):
                 faults[index] = request
+                violations.note(live.route.model, live.decoder.inputs, request)
                 continue
             try:
                 self._same_model(live, request.model)
@@ -220,7 +240,7 @@ class Application:
             if error is not None:
                 self._refuse(exchange, error)
                 return
-            out = _merged(iter(rows), faults, len(decoded))
+            out = self._after(_merged(iter(rows), faults, len(decoded)), live)
             exchange.answer(200, answers.encode({"predictions": out}), headers=[_revision(live)])
 
         rows: list[Row] = []
@@ -228,6 +248,19 @@ class Application:
             rows = self._service.predict_many(good, arm, done, seconds=seconds)
         else:
             done(None)
+
+    def _after(self, merged: list[Predicted | Refused], live: LiveRoute) -> Sequence[object]:
+        """The answers to a batch as the hook leaves them, each for itself."""
+        if self._hooks is None:
+            return merged
+        out: list[object] = []
+        for answer in merged:
+            try:
+                refused = isinstance(answer, Refused)
+                out.append(answer if refused else self._hooks.after(live.route.model, answer))
+            except SerinusError as error:
+                out.append(Refused(error.problem()))
+        return out
 
     # -------------------------------------------------------------- the rest
 
@@ -278,6 +311,9 @@ class Application:
 
     def _metrics(self, exchange: Exchange, _model: str | None) -> None:
         exchange.answer(200, state.metrics(self._service), state.METRICS)
+
+    def _openapi(self, exchange: Exchange, _model: str | None) -> None:
+        exchange.answer(200, state.openapi_document(self._service, self._max_rows))
 
     # -------------------------------------------------------------- refusing
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from serinus.serving import exposition
+from serinus.serving.protocols import openapi
 from serinus.serving.rows import LiveRoute
 from serinus.serving.service import Service
 from serinus.serving.table import Snapshot
@@ -52,6 +55,26 @@ def model(live: LiveRoute) -> dict[str, object]:
         "deployment": live.route.deployment,
         "step": live.route.step,
     }
+
+
+def openapi_document(service: Service, max_rows: int) -> bytes:
+    """All calls, with what each model that is loaded takes and gives."""
+    return openapi.encode(
+        openapi.document(
+            [_served(live) for live in service.snapshot.routes.values()],
+            version=metadata.version("serinus"),
+            max_rows=max_rows,
+        )
+    )
+
+
+def _served(live: LiveRoute) -> openapi.Served:
+    lanes = [lane for lane in (live.champion, live.challenger) if lane is not None]
+    return openapi.Served(
+        live.decoder.inputs,
+        tuple(lane.runtime.manifest for lane in lanes),
+        tuple(lane.version for lane in lanes),
+    )
 
 
 def stats(service: Service) -> dict[str, object]:

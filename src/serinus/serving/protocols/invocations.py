@@ -25,6 +25,7 @@ from serinus.wire import Answer, Field
 
 JSON = "application/json"
 CSV = "text/csv"
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 _Columns: TypeAlias = dict[str, Sequence[Any]]
 
@@ -119,18 +120,18 @@ def error(code: str, message: str) -> bytes:
 
 def _from_json(body: bytes, inputs: Sequence[Field], max_rows: int) -> _Table:
     document = cells.read_json(body)
-    forms = [name for name in _FORMS if name in document] if isinstance(document, dict) else []
+    forms = [name for name in FORMS if name in document] if isinstance(document, dict) else []
     if len(forms) != 1:
         raise InvalidInput(
             f"there are {len(forms)} of the members that rows can be in",
-            remedy=f"Send a JSON object with exactly one of {', '.join(_FORMS)}.",
+            remedy=f"Send a JSON object with exactly one of {', '.join(FORMS)}.",
         )
-    if document.get("params"):
+    if document.get("params") not in (None, {}):
         raise InvalidInput(
             "the model has no parameters", where="params", remedy="Leave params out."
         )
     form = forms[0]
-    table = _FORMS[form](document[form], form, inputs, max_rows)
+    table = _READ[form](document[form], form, inputs, max_rows)
     check_length(range(table.length), max_rows, form)
     return table
 
@@ -201,7 +202,7 @@ def _by_column(given: dict[str, Any], place: str, inputs: Sequence[Field], max_r
     )
 
 
-_FORMS: Mapping[str, Callable[[Any, str, Sequence[Field], int], _Table]] = {
+_READ: Mapping[str, Callable[[Any, str, Sequence[Field], int], _Table]] = {
     "dataframe_split": _split,
     "dataframe_records": _records,
     "instances": _tensors,

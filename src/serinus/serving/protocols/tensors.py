@@ -41,6 +41,9 @@ _RAW: Mapping[str, str] = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
+DATATYPES = (*_RAW, "BYTES")
+"""Those that can be read."""
+
 _FLOATS = frozenset({"FP16", "FP32", "FP64"})
 _WHOLE = frozenset({int})
 _LISTED: Mapping[str, frozenset[type]] = {
