@@ -55,6 +55,12 @@ class Settings:
         0, "Port of the gateway's gRPC; 0 is none. Needs the extra `grpc`.", ge=0, le=65535
     )
     gateway_workers: int = _setting(1, "Gateway processes that share the port.", ge=1, le=64)
+    gateway_workers_max: int = _setting(
+        0,
+        "Most gateway processes while all are busy; 0 leaves it at `gateway_workers`.",
+        ge=0,
+        le=64,
+    )
     request_max_bytes: int = _setting(1_000_000, "Largest body of a request.", ge=1)
     request_max_rows: int = _setting(1_000, "Most rows in one batch request.", ge=1)
     request_timeout_seconds: float = _setting(10.0, "Deadline of one request.", gt=0)
@@ -62,6 +68,26 @@ class Settings:
         "",
         "Where the ledger is. Empty: files in `home`; else a Redis or Valkey server, such as "
         "`redis://:password@host:6379/0`, for gateways on several hosts.",
+    )
+    waiting_max_rows: int = _setting(
+        8_192, "Rows that may wait for one version; what comes then is answered 429.", ge=1
+    )
+    model_memory_bytes: int = _setting(
+        0,
+        "Size that the loaded versions of one worker may have together; those not asked the "
+        "longest are unloaded until they are asked again. 0 is no limit.",
+        ge=0,
+    )
+    remembered_rows: int = _setting(
+        0, "Answers that a worker remembers of each version, by the row. 0 remembers none.", ge=0
+    )
+    hooks: str = _setting(
+        "", "Module of yours with `before(model, features)` and `after(model, answer)`, or either."
+    )
+    ledger_full: Literal["refuse", "answer"] = _setting(
+        "refuse",
+        "What becomes of predictions while the ledger takes no events: refused with 503, or "
+        "answered and lost to every evidence.",
     )
     ledger_sync: Literal["os", "disk"] = _setting(
         "os",

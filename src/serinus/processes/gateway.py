@@ -24,7 +24,9 @@ def run(settings: Settings) -> None:
     if settings.grpc_port:
         ports.check(settings.host, settings.grpc_port, setting="grpc_port")
         _check_grpc()
-    workers.run(options(settings), workers=settings.gateway_workers)
+    workers.run(
+        options(settings), workers=settings.gateway_workers, most=settings.gateway_workers_max
+    )
 
 
 def _check_grpc() -> None:
@@ -51,4 +53,9 @@ def options(settings: Settings) -> GatewayOptions:
         request_max_rows=settings.request_max_rows,
         request_timeout_seconds=settings.request_timeout_seconds,
         worker_status_seconds=settings.worker_status_seconds,
+        waiting_max_rows=settings.waiting_max_rows,
+        model_memory_bytes=settings.model_memory_bytes,
+        remembered_rows=settings.remembered_rows,
+        hooks=settings.hooks,
+        ledger_full=settings.ledger_full,
     )

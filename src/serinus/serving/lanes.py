@@ -15,6 +15,7 @@ from serinus import clock
 from serinus.serving.breaker import Breaker
 from serinus.serving.protocols import answers
 from serinus.serving.runtimes import probes
+from serinus.serving.runtimes.cached import CachedRuntime
 from serinus.serving.runtimes.types import Runtime
 from serinus.serving.threads import Hand
 from serinus.serving.types import Features, Outcome
@@ -47,6 +48,7 @@ class Lane:
         loop: the event loop that all calls come from.
         timeout_seconds: how long one call may take.
         freed: called in the loop whenever the lane's thread has become free.
+        remembered_rows: how many answers are not asked for again.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Lane:
         *,
         timeout_seconds: float,
         freed: Callable[[], None],
+        remembered_rows: int = 0,
     ) -> None:
         self.version = version
         self.runtime = runtime
@@ -70,6 +73,7 @@ class Lane:
         self._loop = loop
         self._timeout = timeout_seconds
         self._freed = freed
+        self._remembered = remembered_rows
         self._hand = Hand(loop, f"model {runtime.manifest.model} {version}")
         self._unproven = PROVING_CALLS
         self._call_seconds = 0.0
@@ -80,6 +84,8 @@ class Lane:
         one, many = (self._fastest(rows) for rows in (1, 64))
         self._row_seconds = max(many - one, 0.0) / 63
         self._call_seconds = max(one - self._row_seconds, 0.0)
+        if self._remembered:
+            self.runtime = CachedRuntime(self.runtime, self._remembered)
 
     def trust(self) -> None:
         """Take the version as proven: as the champion it has nothing that could replace it."""

@@ -290,7 +290,14 @@ class Service:
     def _make_lane(self, version: str, runtime: Runtime) -> Lane:
         # A champion must have time left for what its challenger did not answer.
         limit = self._options.request_timeout_seconds / 2
-        return Lane(version, runtime, self._loop, timeout_seconds=limit, freed=self._freed)
+        return Lane(
+            version,
+            runtime,
+            self._loop,
+            timeout_seconds=limit,
+            freed=self._freed,
+            remembered_rows=self._options.remembered_rows,
+        )
 
     def _freed(self) -> None:
         self._batcher.wake()

@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._unread = False
         self._ticks = 0
+        self._headers: list[Header] = []
+        self._body: list[bytes] = []
         self._begin()
         self._reading = False
 
@@ -205,8 +207,8 @@ class Connection(asyncio.Protocol):
         self._has_head = False
         self._head_bytes = 0
         self._url = b""
-        self._headers: list[Header] = []
-        self._body: list[bytes] = []
+        self._headers = []
+        self._body = []
         self._size = 0
         self._refusal: Refusal | None = None
         self._ticks = 0
