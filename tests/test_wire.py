@@ -137,3 +137,12 @@ def test_event_cannot_be_changed(kind: type, data: st.DataObject) -> None:
     event = data.draw(EVENTS[kind])
     with pytest.raises(AttributeError):
         event.at = 1
+
+
+def test_field_of_before_ranges_were_kept_says_nothing_of_them() -> None:
+    old = {"name": "age", "type": "double", "required": True}
+    field = msgspec.convert(old, wire.Field)
+    assert field == wire.Field("age", "double", required=True)
+    assert msgspec.to_builtins(field) == old
+    ranged = wire.Field("age", "double", low=-1.0, high=2.0)
+    assert msgspec.json.decode(msgspec.json.encode(ranged), type=wire.Field) == ranged

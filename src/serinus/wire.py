@@ -31,11 +31,18 @@ class Arm(StrEnum):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One input of a model, in the order of its signature."""
+    """One input of a model, in the order of its signature.
+
+    Numbers below ``low`` or above ``high`` are far from all that the version was trained on, and
+    so are texts that are none of ``known``; unset, nothing is said of that.
+    """
 
     name: str
     type: Literal["double", "long", "boolean", "string"]
     required: bool = False
+    low: float | msgspec.UnsetType = msgspec.UNSET
+    high: float | msgspec.UnsetType = msgspec.UNSET
+    known: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -89,7 +96,8 @@ class Package(msgspec.Struct, frozen=True):
         difference: largest difference that was found.
         rows: real rows on which the two were equal.
         attempts: everything that was tried, the one in use included.
-        python: the interpreter of a version that runs in a process of its own.
+        python: the interpreter of a version that runs in a process of its own; empty for the
+            gateway's.
     """
 
     form: Literal["onnx", "estimator", "pyfunc", "process"]

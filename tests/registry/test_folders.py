@@ -25,11 +25,11 @@ def test_inputs_of_columns_of_each_kind() -> None:
     )
 
     assert folders.inputs_of(rows) == (
-        wire.Field("whole", "double", required=True),
-        wire.Field("gap", "double"),
+        wire.Field("whole", "double", required=True, low=0.0, high=3.0),
+        wire.Field("gap", "double", low=0.0, high=3.0),
         wire.Field("flag", "boolean", required=True),
-        wire.Field("word", "string"),
-        wire.Field("flag with gap", "double"),
+        wire.Field("word", "string", known=("a",)),
+        wire.Field("flag with gap", "double", low=0.0, high=2.0),
     )
 
 

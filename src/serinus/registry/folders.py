@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from msgspec import UNSET
 
 from serinus import wire
 from serinus.registry import ranges, tracking
@@ -65,12 +66,15 @@ def inputs_of(rows: pd.DataFrame, before: wire.Manifest | None = None) -> tuple[
 
 def _input(column: pd.Series[Any], *, lenient: bool) -> wire.Field:
     kind = _input_type(column)
-    required = not column.isna().any() and not lenient
-    if kind == "string":
-        return wire.Field(str(column.name), kind, required, **ranges.known(column))
-    if kind == "double":
-        return wire.Field(str(column.name), kind, required, **ranges.far(column))
-    return wire.Field(str(column.name), kind, required)
+    low, high = ranges.far(column) if kind == "double" else (UNSET, UNSET)
+    return wire.Field(
+        name=str(column.name),
+        type=kind,
+        required=not column.isna().any() and not lenient,
+        low=low,
+        high=high,
+        known=ranges.known(column) if kind == "string" else UNSET,
+    )
 
 
 def example_of(rows: pd.DataFrame) -> dict[str, wire.Cell]:

@@ -65,7 +65,8 @@ class Invocations:
         demand = demands.of(exchange)
         live = self._service.find(model)
         body = exchange.content(self._max_bytes)
-        rows = invocations.rows(body, kind, live.decoder.inputs, self._max_rows)
+        with self._service.counters.violations.of(live.route.model, live.decoder.inputs):
+            rows = invocations.rows(body, kind, live.decoder.inputs, self._max_rows)
 
         def answered(found: list[Predicted] | Exception) -> None:
             if isinstance(found, Exception):

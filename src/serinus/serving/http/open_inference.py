@@ -104,7 +104,8 @@ class OpenInference:
         asked = open_inference.read(body, exchange.header(open_inference.HEADER_LENGTH))
         manifest = live.champion.runtime.manifest
         tensors.check_outputs(asked.outputs, manifest)
-        rows = tensors.features(asked.tensors, live.decoder.inputs, self._max_rows)
+        with self._service.counters.violations.of(live.route.model, live.decoder.inputs):
+            rows = tensors.features(asked.tensors, live.decoder.inputs, self._max_rows)
 
         def answered(found: list[Predicted] | Exception) -> None:
             if isinstance(found, Exception):
