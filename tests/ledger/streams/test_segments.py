@@ -1,7 +1,10 @@
+import pytest
 from tests.ledger.conftest import RedisHome, prediction
 
+from serinus.errors import NotFound
 from serinus.ledger import ids
 from serinus.ledger.archive.types import Segment
+from serinus.ledger.streams import segments as segments_module
 from serinus.ledger.streams.segments import StreamSegments
 
 
@@ -21,6 +24,27 @@ def test_segments_are_those_of_all_writers(redis_url):
         for place, writer in enumerate(writers)
         for number in numbers
     ]
+    listing.close()
+    home.close()
+
+
+def test_segments_are_read_as_they_were_written(redis_url, monkeypatch):
+    monkeypatch.setattr(segments_module, "_CHUNK_BYTES", 500)
+    home = RedisHome(redis_url)
+    listing, writer = StreamSegments(redis_url), home.writer(segment_bytes=2_000)
+    events = [prediction(number, features=("x" * (number * 40),)) for number in range(40)]
+    made = [id for start in range(0, 40, 4) for id in writer.append(events[start : start + 4])]
+    pieces = [piece for one in listing.listed() for piece in listing.read(one)]
+    assert [record.id for piece in pieces for record in piece] == made
+    assert [record.event for piece in pieces for record in piece] == events
+    assert len(pieces) > 20
+    first = listing.listed()[0]
+    home.client.xdel(home.key(writer.name), f"1-{ids.unpack(made[1]).offset}")
+    with pytest.raises(NotFound):
+        list(listing.read(first))
+    listing.remove(writer.name, first.number)
+    with pytest.raises(NotFound):
+        list(listing.read(first))
     listing.close()
     home.close()
 

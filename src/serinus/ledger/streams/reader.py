@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from serinus.errors import NotFound
 from serinus.ledger import frames, ids
 from serinus.ledger.events import decode
 from serinus.ledger.scanning import scan
+from serinus.ledger.streams.course import LAST, START, Course, entry_id, just_before, ranges
 from serinus.ledger.streams.server import Script, Server
 from serinus.ledger.types import Batch, Offset, Offsets, Record
 from serinus.wire import Event
@@ -21,10 +20,6 @@ CHUNK_BYTES = 1 << 22
 _LEAST_CHUNK = 1 << 16
 _LOOKUPS = 500
 _STRETCH = 1_000
-_MOST = 0xFFFF_FFFF
-_START = Offset(0, 0)
-# No record is behind it; what ends a stream is.
-_LAST = Offset(_MOST, _MOST)
 
 # KEYS: a stream. ARGV: ids. Frames, false where there is none.
 _FIND = """
@@ -35,49 +30,6 @@ for i = 1, #ARGV do
 end
 return found
 """
-
-
-@dataclass
-class _Course:
-    """How far one writer's stream was read, and what was found there.
-
-    ``damaged`` counts the bytes of entries of which no event could be made, and bytes of which
-    there is no entry though there are some behind them; ``gaps`` how often any were missing.
-    """
-
-    name: str
-    segment: int
-    offset: int
-    is_closed: bool = False
-    is_done: bool = False
-    records: list[Record] = field(default_factory=list)
-    damaged: int = 0
-    gaps: int = 0
-
-    @property
-    def here(self) -> Offset:
-        """The place behind the last entry that was taken."""
-        return Offset(self.segment, self.offset)
-
-    def take(self, entry: Any) -> None:
-        """Go past an entry as the server gave it."""
-        name, fields = entry
-        first, _, second = name.partition(b"-")
-        segment, offset = int(first), int(second)
-        missing = offset - self.offset if segment == self.segment else offset
-        if missing or segment > self.segment + 1:
-            self.gaps += 1
-            self.damaged += missing
-        data = fields[1] if fields else b""
-        frame = frames.at(memoryview(data), 0)
-        is_whole = frame is not None and frame.end == len(data) and offset <= _MOST
-        event = decode(frame.payload) if frame is not None and is_whole else None
-        if frame is None or event is None:
-            self.damaged += len(data)
-        else:
-            id = ids.pack(bytes.fromhex(self.name), segment, offset, frame.crc)
-            self.records.append(Record(id, event))
-        self.segment, self.offset = segment, offset + max(len(data), 1)
 
 
 class Reader:
@@ -110,9 +62,9 @@ class Reader:
         )
         names, closed = ({name.decode() for name in answer} for answer in answers)
         courses = [
-            _Course(name, at.segment, at.offset, name in closed)
+            Course(name, at.segment, at.offset, name in closed)
             for name in sorted(names)
-            if (at := offsets.get(name, _START)) != self._ends.get(name)
+            if (at := offsets.get(name, START)) != self._ends.get(name)
         ]
         left = limit
         while left > 0 and (active := [course for course in courses if not course.is_done]):
@@ -120,7 +72,7 @@ class Reader:
             left = limit - sum(len(course.records) for course in courses)
         after = dict(offsets)
         for course in courses:
-            if course.here != _START:
+            if course.here != START:
                 after[course.name] = course.here
             if course.is_done and course.is_closed:
                 self._ends[course.name] = course.here
@@ -142,10 +94,10 @@ class Reader:
             return []
         key = self._server.stream(writer)
         before = self._behind(key, start)
-        course = _Course(writer, before.segment, before.offset)
+        course = Course(writer, before.segment, before.offset)
         while before == start and not course.gaps and course.here < end:
             found, more = self._server.ask_all(
-                _ranges(key, course.here, _STRETCH, CHUNK_BYTES, _before(end))
+                ranges(key, course.here, _STRETCH, CHUNK_BYTES, just_before(end))
             )
             if not (found or more):
                 break
@@ -208,7 +160,7 @@ class Reader:
         """Let go of the connections; the next call makes a new one."""
         self._server.close()
 
-    def _advance(self, courses: Sequence[_Course], limit: int) -> None:
+    def _advance(self, courses: Sequence[Course], limit: int) -> None:
         """Read each of some streams further, up to ``limit`` records together."""
         share, extra = divmod(limit, len(courses))
         chunk = max(CHUNK_BYTES // len(courses), _LEAST_CHUNK)
@@ -221,8 +173,8 @@ class Reader:
             [
                 command
                 for course, quota in asked
-                for command in _ranges(
-                    self._server.stream(course.name), course.here, quota, chunk, _LAST
+                for command in ranges(
+                    self._server.stream(course.name), course.here, quota, chunk, LAST
                 )
             ]
         )
@@ -236,30 +188,10 @@ class Reader:
 
     def _behind(self, key: str, start: Offset) -> Offset:
         """The end of the entry before ``start``, if there is one: ``start``, unless it is lost."""
-        if start == _START:
+        if start == START:
             return start
-        found = self._server.ask("XREVRANGE", key, _id(_before(start)), "-", "COUNT", 1)
-        course = _Course("00000000", 0, 0)
+        found = self._server.ask("XREVRANGE", key, entry_id(just_before(start)), "-", "COUNT", 1)
+        course = Course("00000000", 0, 0)
         for entry in found:
             course.take(entry)
         return course.here
-
-
-def _ranges(
-    key: str, here: Offset, quota: int, chunk: int, last: Offset
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Two commands: the entries that begin within a chunk, and the first one behind it."""
-    border = Offset(here.segment, here.offset + chunk)
-    return (
-        ("XRANGE", key, _id(here), _id(min(_before(border), last)), "COUNT", quota),
-        ("XRANGE", key, _id(border), _id(last), "COUNT", 1),
-    )
-
-
-def _id(at: Offset) -> str:
-    return f"{at.segment}-{at.offset}"
-
-
-def _before(end: Offset) -> Offset:
-    """The last place where an entry may begin that begins before an offset."""
-    return Offset(end.segment, end.offset - 1) if end.offset else Offset(end.segment - 1, _MOST)

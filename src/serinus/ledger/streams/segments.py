@@ -1,13 +1,20 @@
-"""The segments of streams: which there are, and away with one, for the archive's retention."""
+"""The segments of streams: which there are, what is in one, and away with it; for the archive."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from serinus.errors import NotFound
 from serinus.ledger.archive.types import Segment
+from serinus.ledger.streams.course import Course, ranges
 from serinus.ledger.streams.server import Server
+from serinus.ledger.types import Offset, Record
 
 _LAST_OFFSET = 0xFFFF_FFFF
 _LAST_SEGMENT = 0xFFFF_FFFF
 _REMOVED_AT_ONCE = 1_000
+_READ_AT_ONCE = 10_000
+_CHUNK_BYTES = 1 << 22
 
 
 class StreamSegments:
@@ -38,6 +45,32 @@ class StreamSegments:
             for name in sorted(names)
             for segment in self._of_writer(name.decode(), is_closed=name in closed)
         ]
+
+    def read(self, segment: Segment) -> Iterator[list[Record]]:
+        """A segment's records in order, up to its size, a few megabytes at a time.
+
+        Raises:
+            NotFound: a part of it is not there any more.
+            Unavailable: the server cannot be reached.
+        """
+        key = self._server.stream(segment.writer)
+        course = Course(segment.writer, segment.number, 0)
+        last = Offset(segment.number, segment.size - 1)
+        while course.offset < segment.size:
+            found, more = self._server.ask_all(
+                ranges(key, course.here, _READ_AT_ONCE, _CHUNK_BYTES, last)
+            )
+            for entry in found or more:
+                course.take(entry)
+            if course.gaps or not (found or more):
+                raise NotFound(
+                    f"a part of segment {segment.number} of the log {segment.writer} is gone",
+                    where=self._server.place,
+                    remedy="See whether the server lost data, or somebody else removes it.",
+                )
+            if course.records:
+                yield course.records
+                course.records = []
 
     def remove(self, writer: str, number: int) -> None:
         """Remove a segment; nothing happens if it is gone already.
