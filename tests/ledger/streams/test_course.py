@@ -23,7 +23,7 @@ def test_course_counts_what_is_missing(places):
     course = Course(NAME, 0, 0)
     for segment, place in sorted(places):
         course.take(entry(segment, place * SIZE, prediction(place)))
-    last = {segment: place for segment, place in sorted(places)}
+    last = dict(sorted(places))
     expected = sum(place + 1 for place in last.values()) - len(places)
     assert [record.event.at for record in course.records] == [at for _, at in sorted(places)]
     assert course.damaged == expected * SIZE

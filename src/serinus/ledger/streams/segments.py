@@ -8,6 +8,7 @@ from serinus.errors import NotFound
 from serinus.ledger.archive.types import Segment
 from serinus.ledger.streams.course import Course, ranges
 from serinus.ledger.streams.server import Server
+from serinus.ledger.streams.writer import FIRST_SEGMENT
 from serinus.ledger.types import Offset, Record
 
 _LAST_OFFSET = 0xFFFF_FFFF
@@ -26,6 +27,9 @@ class StreamSegments:
     Raises:
         InvalidInput: the address is none.
     """
+
+    first = FIRST_SEGMENT
+    """The number of each writer's first segment."""
 
     def __init__(self, address: str) -> None:
         self._server = Server(address, retries=1)
@@ -49,8 +53,10 @@ class StreamSegments:
     def read(self, segment: Segment) -> Iterator[list[Record]]:
         """A segment's records in order, up to its size, a few megabytes at a time.
 
+        What the server lost in its middle is passed over, as damage is.
+
         Raises:
-            NotFound: a part of it is not there any more.
+            NotFound: it is gone, or its end is.
             Unavailable: the server cannot be reached.
         """
         key = self._server.stream(segment.writer)
@@ -62,9 +68,9 @@ class StreamSegments:
             )
             for entry in found or more:
                 course.take(entry)
-            if course.gaps or not (found or more):
+            if not (found or more):
                 raise NotFound(
-                    f"a part of segment {segment.number} of the log {segment.writer} is gone",
+                    f"segment {segment.number} of the log {segment.writer} is not there any more",
                     where=self._server.place,
                     remedy="See whether the server lost data, or somebody else removes it.",
                 )
