@@ -170,6 +170,13 @@ def test_load_hides_passwords(tmp_path: Path) -> None:
     shown = {item.name: item.value for item in told}
     assert shown["database_url"] == "postgresql://anna:***@db/serinus"
     assert "geheim" not in "".join(faults(tmp_path, host="x://y:geheim@z", control_port=-1))
+    for url, hidden in (
+        ("redis://:geheim@db:6379/0", "redis://:***@db:6379/0"),
+        ("unix:///run/db?db=0&password=geheim&prefix=a", "unix:///run/db?db=0&password=***&prefix=a"),
+    ):
+        found, told = settings.load({}, home=tmp_path, ledger_url=url)
+        assert found.ledger == url
+        assert {item.name: item.value for item in told}["ledger_url"] == hidden
 
 
 def test_settings_derive_places_from_home(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ _PREFIX = "SERINUS_"
 
 _LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # listening on all, reached on one
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
-_HIDDEN_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
+_HIDDEN_PASSWORD = re.compile(r"((?<=://)[^:/@\s]*:)[^@/\s]+(?=@)|([?&]password=)[^&\s]+")
 
 
 def _setting(default: Any, doc: str, *, env: str = "", unit: float = 1, **bounds: float) -> Any:
