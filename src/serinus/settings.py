@@ -315,4 +315,4 @@ def _convert(item: Field[Any], raw: Any, origin: str) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    return _HIDDEN_PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+    return _HIDDEN_PASSWORD.sub(r"\1\2***", value) if isinstance(value, str) else value
