@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from serinus import clock, wire
-from serinus.registry import environments
+from serinus.errors import InvalidInput
+from serinus.registry import environments, needs
 from serinus.registry.environments import Tell
 from serinus.registry.packaging import packager, proof
 from serinus.serving.runtimes import artifacts, probes
@@ -35,6 +36,8 @@ def isolate(
     begun = clock.monotonic()
     with tempfile.TemporaryDirectory(prefix="serinus-package-") as temporary:
         folder = packager.local_copy(uri, Path(temporary))
+        for line in _differences(folder):
+            tell(f"It asks for another: {line}")
         speed: dict[str, float] = {}
 
         def prove(python: str) -> None:
@@ -56,3 +59,11 @@ def isolate(
         packager.install(uri, folder, None, package)
     tell(f"{manifest.model} runs in a process of its own with Python {version}")
     return package
+
+
+def _differences(folder: Path) -> list[str]:
+    try:
+        asked = needs.wanted(folder)
+    except InvalidInput:
+        return []
+    return needs.unmet(asked, platform.python_version(), needs.installed())

@@ -9,6 +9,7 @@ import numpy as np
 
 from serinus.serving.runtimes.frames import FrameBuilder
 from serinus.serving.runtimes.outcomes import ClassIndex, numbers
+from serinus.serving.runtimes.signatures import Shaper
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Manifest
 
@@ -20,6 +21,7 @@ class PyfuncRuntime:
         self._model = model
         self._manifest = manifest
         self._frames = FrameBuilder(manifest.inputs)
+        self._shaper = Shaper(model)
         self._classes = ClassIndex(manifest)
 
     @property
@@ -34,7 +36,7 @@ class PyfuncRuntime:
 
     def answer(self, rows: Sequence[Features]) -> list[Outcome]:
         """One outcome for each row; raises whatever the model raises."""
-        given = np.asarray(self._model.predict(self._frames.build(rows)))
+        given = np.asarray(self._model.predict(self._shaper.shape(self._frames.build(rows))))
         if self._manifest.task == "regression":
             return numbers(given)
         return self._classes.of_array(given)

@@ -17,7 +17,8 @@ from serinus.registry.packaging.types import Unconvertible
 from serinus.serving.runtimes import natives
 from serinus.serving.runtimes.families import highest_decides
 
-_NETWORKS = {"pytorch": "torch", "keras": "keras", "tensorflow": "keras"}
+_NETWORKS = {"pytorch": "torch", "keras": "keras"}
+"""By MLflow's flavor the library, and the module here that knows it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def graph_of(folder: Path, manifest: wire.Manifest) -> Graph:
     flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
     network = next((name for name in _NETWORKS if name in flavors), "")
     if network:
-        module = optional(f"serinus.registry.packaging.conversion.{network}", _NETWORKS[network])
+        library = _NETWORKS[network]
+        module = optional(f"serinus.registry.packaging.conversion.{library}", library)
         model = module.convert(folder, flavors[network], manifest)
         return Graph(_of_network(model, manifest), is_single=True)
     fitted = natives.load(folder, flavors)
