@@ -1,0 +1,1 @@
+"""Proofs under stress: swaps, kills and hostile clients, against real processes and real HTTP."""

@@ -1,0 +1,249 @@
+"""``serinus stress kill``: whatever dies, nothing acknowledged is lost or counted twice."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from serinus import clock
+from serinus.client import Serinus
+from serinus.client.types import DeploymentStatus
+from serinus.demo import installation, rows
+from serinus.demo.installation import Installation
+from serinus.demo.traffic import Tally, Traffic
+from serinus.errors import SerinusError, Unavailable
+from serinus.ledger.opening import open_reader
+from serinus.proof.types import Bar
+from serinus.stress import accounts, strikes
+from serinus.stress.accounts import Books
+from serinus.stress.types import Finding, at_least, at_most
+
+STATEMENT = (
+    "Workers, gateway, control plane and ledger consumer are killed at random under load: every "
+    "acknowledged prediction is in the ledger, and in the evidence exactly once."
+)
+MISSING = "acknowledged predictions missing from the ledger"
+UNLABELLED = "accepted labels missing from the ledger"
+UNASKED = "predictions in the ledger that nobody asked for"
+TWICE = "requests counted twice in evidence"
+LABELS_TWICE = "labels counted twice in evidence"
+LACKING = "recorded requests that the evidence does not count"
+UNEXACT = "deployments whose replay is not exact"
+KILLS = "kills"
+
+MODEL = "fraud"
+_ALGORITHM = "logistic_regression"
+_SETTINGS = """\
+gateway_workers = 2
+ledger_segment_bytes = 1000000
+"""
+# The canary is to go on until the end: no gate lets it past its only step by itself.
+_CANARY = {
+    "shares": [0.3],
+    "shadow": False,
+    "approvals": True,
+    "latency_slack_ms": 1_000.0,
+    "label_window_seconds": 30.0,
+}
+_LABEL_DELAY = 0.3
+_PATIENCE_SECONDS = 90.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass
+class _Run:
+    """One installation and what is done to it."""
+
+    system: Installation
+    chance: random.Random
+    pause: tuple[float, float]
+    killed: Counter[str] = field(default_factory=Counter)
+    processes: int = 0
+
+    def assault(self, kills: int) -> None:
+        """Kill a random part again and again, and see that what nobody revives is started."""
+        while sum(self.killed.values()) < kills:
+            [part] = self.chance.choices(strikes.PARTS, strikes.WEIGHTS)
+            died = strikes.strike(self.system, part, self.chance)
+            self.processes += died
+            self.killed[part] += died > 0
+            if part in ("up", "everything"):
+                self.system.process.wait()
+                strikes.revive(self.system)
+                self.keep_canary()
+            clock.sleep(self.chance.uniform(*self.pause))
+
+    def keep_canary(self) -> None:
+        """See to it that a canary runs: an unlucky verdict may have ended the last one."""
+        with self.system.client as client:
+            _until(lambda: _has_canary(client), "a running canary")
+
+    def settle(self) -> None:
+        """Wait until everything that was killed is back."""
+        _until(lambda: strikes.answers(self.system), "the installation")
+        self.keep_canary()
+
+
+def run(
+    *,
+    kills: int = 50,
+    rate: float = 300.0,
+    pause: tuple[float, float] = (0.5, 6.0),
+    seed: int = 0,
+) -> Finding:
+    """Run a whole installation under load, kill its parts at random, and balance the books.
+
+    Args:
+        kills: how many.
+        rate: requests a second.
+        pause: least and most seconds from one kill to the next.
+        seed: of what is killed when.
+
+    Raises:
+        Unavailable: the installation did not start, or did not come back.
+    """
+    started = clock.monotonic()
+    dealt = rows.prepare(None, None)
+    with tempfile.TemporaryDirectory(prefix="serinus-stress-") as folder:
+        home = Path(folder)
+        with _running(home, dealt) as system:
+            attack = _Run(system, random.Random(seed), pause)
+            traffic = Traffic(
+                system.gateway_url, MODEL, dealt.live, rate=rate, label_delay=_LABEL_DELAY
+            )
+            attack.keep_canary()
+            traffic.start()
+            try:
+                clock.sleep(1.0)
+                attack.assault(kills)
+                attack.settle()
+                clock.sleep(1.0)
+            finally:
+                tally = traffic.stop()
+            books, deployments, unexact = _audit(system)
+    return Finding(
+        name="kill",
+        statement=STATEMENT,
+        bars=_bars(attack, tally, books, deployments, unexact),
+        seed=seed,
+        seconds=clock.monotonic() - started,
+        notes={
+            "kills": {part: float(attack.killed[part]) for part in strikes.PARTS},
+            "requests": {"acknowledged": len(tally.acknowledged), "not": tally.dropped},
+            "deployments": {"number": float(len(deployments))},
+        },
+        faults=tuple(
+            f"missing: {id}" for id in sorted(accounts.missing(tally.acknowledged, books))
+        ),
+    )
+
+
+@contextmanager
+def _running(home: Path, dealt: rows.Rows) -> Iterator[Installation]:
+    """A whole installation with two equal versions, the first of them in production."""
+    data = rows.write(dealt.training, home / "rows.csv")
+    system = installation.start(home, _SETTINGS)
+    try:
+        with system.client as client:
+            for _ in range(2):
+                job = client.train(str(data), MODEL, target=dealt.target, algorithm=_ALGORITHM)
+                _until(partial(_is_over, client, job.id), "a trained version")
+            client.wait_for(client.deploy(MODEL, "1.0.0").id, timeout=_PATIENCE_SECONDS)
+        yield system
+    finally:
+        system.stop()
+
+
+def _is_over(client: Serinus, job: str) -> bool:
+    return client.job(job).finished_at is not None
+
+
+def _has_canary(client: Serinus) -> bool:
+    """Whether a canary runs; begins one if none is live."""
+    live = next((found for found in client.deployments(MODEL) if found.live), None)
+    if live is None:
+        client.deploy(MODEL, "1.0.1", **_CANARY)
+        return False
+    return live.phase == "running"
+
+
+def _audit(system: Installation) -> tuple[Books, list[DeploymentStatus], int]:
+    """The ledger's books, what each deployment counts, and how many replays are not exact."""
+    reader = open_reader(system.home / "ledger")
+    books = accounts.balance(reader.scan(MODEL))
+    with system.client as client:
+
+        def statuses() -> list[DeploymentStatus]:
+            return [client.deployment(found.id) for found in list(client.deployments(MODEL))]
+
+        found = statuses()
+        deadline = clock.monotonic() + _PATIENCE_SECONDS
+        # What the consumer has not read yet, it will; what it never reads is told.
+        while _lacking(found, books) and clock.monotonic() < deadline:
+            clock.sleep(_LOOK_SECONDS)
+            found = statuses()
+        # A moment more, in which what was counted once could be counted again.
+        clock.sleep(1.0)
+        found = statuses()
+        replayed = [client.replay(status.deployment.id) for status in found]
+    return books, found, sum(not replay.exact for replay in replayed)
+
+
+def _lacking(deployments: Iterable[DeploymentStatus], books: Books) -> int:
+    """Recorded requests of live deployments that are in no evidence; ended ones learn no more."""
+    return sum(
+        accounts.excess(books.requests.get(status.deployment.id, {}), status.counts.requests)
+        for status in deployments
+        if status.deployment.live
+    )
+
+
+def _bars(
+    attack: _Run,
+    tally: Tally,
+    books: Books,
+    deployments: list[DeploymentStatus],
+    unexact: int,
+) -> tuple[Bar, ...]:
+    twice = sum(
+        accounts.excess(status.counts.requests, books.requests.get(status.deployment.id, {}))
+        for status in deployments
+    )
+    labels_twice = sum(
+        max(0, status.counts.told.get("labels", 0) - books.told.get(status.deployment.id, 0))
+        for status in deployments
+    )
+    counted = sum(sum(status.counts.requests.values()) for status in deployments)
+    return (
+        at_most(MISSING, len(accounts.missing(tally.acknowledged, books)), 0),
+        at_most(UNLABELLED, len(accounts.unlabelled(tally.labelled, books)), 0),
+        at_most(UNASKED, max(0, len(books.predictions) - tally.requests), 0),
+        at_most(TWICE, twice, 0),
+        at_most(LABELS_TWICE, labels_twice, 0),
+        at_most(LACKING, _lacking(deployments, books), 0),
+        at_most(UNEXACT, unexact, 0),
+        at_least(KILLS, sum(attack.killed.values()), 1),
+        at_most("processes that were killed", attack.processes, None),
+        at_least("acknowledged predictions", len(tally.acknowledged), 1),
+        at_least("accepted labels", len(tally.labelled), 1),
+        at_least("requests counted in evidence", counted, 1),
+    )
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for something; that nobody answers meanwhile is no answer."""
+    deadline = clock.monotonic() + _PATIENCE_SECONDS
+    while clock.monotonic() < deadline:
+        try:
+            if holds():
+                return
+        except SerinusError:
+            pass
+        clock.sleep(_LOOK_SECONDS)
+    raise Unavailable(f"{what} was not there after {_PATIENCE_SECONDS:g} s")
