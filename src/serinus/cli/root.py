@@ -21,6 +21,7 @@ from serinus.cli import (
     processes,
     prove,
     smoke,
+    stress,
     train,
 )
 from serinus.cli.session import Session, tell_error
@@ -60,7 +61,7 @@ def root(
 
 for module in (processes, demo, train, predictions, feedback, prove, smoke):
     module.add_to(app)
-for module in (models, deployments, jobs, monitor, config, bench):
+for module in (models, deployments, jobs, monitor, config, bench, stress):
     module.add_to(app)
 
 
