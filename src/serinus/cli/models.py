@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serinus.cli.options import ControlUrl, Json, Limit, Reason
+from serinus.cli import isolation
+from serinus.cli.options import ControlUrl, Home, Json, Limit, Reason
 from serinus.cli.session import finish, first
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ commands = typer.Typer(help="Models and their versions.", no_args_is_help=True)
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
+    isolation.add_to(commands)
     app.add_typer(commands, name="models")
 
 
@@ -114,16 +116,28 @@ def package(
     context: typer.Context,
     model: str,
     version: str,
+    *,
     data: Data = None,
     quantize: Annotated[
         float | None,
         typer.Option(help="Try 8-bit weights, and use them if no answer differs by more.", min=0),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Convert and prove it anew.")] = False,
+    process: Annotated[
+        bool, typer.Option("--process", help="Run it in a process of its own, on this machine.")
+    ] = False,
+    environment: Annotated[
+        bool, typer.Option("--environment", help="The same, with the packages it asks for.")
+    ] = False,
+    home: Home = None,
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
     """In which form a version is served and what was tried; with rows, prove it on them."""
+    if process or environment:
+        settings = context.obj.settings(home=home)
+        isolation.isolate(settings, model, version, with_environment=environment, as_json=as_json)
+        return
     with context.obj.client(url) as client:
         if again or data is not None or quantize is not None:
             found = client.renew_package(model, version, data=data, quantize=quantize)
