@@ -10,7 +10,7 @@ from tests.cli.calling import serinus
 # Anything of these in `serinus --help` would make it slow.
 PROCESSES = ("up", "control", "gateway", "worker")
 VERBS = ("demo", "train", "predict", "feedback", "smoke", "deploy", "rollback")
-NOUNS = ("models", "deployments", "jobs", "monitor", "config", "bench")
+NOUNS = ("models", "deployments", "jobs", "monitor", "config", "bench", "stress")
 HEAVY = ("numpy", "pandas", "mlflow", "sqlalchemy", "fastapi", "httpx", "rich.console", "structlog")
 
 
