@@ -109,11 +109,13 @@ def test_example_of_a_model_without_one_is_made_up():
     validator(document, "/predict").validate(example)
 
 
+# Not 2.0, which a schema cannot tell from 2 and the native calls do.
+fractions = st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: not x.is_integer())
 scalars = (
     st.none()
     | st.booleans()
     | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | fractions
     | st.text(st.characters(codec="utf-8"), max_size=5)
 )
 values = scalars | st.lists(scalars, max_size=2)
