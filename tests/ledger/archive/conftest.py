@@ -15,7 +15,9 @@ from serinus.ledger.archive.catalog import Catalog
 from serinus.ledger.archive.compaction import Compaction
 from serinus.ledger.archive.lookup import Archive
 from serinus.ledger.archive.query import Ledger
-from serinus.ledger.archive.sources import FileSegments
+from serinus.ledger.archive.reader import ArchivedReader
+from serinus.ledger.archive.sources import open_segments
+from serinus.ledger.archive.types import Segments
 from serinus.ledger.opening import open_reader, open_writer
 from serinus.ledger.types import Reader, Record
 
@@ -126,17 +128,19 @@ def label(about: wire.Prediction, id: bytes, *, at: int) -> wire.Label:
 
 @dataclass
 class Kept:
-    """A ledger in a folder, and its archive beside it."""
+    """A ledger, in a folder unless it has another address, and its archive."""
 
     folder: Path
+    address: Path | str = ""
     reader: Reader = field(init=False)
-    segments: FileSegments = field(init=False)
+    segments: Segments = field(init=False)
     catalog: Catalog = field(init=False)
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reader = open_reader(self.folder / "ledger")
-        self.segments = FileSegments(self.folder / "ledger")
+        self.address = self.address or self.folder / "ledger"
+        self.reader = open_reader(self.address)
+        self.segments = open_segments(self.address)
         self.catalog = Catalog(self.folder / "archive")
         self.archive = Archive(self.folder / "archive")
 
@@ -144,7 +148,7 @@ class Kept:
         self, events: Sequence[wire.Event], *, segment_bytes: int = 1 << 30, by: int = 10
     ) -> list[Record]:
         """The events of one writer that came and went, with their ids."""
-        writer = open_writer(self.folder / "ledger", segment_bytes=segment_bytes)
+        writer = open_writer(self.address, segment_bytes=segment_bytes)
         ids: list[bytes] = []
         for start in range(0, len(events), by):
             ids += writer.append(events[start : start + by])
@@ -159,6 +163,19 @@ class Kept:
     def ledger(self) -> Ledger:
         return Ledger(self.segments, self.catalog, names)
 
+    @property
+    def everywhere(self) -> ArchivedReader:
+        return ArchivedReader(self.reader, self.segments, self.archive)
+
+    def remove_segments(self) -> None:
+        for segment in self.segments.listed():
+            if segment.is_finished:
+                self.segments.remove(segment.writer, segment.number)
+
+    def close(self) -> None:
+        self.reader.close()
+        self.segments.close()
+
     def files(self) -> list[Path]:
         return sorted((self.folder / "archive").glob("*/day=*/*.parquet"))
 
@@ -169,9 +186,19 @@ class Kept:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Kept]:
+    """A ledger in files."""
     made = Kept(tmp_path)
     yield made
-    made.reader.close()
+    made.close()
+
+
+@pytest.fixture(params=["file", "redis"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    """A ledger, once of each kind."""
+    redis = request.param == "redis"
+    made = Kept(tmp_path, request.getfixturevalue("redis_url") if redis else "")
+    yield made
+    made.close()
 
 
 def same(one: object, other: object) -> bool:

@@ -47,7 +47,7 @@ class ArchivedReader:
             return self._reader.between(writer, start, end)
         except NotFound:
             records: list[Record] = []
-            for number in range(start.segment, end.segment + 1):
+            for number in range(max(start.segment, self._segments.first), end.segment + 1):
                 begin = max(start, Offset(number, 0))
                 stop = min(end, Offset(number + 1, 0))
                 if begin < stop:

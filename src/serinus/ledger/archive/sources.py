@@ -36,6 +36,9 @@ def open_segments(address: Address) -> Segments:
 class FileSegments:
     """The segments in a ledger's folder, which need not exist yet."""
 
+    first = 0
+    """The number of each writer's first segment."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reader = Reader(folder)

@@ -26,7 +26,12 @@ class Segment:
 
 
 class Segments(Protocol):
-    """The segments of a ledger: which there are, what is in one, and away with it."""
+    """The segments of a ledger: which there are, what is in one, and away with it.
+
+    ``first`` is the number of each writer's first segment.
+    """
+
+    first: int
 
     def listed(self) -> list[Segment]:
         """Every segment that is there, by writer and number.
