@@ -78,6 +78,12 @@ class Settings:
         "longest are unloaded until they are asked again. 0 is no limit.",
         ge=0,
     )
+    process_memory_bytes: int = _setting(
+        0,
+        "Memory that the process of a version which has one may take; beyond, it is replaced, or "
+        "killed if a call is under way. 0: any.",
+        ge=0,
+    )
     remembered_rows: int = _setting(
         0, "Answers that a worker remembers of each version, by the row. 0 remembers none.", ge=0
     )
@@ -123,6 +129,9 @@ class Settings:
         ge=0,
     )
     monitoring_window_rows: int = _setting(500, "Fewest rows of a monitoring window.", ge=20)
+    profile_days: float = _setting(
+        30.0, "Days for which profiles by version and minute are kept.", gt=0
+    )
     drift_false_alarm_windows: float = _setting(
         8760.0, "Windows between two false drift alarms, on average at least.", gt=1
     )

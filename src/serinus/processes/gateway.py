@@ -55,6 +55,7 @@ def options(settings: Settings) -> GatewayOptions:
         worker_status_seconds=settings.worker_status_seconds,
         waiting_max_rows=settings.waiting_max_rows,
         model_memory_bytes=settings.model_memory_bytes,
+        process_memory_bytes=settings.process_memory_bytes,
         remembered_rows=settings.remembered_rows,
         hooks=settings.hooks,
         ledger_full=settings.ledger_full,

@@ -24,7 +24,7 @@ from serinus.serving.mirror import Mirror
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.recorder import Recorder
 from serinus.serving.rows import Done, LiveRoute, Row, Ticket
-from serinus.serving.runtimes.types import Runtime
+from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
@@ -85,7 +85,16 @@ class Service:
         )
         self._mirror = Mirror(options.mirror_rows, self.counters, self.recorder.write)
         self._batcher = Batcher(loop, self._record, options.waiting_max_rows)
-        self._loader = Loader(loop, self._make_lane, self._swap, options.model_memory_bytes)
+        self._loader = Loader(
+            loop,
+            self._make_lane,
+            self._swap,
+            options.model_memory_bytes,
+            ProcessLimits(
+                call_seconds=options.request_timeout_seconds / 2,
+                memory_bytes=options.process_memory_bytes,
+            ),
+        )
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
         feedback = Feedback(open_reader(options.ledger), self._find_manifest)
@@ -248,6 +257,7 @@ class Service:
             if (now := clock.monotonic()) - looked_at >= BUSY_SECONDS:
                 self.counters.busy = (time.process_time() - used) / (now - looked_at)
                 looked_at, used = now, time.process_time()
+                self._unload()
             retry = bool(self.snapshot.failed) and clock.monotonic() >= self._retry_at
             if self._file.has_changed() or retry:
                 self._apply()
@@ -276,6 +286,13 @@ class Service:
     def _swap(self) -> None:
         self.snapshot = self._loader.snapshot(self._table, self.snapshot)
         self._report()
+
+    def _unload(self) -> None:
+        """Let go of versions that nobody asked for of late, if they take too much memory."""
+        if self._loader.is_over_budget:
+            before, self.snapshot = self.snapshot, self._loader.snapshot(self._table, self.snapshot)
+            if before.asleep != self.snapshot.asleep:
+                self._report()
 
     def _read(self) -> RoutingTable | None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from serinus import clock
 from serinus.errors import InvalidInput, SerinusError
 from serinus.serving.lanes import Lane
 from serinus.serving.memory import Held, surplus
@@ -24,11 +26,13 @@ from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import RandomKeys, Router
 from serinus.serving.rows import LiveRoute
 from serinus.serving.runtimes import artifacts, inputs
-from serinus.serving.runtimes.types import Runtime
+from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.threads import Hand
 from serinus.wire import Route, RoutingTable, Target
 
 LOAD_SECONDS = 60.0
+AWAKE_SECONDS = 3.0
+"""A version that was used so lately is not unloaded, however much memory there is too little."""
 
 _log = logging.getLogger("serinus.serving")
 
@@ -109,6 +113,7 @@ class Loader:
         changed: called in the loop when a version was loaded or could not be: a new snapshot
             now holds more than the last one.
         budget: bytes that the artifacts of loaded versions may have together; 0 is no limit.
+        limits: of versions that run in processes of their own.
     """
 
     def __init__(
@@ -117,6 +122,7 @@ class Loader:
         make_lane: MakeLane,
         changed: Callable[[], None],
         budget: int = 0,
+        limits: ProcessLimits | None = None,
     ) -> None:
         self._loop = loop
         self._make_lane = make_lane
@@ -126,6 +132,7 @@ class Loader:
         self._sizes: dict[_Key, int] = {}
         self._asleep: set[_Key] = set()
         self._budget = budget
+        self._limits = limits
         self._loading: dict[_Key, asyncio.Task[None]] = {}
         self._failed: dict[_Key, str] = {}
 
@@ -147,8 +154,14 @@ class Loader:
         self._failed = {key: why for key, why in self._failed.items() if key in wanted}
         warm = _warm(table)
         self._asleep = (self._asleep & wanted) - warm
-        for key in wanted - self._lanes.keys() - self._loading.keys() - self._asleep:
-            self._begin(key)
+        room = self._budget - sum(self._sizes.values())
+        unknown = wanted - self._lanes.keys() - self._loading.keys() - self._asleep
+        for key in sorted(unknown, key=lambda key: _label(*key)):
+            room -= artifacts.size(key[1]) if self._budget else 0
+            if room >= 0 or key in warm:
+                self._begin(key)
+            else:
+                self._asleep.add(key)
 
     async def wake(self, table: RoutingTable, model: str) -> None:
         """Load the versions of a model again that were unloaded; returns once they are there."""
@@ -159,6 +172,11 @@ class Loader:
         waiting = [task for key, task in self._loading.items() if key[0] == model]
         if waiting:
             await asyncio.wait(waiting)
+
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether the loaded versions take more memory than they may."""
+        return 0 < self._budget < sum(self._sizes.values())
 
     async def loaded(self) -> None:
         """Wait until nothing is being loaded."""
@@ -235,7 +253,7 @@ class Loader:
         key = (name, target)
 
         def load() -> tuple[Lane, int]:
-            lane = self._make_lane(target.version, artifacts.load(name, target))
+            lane = self._make_lane(target.version, artifacts.load(name, target, self._limits))
             lane.measure()
             return lane, artifacts.size(target)
 
@@ -261,13 +279,17 @@ class Loader:
         wanted, warm = _keys(table), _warm(table)
         serving = {lane for live in routes.values() for lane in (live.champion, live.challenger)}
         predecessors = serving - {self._lanes.get(key) for key in wanted}
+        recently = clock.monotonic() - AWAKE_SECONDS if self._budget else math.inf
         held = [
             Held(
                 key,
                 self._sizes[key],
                 lane.used_at,
                 in_service=key in wanted,
-                is_warm=key in warm or lane in predecessors or lane.pending > 0,
+                is_warm=key in warm
+                or lane in predecessors
+                or lane.pending > 0
+                or lane.used_at > recently,
             )
             for key, lane in self._lanes.items()
         ]

@@ -39,6 +39,7 @@ class GatewayOptions:
     ledger_full: Literal["refuse", "answer"] = "refuse"
     waiting_max_rows: int = 8_192
     model_memory_bytes: int = 0
+    process_memory_bytes: int = 0
     remembered_rows: int = 0
     hooks: str = ""
     grpc_port: int = 0

@@ -14,11 +14,12 @@ from tests.serving.runtimes.test_spawning import is_running, until
 from serinus.errors import InvalidInput
 from serinus.serving.runtimes.estimator import SklearnRuntime
 from serinus.serving.runtimes.outcomes import UNUSABLE
-from serinus.serving.runtimes.process import Limits, ProcessRuntime
+from serinus.serving.runtimes.process import ProcessRuntime
 from serinus.serving.runtimes.pyfunc import PyfuncRuntime
+from serinus.serving.runtimes.types import ProcessLimits
 from serinus.wire import Output
 
-QUICK = Limits(call_seconds=0.5, rest_seconds=0.05)
+QUICK = ProcessLimits(call_seconds=0.5, rest_seconds=0.05)
 
 
 @contextlib.contextmanager
@@ -143,7 +144,7 @@ def test_process_that_is_being_started_again_says_why(tmp_path):
 
 def test_process_rests_longer_before_each_start(tmp_path, caplog):
     folder = wild.save(tmp_path / "m", wild.wild(), wild.REGRESSION)
-    limits = Limits(rest_seconds=0.2, longest_rest_seconds=0.8)
+    limits = ProcessLimits(rest_seconds=0.2, longest_rest_seconds=0.8)
     with running(folder, wild.REGRESSION, limits) as runtime:
         lived = []
         for _ in range(4):
@@ -158,7 +159,7 @@ def test_process_rests_longer_before_each_start(tmp_path, caplog):
 
 def test_process_that_takes_too_much_memory_is_replaced_without_losing_a_row(tmp_path, caplog):
     folder = wild.save(tmp_path / "m", wild.wild(), wild.REGRESSION)
-    limits = Limits(memory_bytes=200_000_000)
+    limits = ProcessLimits(memory_bytes=200_000_000)
     with running(folder, wild.REGRESSION, limits) as runtime, caplog.at_level(logging.WARNING):
         pid = runtime.pid
         deadline = time.monotonic() + 20
@@ -185,7 +186,7 @@ def test_process_that_takes_too_long_to_load(tmp_path):
     manifest = samples.number_manifest()
     samples.save(tmp_path / "m", samples.sleepy(30.0), manifest)
     with pytest.raises(InvalidInput, match=r"no answer within 1 s"):
-        ProcessRuntime(manifest, tmp_path / "m", limits=Limits(start_seconds=1.0))
+        ProcessRuntime(manifest, tmp_path / "m", limits=ProcessLimits(start_seconds=1.0))
 
 
 def test_process_with_other_classes_than_its_manifest(tmp_path):
@@ -197,7 +198,7 @@ def test_process_with_other_classes_than_its_manifest(tmp_path):
 
 def test_process_closed_during_a_call_ends_it(tmp_path):
     folder = wild.save(tmp_path / "m", wild.wild(), wild.REGRESSION)
-    with running(folder, wild.REGRESSION, Limits()) as runtime:
+    with running(folder, wild.REGRESSION, ProcessLimits()) as runtime:
         pid = runtime.pid
         threading.Timer(0.2, runtime.close).start()
         begun = time.monotonic()

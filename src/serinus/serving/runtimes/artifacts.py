@@ -18,7 +18,7 @@ import yaml
 from serinus.errors import InvalidInput, SerinusError
 from serinus.serving.runtimes import natives
 from serinus.serving.runtimes.probes import probe_rows
-from serinus.serving.runtimes.types import Runtime
+from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.types import Features
 from serinus.wire import MANIFEST_FILE, PACKAGE_FILE, Manifest, Package, Target
 
@@ -26,12 +26,13 @@ _PROBES = 16
 _log = logging.getLogger(__name__)
 
 
-def load(model: str, target: Target) -> Runtime:
+def load(model: str, target: Target, limits: ProcessLimits | None = None) -> Runtime:
     """Load a version and answer its own example with it once.
 
     Args:
         model: the name that the manifest must bear.
         target: the version and its folder (a path, ``file:`` or any address MLflow can fetch).
+        limits: of its process, if it runs in one of its own.
 
     Raises:
         InvalidInput: the folder holds no such version, or the version cannot be used.
@@ -39,7 +40,7 @@ def load(model: str, target: Target) -> Runtime:
     try:
         folder = _folder(target.uri)
         manifest = _manifest(folder, model)
-        runtime = _open(folder, manifest, target)
+        runtime = _open(folder, manifest, target, limits)
     except SerinusError:
         raise
     except Exception as error:
@@ -79,7 +80,9 @@ def _manifest(folder: Path, model: str) -> Manifest:
     return manifest
 
 
-def _open(folder: Path, manifest: Manifest, target: Target) -> Runtime:
+def _open(
+    folder: Path, manifest: Manifest, target: Target, limits: ProcessLimits | None
+) -> Runtime:
     package = package_of(folder)
     if package is not None and package.form == "onnx":
         try:
@@ -89,17 +92,23 @@ def _open(folder: Path, manifest: Manifest, target: Target) -> Runtime:
             label = f"{manifest.model}@{target.version}"
             _log.warning("%s is served by its original: its graph fails (%s)", label, error)
     if package is not None and package.form == "process":
-        return open_process(folder, manifest, package.python)
+        return open_process(folder, manifest, package.python, limits)
     return open_original(folder, manifest)
 
 
 def size(target: Target) -> int:
-    """How many bytes of files a version was loaded from: what it will about take in memory."""
-    folder = _folder(target.uri)
-    package = package_of(folder)
-    if package is not None and package.form == "onnx":
-        return (folder / package.path).stat().st_size
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """How many bytes of files a version is loaded from: what it will about take in memory.
+
+    0 if that cannot be told: loading it will say why.
+    """
+    try:
+        folder = _folder(target.uri)
+        package = package_of(folder)
+        if package is not None and package.form == "onnx":
+            return (folder / package.path).stat().st_size
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except (OSError, SerinusError):
+        return 0
 
 
 def package_of(folder: Path) -> Package | None:
@@ -152,18 +161,21 @@ def open_original(folder: Path, manifest: Manifest) -> Runtime:
     return runtime
 
 
-def open_process(folder: Path, manifest: Manifest, python: str) -> Runtime:
+def open_process(
+    folder: Path, manifest: Manifest, python: str, limits: ProcessLimits | None = None
+) -> Runtime:
     """The model as it was registered, in a process of its own, tried out.
 
     Args:
         folder: of the version.
         manifest: of the version.
         python: the interpreter of its environment; empty for this process's own.
+        limits: of the process.
 
     Raises:
         InvalidInput: the process does not start, or does not answer the example.
     """
-    runtime: Runtime = _module("process").ProcessRuntime(manifest, folder, python)
+    runtime: Runtime = _module("process").ProcessRuntime(manifest, folder, python, limits)
     try:
         _try_out(runtime, probe_rows(manifest, _PROBES))
     except Exception:

@@ -11,7 +11,6 @@ import logging
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from serinus.errors import InvalidInput, SerinusError, Unavailable
 from serinus.serving.runtimes import columns
 from serinus.serving.runtimes.outcomes import ClassIndex, flat, numbers
 from serinus.serving.runtimes.spawning import Spawned, is_own
+from serinus.serving.runtimes.types import ProcessLimits
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Manifest
 
@@ -30,26 +30,6 @@ REASON_LENGTH = 200
 _LOOK_SECONDS = 1.0
 
 _log = logging.getLogger("serinus.serving")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a model's process may take.
-
-    Attributes:
-        start_seconds: until it is loaded.
-        call_seconds: for one call; then it is killed.
-        memory_bytes: resident; beyond, it is replaced after its call, or killed during it. 0 is
-            any.
-        rest_seconds: before the second start in a row; each further start waits twice as long.
-        longest_rest_seconds: between two starts. Who lived longer than that begins anew.
-    """
-
-    start_seconds: float = 45.0
-    call_seconds: float = 5.0
-    memory_bytes: int = 0
-    rest_seconds: float = 0.5
-    longest_rest_seconds: float = 30.0
 
 
 class ProcessRuntime:
@@ -67,11 +47,11 @@ class ProcessRuntime:
     """
 
     def __init__(
-        self, manifest: Manifest, folder: Path, python: str = "", limits: Limits | None = None
+        self, manifest: Manifest, folder: Path, python: str = "", limits: ProcessLimits | None = None
     ) -> None:
         self._manifest = manifest
         self._python = python or sys.executable
-        self._limits = limits or Limits()
+        self._limits = limits or ProcessLimits()
         self._packer = columns.RowPacker(manifest.inputs)
         self._classes = ClassIndex(manifest)
         self._order: Any = None

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessLimits:
+    """What a model's process may take.
+
+    Attributes:
+        start_seconds: until it is loaded.
+        call_seconds: for one call; then it is killed.
+        memory_bytes: resident; beyond, it is replaced after its call, or killed during it. 0 is
+            any.
+        rest_seconds: before the second start in a row; each further start waits twice as long.
+        longest_rest_seconds: between two starts. Who lived longer than that begins anew.
+    """
+
+    start_seconds: float = 45.0
+    call_seconds: float = 5.0
+    memory_bytes: int = 0
+    rest_seconds: float = 0.5
+    longest_rest_seconds: float = 30.0
 
 
 class Runtime(Protocol):
