@@ -4,9 +4,12 @@ import pytest
 from tests.ledger.conftest import prediction
 
 from serinus.errors import InvalidInput, Unavailable
+from serinus.ledger.streams.reader import Reader
+from serinus.ledger.streams.segments import StreamSegments
 from serinus.ledger.streams.server import Server
 from serinus.ledger.streams.upkeep import prepare
 from serinus.ledger.streams.writer import Writer
+from serinus.ledger.types import Offset
 
 
 def test_prepare_closes_the_dead_and_only_them(redis_url):
@@ -47,3 +50,24 @@ def test_prepare_refuses_a_server_that_cannot_be_written(machine):
     server.kill()
     with pytest.raises(Unavailable, match="Start the server"):
         prepare(server.url)
+
+
+def test_ledger_needs_no_more_rights_than_the_page_says(machine):
+    """The list of docs/reference/ledger-redis.md."""
+    server = machine()
+    rights = ["+@stream", "+@set", "+@string", "+@scripting", "+@connection"]
+    rights += ["+info", "+del", "+exists", "+waitaof", "~serinus:ledger:*"]
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "gateway", "on", ">pw", *rights)
+    url = server.url.replace("//", "//gateway:pw@")
+    prepare(url)
+    writer, reader = Writer(url, segment_bytes=10, sync="disk"), Reader(url)
+    made = [id for number in range(3) for id in writer.append([prediction(number)])]
+    batch = reader.read({}, 10)
+    assert [record.id for record in batch.records] == made
+    assert reader.lookup_many(made) == [record.event for record in batch.records]
+    assert reader.between(writer.name, Offset(0, 0), batch.offsets[writer.name]) == batch.records
+    for segment in StreamSegments(url).listed():
+        StreamSegments(url).remove(segment.writer, segment.number)
+    writer.close()
+    prepare(url)
