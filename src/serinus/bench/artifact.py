@@ -44,6 +44,13 @@ def make(home: Path, kinds: Sequence[str] = ("logistic",), *, alone: int = 0) ->
     (home / "routing.json").write_bytes(msgspec.json.encode(wire.RoutingTable(1, routes)))
 
 
+def form(home: Path, kind: str) -> str:
+    """In which form the champion of a kind is served: ``onnx``, ``estimator``, …."""
+    routes = msgspec.json.decode((home / "routing.json").read_bytes(), type=wire.RoutingTable)
+    found = packager.packaged(routes.routes[kind].champion.uri)
+    return "estimator" if found is None else found.form
+
+
 def alone_names(count: int) -> list[str]:
     """The names of the models whose champion is alone."""
     return [f"{ALONE}-{index}" for index in range(count)]

@@ -49,6 +49,14 @@ class Running:
     port: int
     pid: int
 
+    def pause(self) -> None:
+        """Stop all that belongs to it, where it is; it holds its memory and its port."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
 
 def cores() -> Cores:
     """The first two cores that this process may use."""
@@ -149,6 +157,8 @@ def _await_start(process: subprocess.Popen[bytes], url: str) -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask it to end; then make sure of all that it started, which some servers leave behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

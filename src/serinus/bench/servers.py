@@ -6,6 +6,7 @@ application that reads the body and sends a constant of an answer's size.
 
 from __future__ import annotations
 
+import cProfile
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ import msgspec
 import uvicorn
 
 from serinus.bench import launch
-from serinus.serving import workers
+from serinus.serving import gateway, workers
 from serinus.serving.types import GatewayOptions
 
 ANSWER_BYTES = 230
@@ -28,19 +29,26 @@ class Order(msgspec.Struct, frozen=True):
     port: int
     home: str = ""
     workers: int = 1
+    profile: str = ""
 
 
 def start(
-    on: Sequence[int], home: Path | None = None, count: int = 1
+    on: Sequence[int], home: Path | None = None, count: int = 1, *, profile: Path | None = None
 ) -> AbstractContextManager[launch.Running]:
     """The gateway of a folder with so many workers, or the bare answerer if there is no folder.
+
+    Args:
+        on: the cores that it may use.
+        home: what ``artifact.make`` made.
+        count: of workers.
+        profile: the file in which a worker leaves where its time went, as it ends.
 
     Raises:
         Unavailable: it did not start.
     """
 
     def command(port: int) -> list[str]:
-        order = Order(port, str(home) if home else "", count)
+        order = Order(port, str(home or ""), count, str(profile or ""))
         return [sys.executable, "-m", __spec__.name, msgspec.json.encode(order).decode()]
 
     return launch.server(command, on, ready="/health/ready")
@@ -71,6 +79,8 @@ def serve(order: Order) -> None:
         options = GatewayOptions(
             port=order.port, routing_table=home / "routing.json", ledger=home / "ledger"
         )
+        if order.profile:
+            _profile(Path(order.profile))
         workers.run(options, workers=order.workers)
         return
     uvicorn.run(
@@ -86,6 +96,21 @@ def serve(order: Order) -> None:
         date_header=False,
         proxy_headers=False,
     )
+
+
+def _profile(file: Path) -> None:
+    """Have every worker that is forked from here leave a profile."""
+    run = gateway.run
+
+    def profiled(*given: Any, **named: Any) -> None:
+        profile = cProfile.Profile()
+        try:
+            profile.runcall(run, *given, **named)
+        finally:
+            profile.dump_stats(file)
+
+    # Workers look it up in its module as they begin.
+    vars(gateway)["run"] = profiled
 
 
 if __name__ == "__main__":

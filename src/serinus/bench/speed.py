@@ -2,75 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from serinus.bench import artifact, launch, load, servers, turns
-from serinus.bench.turns import Pace, Rounds
+from serinus.bench.turns import Contender, Pace, Rounds, Taken
 
 BARE = "bare ASGI"
 GATEWAY = "Serinus"
 BATCH_CONNECTIONS = 4
 
 
-def single(
-    kind: str,
-    home: Path,
-    cores: launch.Cores,
-    pace: Pace,
-    others: Mapping[str, load.Order] | None = None,
-) -> Rounds:
-    """Single rows of one kind of model, as many as each server can answer.
+@dataclass(frozen=True)
+class Pair:
+    """A gateway that serves a model of one kind, and the bare answerer, on the same core."""
 
-    Args:
-        kind: the model that is asked.
-        home: the gateway's folder.
-        cores: that serve and drive.
-        pace: of the turns.
-        others: servers that run already and take turns too.
-    """
-    with ExitStack() as stack:
-        bare = stack.enter_context(servers.start((cores.server,)))
-        gateway = stack.enter_context(servers.start((cores.server,), home))
-        asked = artifact.bodies()
-        orders = {
-            BARE: load.Order(bare.port, "/", asked, pace.connections, pace.seconds),
-            GATEWAY: load.Order(
-                gateway.port, f"/models/{kind}/predict", asked, pace.connections, pace.seconds
-            ),
-            **(others or {}),
-        }
-        return turns.take(orders, pace.rounds, cores.load)
+    kind: str
+    gateway: launch.Running
+    bare: launch.Running
+    cores: launch.Cores
+    pace: Pace
 
+    def single(self, others: Mapping[str, Contender] | None = None) -> Taken:
+        """Single rows, as many as each server can answer; others take turns with the two."""
+        return turns.take(
+            {name: Contender(order) for name, order in self._orders(rate=0).items()}
+            | dict(others or {}),
+            self.pace.rounds,
+            self.cores.load,
+        )
 
-def batch(kind: str, home: Path, cores: launch.Cores, pace: Pace) -> Rounds:
-    """Batches of BATCH_ROWS rows; a tally counts batches."""
-    with servers.start((cores.server,), home) as gateway:
+    def steady(self, rate: float) -> Rounds:
+        """Single rows at a fixed rate; the bare answerer shows what the machine itself adds."""
+        contenders = {name: Contender(order) for name, order in self._orders(rate).items()}
+        return turns.take(contenders, self.pace.rounds, self.cores.load).rounds
+
+    def batch(self) -> Rounds:
+        """Batches of BATCH_ROWS rows; a tally counts batches."""
         order = load.Order(
-            gateway.port,
-            f"/models/{kind}/predict/batch",
+            self.gateway.port,
+            f"/models/{self.kind}/predict/batch",
             artifact.batches(),
             BATCH_CONNECTIONS,
-            pace.seconds,
+            self.pace.seconds,
         )
-        return turns.take({GATEWAY: order}, pace.rounds, cores.load)
+        return turns.take({GATEWAY: Contender(order)}, self.pace.rounds, self.cores.load).rounds
 
-
-def steady(kind: str, home: Path, cores: launch.Cores, pace: Pace, rate: float) -> Rounds:
-    """Single rows at a fixed rate; the bare answerer at the same shows what the machine adds."""
-    with ExitStack() as stack:
-        bare = stack.enter_context(servers.start((cores.server,)))
-        gateway = stack.enter_context(servers.start((cores.server,), home))
+    def _orders(self, rate: float) -> dict[str, load.Order]:
         asked = artifact.bodies()
-        return turns.take(
-            {
-                name: load.Order(port, path, asked, pace.connections, pace.seconds, rate)
-                for name, port, path in (
-                    (BARE, bare.port, "/"),
-                    (GATEWAY, gateway.port, f"/models/{kind}/predict"),
-                )
-            },
-            pace.rounds,
-            cores.load,
-        )
+        return {
+            name: load.Order(port, path, asked, self.pace.connections, self.pace.seconds, rate)
+            for name, port, path in (
+                (BARE, self.bare.port, "/"),
+                (GATEWAY, self.gateway.port, f"/models/{self.kind}/predict"),
+            )
+        }
+
+
+@contextmanager
+def start(kind: str, home: Path, cores: launch.Cores, pace: Pace) -> Iterator[Pair]:
+    """Both servers for as long as the block.
+
+    Raises:
+        Unavailable: one did not start.
+    """
+    with (
+        servers.start((cores.server,), home) as gateway,
+        servers.start((cores.server,)) as bare,
+    ):
+        yield Pair(kind, gateway, bare, cores, pace)

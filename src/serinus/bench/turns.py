@@ -9,10 +9,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from serinus.bench import launch, load
+from serinus.errors import Unavailable
 
 WARM_UP_SECONDS = 0.5
 
@@ -21,8 +23,9 @@ WARM_UP_SECONDS = 0.5
 class Served:
     """One server's medians over all rounds. Latencies in milliseconds.
 
-    ``ratio`` is to the first server of the same rounds; ``busy`` the share of its own core that
-    the load needed: near 1, it is the load that was measured.
+    ``ratio`` is to the first server of the same rounds, ``times`` how many times as many answers
+    the subject gave in them. ``busy`` is the share of its own core that the load needed: near 1, it
+    is the load that was measured.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Served:
     p50_ms: float
     p99_ms: float
     ratio: float
+    times: float
     requests: int
     refused: int
     busy: float
@@ -44,27 +48,87 @@ class Pace:
     connections: int
 
 
-Rounds = Mapping[str, Sequence[load.Tally]]
+Rounds: TypeAlias = Mapping[str, Sequence[load.Tally]]
 """By server, what each of its turns gave."""
 
 
-def take(orders: Mapping[str, load.Order], rounds: int, core: int) -> Rounds:
-    """Each order once per round, in their order, after a moment of warming up.
+@dataclass(frozen=True)
+class Contender:
+    """A server under an order.
+
+    Args:
+        order: of each of its turns.
+        stopped: the server to stop between its turns; None lets it be.
+        may_fail: whether the others go on if it does not bear the load.
+    """
+
+    order: load.Order
+    stopped: launch.Running | None = None
+    may_fail: bool = False
+
+    def pause(self) -> None:
+        """Its turn is over, or has not come."""
+        if self.stopped:
+            self.stopped.pause()
+
+    def turn(self, order: load.Order, core: int) -> load.Tally:
+        """Let it go on for an order.
+
+        Raises:
+            Unavailable: it did not bear it.
+        """
+        if self.stopped:
+            self.stopped.resume()
+        try:
+            return launch.drive(order, core)
+        finally:
+            self.pause()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The turns of all who bore them, and why others did not, by name."""
+
+    rounds: Rounds
+    lost: Mapping[str, str]
+
+
+def take(contenders: Mapping[str, Contender], rounds: int, core: int) -> Taken:
+    """Each contender once per round, in their order, after a moment of warming up.
 
     Raises:
-        Unavailable: a server did not bear the load.
+        Unavailable: a server that has to did not bear the load.
     """
-    for order in orders.values():
-        launch.drive(replace(order, seconds=min(WARM_UP_SECONDS, order.seconds)), core)
-    found: dict[str, list[load.Tally]] = {name: [] for name in orders}
-    for _ in range(rounds):
-        for name, order in orders.items():
-            found[name].append(launch.drive(order, core))
-    return found
+    found: dict[str, list[load.Tally]] = {name: [] for name in contenders}
+    lost: dict[str, str] = {}
+    for contender in contenders.values():
+        contender.pause()
+    for turn in range(rounds + 1):
+        for name, contender in contenders.items():
+            if name in lost:
+                continue
+            order = contender.order
+            if turn == 0:
+                order = replace(order, seconds=min(WARM_UP_SECONDS, order.seconds))
+            try:
+                tally = contender.turn(order, core)
+            except Unavailable as error:
+                if not contender.may_fail:
+                    raise
+                lost[name] = str(error)
+                del found[name]
+            else:
+                found[name] += [tally] if turn else []
+    return Taken(found, lost)
 
 
-def summarise(found: Rounds) -> tuple[Served, ...]:
-    """Medians by server."""
+def summarise(found: Rounds, subject: str = "") -> tuple[Served, ...]:
+    """Medians by server.
+
+    Args:
+        found: of which the first is what ``ratio`` is to.
+        subject: the server that ``times`` is about.
+    """
     first = next(iter(found))
     return tuple(
         Served(
@@ -73,6 +137,7 @@ def summarise(found: Rounds) -> tuple[Served, ...]:
             p50_ms=statistics.median(tally.p50_ms for tally in tallies),
             p99_ms=statistics.median(tally.p99_ms for tally in tallies),
             ratio=ratio(found, name, first),
+            times=ratio(found, subject, name) if subject else 0.0,
             requests=sum(tally.answered for tally in tallies),
             refused=sum(tally.refused for tally in tallies),
             busy=statistics.median(tally.busy for tally in tallies),

@@ -1,0 +1,44 @@
+"""Where a worker of the gateway spends its time: its functions, by the profiler of the library.
+
+The profiler itself costs a good deal, most of it in small functions: the order is what to read,
+not the seconds.
+"""
+
+from __future__ import annotations
+
+import io
+import pstats
+import tempfile
+from pathlib import Path
+
+from serinus.bench import artifact, launch, load, servers
+from serinus.bench.turns import Pace
+
+_SHOWN = 40
+
+
+def run(kind: str, pace: Pace, file: Path) -> str:
+    """The functions of a worker under single rows, the dearest first.
+
+    Args:
+        kind: of model that is served.
+        pace: its seconds are those of the load.
+        file: gets all figures, for ``pstats`` and what reads its files.
+
+    Raises:
+        Unavailable: the gateway did not start, or stopped answering.
+    """
+    cores = launch.cores()
+    file = file.absolute()
+    with tempfile.TemporaryDirectory(prefix="serinus-bench-") as folder:
+        home = Path(folder)
+        artifact.make(home, (kind,))
+        with servers.start((cores.server,), home, profile=file) as gateway:
+            path = f"/models/{kind}/predict"
+            order = load.Order(
+                gateway.port, path, artifact.bodies(), pace.connections, pace.seconds
+            )
+            tally = launch.drive(order, cores.load)
+    text = io.StringIO()
+    pstats.Stats(str(file), stream=text).strip_dirs().sort_stats("tottime").print_stats(_SHOWN)
+    return f"{tally.per_second:,.0f} requests a second under the profiler\n{text.getvalue()}"
