@@ -3,6 +3,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from serinus.serving import exposition
 from serinus.serving.counters import BOUNDS, Counts, Tally
 
+PRESENT = exposition.Present(
+    revision=7, is_ready=True, waiting=2, takes_events=False, open_circuits=1
+)
+
 
 def some():
     latency = [0] * (len(BOUNDS) + 1)
@@ -20,7 +24,7 @@ def some():
 
 
 def samples():
-    text = exposition.metrics(some(), revision=7, ready=1, waiting=2).decode()
+    text = exposition.metrics(some(), PRESENT).decode()
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -40,6 +44,8 @@ def test_metrics_sum_versions_and_bound_their_labels():
     assert found[("serinus_gateway_labels_total",)] == 6
     assert found[("serinus_gateway_values_total",)] == 5
     assert found[("serinus_gateway_revision",)] == 7
+    assert found[("serinus_gateway_ledger_up",)] == 0
+    assert found[("serinus_gateway_open_circuits",)] == 1
     assert {name for key in found for name, _ in key[1:]} <= {
         "arm", "model", "status", "code", "le",
     }  # fmt: skip

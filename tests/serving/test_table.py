@@ -159,10 +159,10 @@ def test_loader_does_not_wait_for_ever(folders, monkeypatch):
     release = threading.Event()
     load = table.artifacts.load
 
-    def hanging(name, target):
+    def hanging(name, target, *more):
         if target.version == "yes":
             release.wait(20)
-        return load(name, target)
+        return load(name, target, *more)
 
     monkeypatch.setattr(table.artifacts, "load", hanging)
     monkeypatch.setattr(table, "LOAD_SECONDS", 5.0)
@@ -202,10 +202,10 @@ def test_loader_swaps_before_it_loads_and_drops_what_is_no_longer_wanted(folders
     release = threading.Event()
     load = table.artifacts.load
 
-    def held(name, target):
+    def held(name, target, *more):
         if target.version == "yes":
             release.wait(20)
-        return load(name, target)
+        return load(name, target, *more)
 
     monkeypatch.setattr(table.artifacts, "load", held)
 

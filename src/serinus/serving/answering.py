@@ -33,6 +33,7 @@ def predicted(row: Row) -> Predicted:
         row.live.revision,
         dict(zip(lane.class_names, scores, strict=True)) if scores else None,
         bool(row.fallback),
+        bool(row.id),
     )
 
 

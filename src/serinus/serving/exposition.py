@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -54,20 +55,33 @@ def stats(counts: Counts) -> dict[str, object]:
     }
 
 
-def metrics(counts: Counts, *, revision: int, ready: int, waiting: int) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """What is in force in one worker now."""
+
+    revision: int
+    is_ready: bool
+    waiting: int
+    takes_events: bool
+    open_circuits: int
+
+
+def metrics(counts: Counts, present: Present) -> bytes:
     """The same in Prometheus' text format, with what is in force in this worker now."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(counts, revision, ready, waiting))
+    registry.register(_Collector(counts, present))
     return generate_latest(registry)
 
 
 class _Collector(Collector):
-    def __init__(self, counts: Counts, revision: int, ready: int, waiting: int) -> None:
+    def __init__(self, counts: Counts, now: Present) -> None:
         self._counts = counts
         self._gauges = {
-            "serinus_gateway_revision": ("Revision of the routing table in force", revision),
-            "serinus_gateway_ready": ("1 if predictions are being answered", ready),
-            "serinus_gateway_waiting_rows": ("Rows that wait for a model", waiting),
+            "serinus_gateway_revision": ("Revision of the routing table in force", now.revision),
+            "serinus_gateway_ready": ("1 if predictions are being answered", now.is_ready),
+            "serinus_gateway_waiting_rows": ("Rows that wait for a model", now.waiting),
+            "serinus_gateway_ledger_up": ("1 if the ledger takes events", now.takes_events),
+            "serinus_gateway_open_circuits": ("Versions that are not asked", now.open_circuits),
         }
 
     def collect(self) -> Iterable[Metric]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from serinus import clock
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
-from serinus.ledger.opening import open_reader
+from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
@@ -97,7 +97,7 @@ class Service:
         )
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
-        feedback = Feedback(open_reader(options.ledger), self._find_manifest)
+        feedback = Feedback(open_archived(options.ledger, options.archive), self._find_manifest)
         self._intake = Intake(feedback, self.recorder.write, self.counters, loop)
         self._tickets: list[Ticket] = []
         self._retry_at = 0.0

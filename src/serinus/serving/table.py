@@ -154,7 +154,7 @@ class Loader:
         self._failed = {key: why for key, why in self._failed.items() if key in wanted}
         warm = _warm(table)
         self._asleep = (self._asleep & wanted) - warm
-        room = self._budget - sum(self._sizes.values())
+        room = (self._budget or math.inf) - sum(self._sizes.values())
         unknown = wanted - self._lanes.keys() - self._loading.keys() - self._asleep
         for key in sorted(unknown, key=lambda key: _label(*key)):
             room -= artifacts.size(key[1]) if self._budget else 0

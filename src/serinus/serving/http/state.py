@@ -92,7 +92,11 @@ def metrics(service: Service) -> bytes:
     """The same in Prometheus' text format."""
     return exposition.metrics(
         service.counts(),
-        revision=service.snapshot.revision,
-        ready=int(service.is_ready),
-        waiting=service.waiting,
+        exposition.Present(
+            revision=service.snapshot.revision,
+            is_ready=service.is_ready,
+            waiting=service.waiting,
+            takes_events=service.recorder.error is None,
+            open_circuits=len(service.circuits()),
+        ),
     )

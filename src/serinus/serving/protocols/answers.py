@@ -15,8 +15,8 @@ JSON = b"application/json"
 class Predicted(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to one row.
 
-    ``arm`` is the one assigned; ``version`` answered: after a fallback, that is
-    the champion's.
+    ``arm`` is the one assigned; ``version`` answered: after a fallback, that is the champion's.
+    What is not ``recorded`` has no id: the ledger was full, and the gateway told to answer.
     """
 
     prediction: Answer
@@ -27,6 +27,7 @@ class Predicted(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int
     probabilities: dict[str, float] | None = None
     fallback: bool = False
+    recorded: bool = True
 
 
 class Refused(msgspec.Struct, frozen=True):

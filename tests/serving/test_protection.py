@@ -1,0 +1,139 @@
+"""What a gateway does when too much is asked of it, or something of it fails: over real HTTP."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import resource
+import time
+
+from tests.serving import samples
+from tests.serving.conftest import route
+from tests.serving.loads import Load
+
+from serinus import wire
+from serinus.serving import breaker
+
+FEATURES = {"age": 61.0}
+NUMBERS = {f"x{index}": 1.0 for index in range(4)}
+
+
+def test_models_that_take_too_much_memory_sleep_until_they_are_asked(gateway, tmp_path):
+    names = [f"small-{number}" for number in range(4)]
+    routes = []
+    for name in names:
+        manifest = samples.number_manifest(name)
+        uri = samples.save(tmp_path / name, samples.logistic(), manifest)
+        routes.append(wire.Route(name, wire.Target("1.0.0", uri)))
+    size = sum(path.stat().st_size for path in (tmp_path / names[0]).rglob("*") if path.is_file())
+    running = gateway(model_memory_bytes=int(size * 2.5))
+    running.publish(1, *routes)
+    with running:
+        running.until_revision(1)
+        running.until(lambda: len(running.get("/health").json()["asleep"]) == 2)
+        assert running.get("/health/ready").status_code == 200
+        for _ in range(2):
+            for name in names:
+                answer = running.post(f"/models/{name}/predict", {"features": NUMBERS})
+                assert (answer.status_code, answer.json()["model"]) == (200, name)
+        running.until(lambda: len(running.get("/health").json()["asleep"]) == 2)
+        state = running.get("/health").json()
+        # Who was asked last is awake.
+        assert {place.split("@")[0] for place in state["serving"]} == set(names[2:])
+        with concurrent.futures.ThreadPoolExecutor(8) as many:
+            path = f"/models/{names[0]}/predict"
+            asked = [many.submit(running.post, path, {"features": NUMBERS}) for _ in range(16)]
+            assert {one.result().status_code for one in asked} == {200}
+
+
+def test_models_under_a_deployment_never_sleep(gateway, folders):
+    running = gateway(model_memory_bytes=1)
+    both = route(folders, "no", "yes", share=0.5, deployment="d", step=1)
+    running.publish(1, both, route(folders, "numbers"))
+    with running:
+        running.until_revision(1)
+        running.until(lambda: running.get("/health").json()["asleep"] == ["numbers"])
+        assert sorted(running.get("/health").json()["serving"]) == ["mood@no", "mood@yes"]
+        assert running.post("/models/numbers/predict", {"features": NUMBERS}).status_code == 200
+
+
+def test_ledger_that_is_full_may_be_answered_over(gateway, folders):
+    running = gateway(worker_status_seconds=0.1, ledger_full="answer")
+    running.publish(1, route(folders, "good"))
+    with running:
+        running.until_revision(1)
+        assert "recorded" not in running.post("/predict", {"features": FEATURES}).json()
+        worker = running.workers()[0]
+        before = resource.prlimit(worker, resource.RLIMIT_FSIZE, (16, resource.RLIM_INFINITY))
+        answers = [running.post("/predict", {"features": FEATURES}) for _ in range(60)]
+        assert {answer.status_code for answer in answers} == {200}
+        last = answers[-1].json()
+        assert (last["prediction_id"], last["recorded"]) == ("", False)
+        state = running.get("/health").json()
+        assert state["ready"]
+        assert "cannot be written" in state["ledger"]
+        assert "serinus_gateway_ledger_up 0.0" in running.get("/metrics").text
+        lost = running.get("/stats").json()["unrecorded"]
+        assert lost == sum("recorded" in answer.json() for answer in answers)
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, before)
+        running.until(lambda: running.get("/health").json()["ledger"] == "ok")
+        assert running.post("/predict", {"features": FEATURES}).json()["prediction_id"]
+
+
+def test_too_many_rows_are_answered_429_and_those_taken_are_kept(gateway, folders):
+    running = gateway(waiting_max_rows=4)
+    running.publish(1, route(folders, "slow"))
+    with running, concurrent.futures.ThreadPoolExecutor(24) as many:
+        running.until_revision(1)
+        asked = [many.submit(running.post, "/predict", {"features": FEATURES}) for _ in range(48)]
+        answers = [one.result() for one in asked]
+        taken = [answer for answer in answers if answer.status_code == 200]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert len(taken) + len(refused) == 48
+        assert taken
+        assert refused
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        assert refused[0].json()["title"] == "Too many requests"
+        recorded = [r for r in running.reader.scan() if isinstance(r.event, wire.Prediction)]
+        assert len(recorded) == len(taken)
+
+
+def test_circuit_of_a_failing_challenger_opens_and_closes_again(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "no", "good", share=1.0, deployment="d", step=1))
+    bad, good = {"age": 61.0, "mood": 1.0}, {"age": 61.0}
+    with running:
+        running.until_revision(1)
+        for _ in range(breaker.ROWS):
+            # A mood of 1 makes the challenger raise, and the champion as well.
+            assert running.post("/predict", {"features": bad}).status_code == 503
+        assert running.get("/health").json()["circuits"] == {"mood@good": "open"}
+        assert "serinus_gateway_open_circuits 1.0" in running.get("/metrics").text
+        answer = running.post("/predict", {"features": good}).json()
+        assert (answer["arm"], answer["version"], answer["fallback"]) == ("challenger", "no", True)
+
+        def closed():
+            running.post("/predict", {"features": good})
+            return running.get("/health").json()["circuits"] == {}
+
+        running.until(closed)
+        answer = running.post("/predict", {"features": good}).json()
+        assert (answer["version"], answer.get("fallback")) == ("good", None)
+        events = [r.event for r in running.reader.scan() if isinstance(r.event, wire.Prediction)]
+        assert breaker.OPEN in {event.fallback for event in events}
+
+
+def test_slow_challenger_delays_no_champion(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "good", "slow", share=0.5, mirror=1.0, deployment="d"))
+    with running, Load(running.url, "/predict", {"features": FEATURES}, clients=6) as load:
+        running.until(lambda: len(load.answers) > 40)
+        took = []
+        for _ in range(60):
+            started = time.perf_counter()
+            answer = running.post(
+                "/predict", {"features": FEATURES}, **{"x-serinus-arm": "champion"}
+            )
+            took.append(time.perf_counter() - started)
+            assert answer.json()["version"] == "good"
+        # A call of the challenger takes 60 ms.
+        assert sorted(took)[30] < 0.03
