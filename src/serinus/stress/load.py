@@ -67,6 +67,7 @@ class OpenLoad:
         self._take = take
         self._rate = rate
         self._connections = connections
+        self._open: set[_Connection] = set()
         self._idle: deque[_Connection] = deque()
         self._waiting: deque[tuple[int, float]] = deque()
         self._under_way = 0
@@ -96,13 +97,15 @@ class OpenLoad:
         self.dropped += [f"no answer within {_LAST_SECONDS:g} s"] * unanswered
         for task in self._tasks:
             task.cancel()
-        for connection in self._idle:
+        for connection in self._open:
             connection.close()
+        # Connections are closed by the loop's next turns.
+        await asyncio.sleep(0)
 
     def widen(self, connections: int) -> None:
         """Keep so many connections more."""
         for _ in range(connections):
-            self._open()
+            self._start()
 
     async def _pace(self) -> None:
         due = clock.monotonic()
@@ -121,7 +124,7 @@ class OpenLoad:
         else:
             self._waiting.append((number, due))
 
-    def _open(self) -> None:
+    def _start(self) -> None:
         task = asyncio.create_task(self._connect())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -141,6 +144,11 @@ class OpenLoad:
 
     # ------------------------------------------------------------------ told by connections
 
+    def joined(self, connection: _Connection) -> None:
+        """A connection is there."""
+        self._open.add(connection)
+        self.free(connection)
+
     def free(self, connection: _Connection) -> None:
         """A connection has nothing under way: it takes what has waited the longest."""
         self._idle.append(connection)
@@ -156,6 +164,7 @@ class OpenLoad:
 
     def lost(self, connection: _Connection, asked: int | None, why: str) -> None:
         """A connection is gone; ``asked`` was under way on it."""
+        self._open.discard(connection)
         if self._ended:
             return
         if asked is not None:
@@ -163,7 +172,7 @@ class OpenLoad:
             self.dropped.append(why)
         elif connection in self._idle:
             self._idle.remove(connection)
-        self._open()
+        self._start()
 
 
 class _Connection(asyncio.Protocol):
@@ -189,7 +198,7 @@ class _Connection(asyncio.Protocol):
         """Take part in the load."""
         # Uvloop's own transports are of no class that could be asked for.
         self._transport = cast(asyncio.WriteTransport, transport)
-        self._load.free(self)
+        self._load.joined(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand an answer on; one that nobody asked for breaks the connection."""
