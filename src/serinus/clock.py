@@ -23,6 +23,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def processor() -> float:
+    """Seconds that this process has computed, in all its threads; others do not count."""
+    return time.process_time()
+
+
 def sleep(seconds: float) -> None:
     """Wait for ``seconds``; for loops and tests that have no event to wait on."""
     time.sleep(seconds)

@@ -30,16 +30,10 @@ def finish(
         raise Unconvertible(f"the graph has no output {missing[0]!r}, only {sorted(known)}")
     sources = {ours: _rename(graph, theirs, f"their {theirs}") for ours, theirs in outputs.items()}
     for ours, theirs in sources.items():
-        source = theirs
-        for node in graph.node:
-            # The runtime reads 32-bit numbers as they are.
-            if node.op_type == "Cast" and list(node.output) == [theirs] and ours != "label":
-                source = node.input[0]
-        graph.node.append(helper.make_node("Identity", [source], [ours], name=f"give {ours}"))
-    kept = _needed(graph, set(outputs))
+        _rename(graph, _before_widening(graph, theirs), ours)
+    kept, used = _needed(graph, set(outputs))
     del graph.node[:]
     graph.node.extend(kept)
-    used = {name for node in kept for name in node.input}
     _keep(graph.initializer, used)
     _keep(graph.input, used)
     del graph.output[:]
@@ -51,7 +45,19 @@ def finish(
     return model
 
 
-def _needed(graph: onnx.GraphProto, wanted: set[str]) -> list[onnx.NodeProto]:
+def _before_widening(graph: onnx.GraphProto, name: str) -> str:
+    """What a last node only made wider: the runtime reads 32-bit numbers as they are."""
+    made_by = {output: node for node in graph.node for output in node.output}
+    last = made_by.get(name)
+    if last is not None and last.op_type == "Cast":
+        before = made_by.get(last.input[0])
+        if before is not None and before.op_type.startswith("TreeEnsemble"):
+            return str(last.input[0])
+    return name
+
+
+def _needed(graph: onnx.GraphProto, wanted: set[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that lead to what is wanted, and the names that they use."""
     kept: list[onnx.NodeProto] = []
     for node in reversed(graph.node):
         if wanted & set(node.output):
@@ -60,7 +66,7 @@ def _needed(graph: onnx.GraphProto, wanted: set[str]) -> list[onnx.NodeProto]:
             for attribute in node.attribute:
                 for inner in attribute.g.node:
                     wanted |= set(inner.input)
-    return kept[::-1]
+    return kept[::-1], wanted
 
 
 def _rename(graph: onnx.GraphProto, name: str, new: str) -> str:

@@ -18,12 +18,13 @@ from skl2onnx.common.shape_calculator import (
 )
 
 from serinus import wire
-from serinus.registry.packaging.conversion import columns, estimators, trees
+from serinus.registry.packaging.conversion import columns, estimators, linear, trees
 from serinus.registry.packaging.types import Unconvertible
 
 OPSETS = {"": 19, "ai.onnx.ml": 3}
 
 Reader = Callable[[Any], trees.Ensemble]
+Converter = Callable[[Any, Any, Any], None]
 
 _TREES: tuple[tuple[str, Reader, tuple[str, ...]], ...] = (
     (
@@ -160,6 +161,8 @@ def _register() -> None:
             continue
         for name in names:
             _register_trees(getattr(module, name), read)
+    regression = importlib.import_module("sklearn.linear_model").LogisticRegression
+    _register_classifier(regression, linear.logistic, calculate_linear_classifier_output_shapes)
     impute = importlib.import_module("sklearn.impute").SimpleImputer
     encoder = importlib.import_module("sklearn.preprocessing").OneHotEncoder
     update_registered_converter(impute, "SerinusImputer", _shape_of_imputer, columns.impute)
@@ -170,14 +173,15 @@ def _register_trees(kind: Any, read: Reader) -> None:
     def converter(scope: Any, operator: Any, container: Any) -> None:
         trees.add(read(operator.raw_operator), scope, operator, container)
 
-    classifier = "Classifier" in kind.__name__
-    update_registered_converter(
-        kind,
-        f"Serinus{kind.__name__}",
-        _shape_of_trees,
-        converter,
-        options={"zipmap": [True, False, "columns"], "nocl": [True, False]} if classifier else None,
-    )
+    if "Classifier" in kind.__name__:
+        _register_classifier(kind, converter, _shape_of_trees)
+    else:
+        update_registered_converter(kind, f"Serinus{kind.__name__}", _shape_of_trees, converter)
+
+
+def _register_classifier(kind: Any, converter: Converter, shape: Callable[[Any], None]) -> None:
+    options = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
+    update_registered_converter(kind, f"Serinus{kind.__name__}", shape, converter, options=options)
 
 
 def _shape_of_trees(operator: Any) -> None:
