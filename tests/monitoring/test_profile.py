@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.monitoring import profile
-from serinus.monitoring.profile import Baseline, Extent, Window
-from serinus.monitoring.types import OUTPUT, Reference
+from serinus.monitoring.cells import Baseline, placed
+from serinus.monitoring.profile import Extent, Window
+from serinus.monitoring.types import Reference
 from serinus.stats import bins
 from serinus.wire import Arm, Assignment, Output, Prediction
 
@@ -36,7 +37,7 @@ def folded(batches: list[list[Prediction]], extent: Extent) -> list[Window]:
     for batch in batches:
         last = windows.pop() if windows and windows[-1].closed_at is None else None
         number = len(windows) + (last is not None)
-        windows += profile.fold(last, number, batch, BASELINE, extent)
+        windows += profile.fold(last, number, batch, placed(batch, BASELINE), BASELINE, extent)
     return windows
 
 
@@ -73,13 +74,6 @@ def test_fold_any_batches_same_windows(
 
 def test_baseline_without_profile_counts_rows_only() -> None:
     empty = Baseline(Reference(model="m", version="1", task="regression", profile={}, metrics={}))
-    [window] = profile.fold(None, 0, made([1, 2, 3]), empty, Extent(10, 0.0))
+    some = made([1, 2, 3])
+    [window] = profile.fold(None, 0, some, placed(some, empty), empty, Extent(10, 0.0))
     assert (window.rows, window.counts) == (3, {})
-
-
-def test_answer_number_is_one_for_each_kind() -> None:
-    assert profile.answer_number(Output(2.5), "regression") == 2.5
-    assert profile.answer_number(Output("b", (0.2, 0.8)), "classification") == 0.8
-    assert profile.answer_number(Output("a", (0.5, 0.2, 0.3)), "classification") == 0.5
-    assert profile.answer_number(Output("a"), "classification") is None
-    assert OUTPUT in BASELINE.bins

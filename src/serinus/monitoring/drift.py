@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serinus import clock
-from serinus.monitoring.profile import Baseline, Window
+from serinus.monitoring.cells import Baseline
+from serinus.monitoring.profile import Window
 from serinus.monitoring.types import DriftWindow
 from serinus.stats import conformal
 

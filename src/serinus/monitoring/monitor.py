@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -12,16 +15,29 @@ from sqlalchemy import Connection, Engine
 from serinus import clock
 from serinus.ledger import consumer
 from serinus.ledger.types import Batch, Offset, Reader
-from serinus.monitoring import advice, drift, performance, profile, repository, rise, traffic
+from serinus.monitoring import (
+    advice,
+    cells,
+    drift,
+    minutes,
+    performance,
+    profile,
+    repository,
+    rise,
+    traffic,
+)
+from serinus.monitoring.cells import Baseline, Placed
 from serinus.monitoring.drift import Calibration
+from serinus.monitoring.minutes import Minute, Range
 from serinus.monitoring.performance import Expected, Sums
-from serinus.monitoring.profile import Baseline, Extent, Window
+from serinus.monitoring.profile import Extent, Window
 from serinus.monitoring.rise import Limit, Rise, Watched
 from serinus.monitoring.traffic import Span
 from serinus.monitoring.types import (
     DriftWindow,
     Observed,
     PerformanceWindow,
+    Profile,
     Recommendation,
     Reference,
 )
@@ -32,6 +48,8 @@ NAME = "monitoring"
 LABELLED_WINDOWS = 10
 """From so many windows is known how often labels come, and what they say."""
 
+MOST_BASELINES = 256
+_SWEEP_SECONDS = 3_600.0
 _LOCK = 5375
 
 Key = tuple[str, str]
@@ -51,6 +69,7 @@ class _State:
 class _Changes:
     """What one batch leads to."""
 
+    minutes: list[Minute] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     judged: list[DriftWindow] = field(default_factory=list)
     newest: dict[Key, Window | None] = field(default_factory=dict)
@@ -70,6 +89,7 @@ class Monitor:
         window_rows: and has at least so many rows.
         false_alarm_windows: windows between false alarms of one kind, on average at least.
         failing_limit: the share of failing requests that is nothing to report.
+        profile_days: how long profiles by the minute are kept.
     """
 
     def __init__(
@@ -81,6 +101,7 @@ class Monitor:
         window_rows: int,
         false_alarm_windows: float,
         failing_limit: float,
+        profile_days: float = 30.0,
     ) -> None:
         self._engine = engine
         self._reader = reader
@@ -88,7 +109,9 @@ class Monitor:
         self._run_length = false_alarm_windows
         self._failing = Limit(failing_limit)
         self._state: _State | None = None
-        self._baselines: dict[str, Baseline] = {}
+        self._profile_minutes = round(profile_days * 1_440)
+        self._swept_at = -math.inf
+        self._baselines: dict[Key, Baseline] = {}
 
     # -------------------------------------------------------------- folding
 
@@ -102,6 +125,7 @@ class Monitor:
                 profiled, but its labels are kept.
             limit: most events of one transaction.
         """
+        self._sweep()
         state = self._state or self._load()
         batch = self._reader.read(state.offsets, limit)
         if not batch.records and batch.offsets == state.offsets:
@@ -113,6 +137,7 @@ class Monitor:
             exclusive(connection, _LOCK)
             if consumer.load_offsets(connection, NAME) != state.offsets:
                 return 0  # another monitor was faster: these events are counted
+            minutes.add(connection, changes.minutes)
             repository.save_windows(connection, changes.windows)
             repository.save_drift(connection, changes.judged)
             labels = (item.event for item in batch.records if isinstance(item.event, Label))
@@ -132,14 +157,22 @@ class Monitor:
         predictions: dict[Key, list[Prediction]] = defaultdict(list)
         failures: dict[Key, list[int]] = defaultdict(list)
         for _, event in batch.records:
-            if isinstance(event, Prediction) and event.assignment.model in references:
+            if isinstance(event, Prediction):
                 predictions[event.assignment.model, event.version].append(event)
             elif isinstance(event, Failure) and event.assignment.model in references:
                 failures[event.assignment.model, event.version].append(event.at)
         changes = _Changes()
         for key, found in predictions.items():
-            baseline = self._baseline(references[key[0]])
-            self._fold_version(key, sorted(found, key=_time), baseline, state, changes)
+            found.sort(key=_time)
+            own = self._own(key, references)
+            rows = cells.placed(found, own)
+            changes.minutes += minutes.fold(found, rows, own)
+            if key[0] in references:
+                baseline = self._baseline(references[key[0]])
+                if baseline is not own:
+                    # Windows of another version are beside those of the one in production.
+                    rows = cells.placed(found, baseline)
+                self._fold_version(key, found, rows, baseline, state, changes)
         for key, times in failures.items():
             self._fold_failures(key, times, state, changes)
         return changes
@@ -148,6 +181,7 @@ class Monitor:
         self,
         key: Key,
         predictions: list[Prediction],
+        rows: Placed,
         baseline: Baseline,
         state: _State,
         changes: _Changes,
@@ -159,7 +193,7 @@ class Monitor:
             # Another version went into production: what it is counted by has changed.
             changes.windows.append(_cut_short(window, predictions[0].at))
             window = None
-        windows = profile.fold(window, number, predictions, baseline, self._extent)
+        windows = profile.fold(window, number, predictions, rows, baseline, self._extent)
         changes.windows += windows
         changes.newest[key] = windows[-1]
         if key[1] == baseline.reference.version and baseline.bins:
@@ -244,10 +278,47 @@ class Monitor:
         return state.usual[key]
 
     def _baseline(self, reference: Reference) -> Baseline:
-        held = self._baselines.get(reference.model)
-        if held is None or held.reference.version != reference.version:
-            held = self._baselines[reference.model] = Baseline(reference)
-        return held
+        key = (reference.model, reference.version)
+        if key not in self._baselines:
+            if len(self._baselines) >= MOST_BASELINES:
+                self._baselines.clear()
+            self._baselines[key] = Baseline(reference)
+        return self._baselines[key]
+
+    def _own(self, key: Key, references: Mapping[str, Reference]) -> Baseline:
+        """The baseline of the version itself; one without a profile if nothing is known of it."""
+        reference = references.get(key[0])
+        if reference is None or reference.version != key[1]:
+            if key in self._baselines:
+                return self._baselines[key]
+            with reading(self._engine) as connection:
+                facts = repository.version_facts(connection, *key).get(key[1])
+            return self._of(key, facts)
+        return self._baseline(reference)
+
+    def _of(self, key: Key, facts: repository.Facts | None) -> Baseline:
+        if facts is None:  # It may be registered yet, so this is not kept.
+            return Baseline(
+                Reference(model=key[0], version=key[1], task="", profile={}, metrics={})
+            )
+        return self._baseline(
+            Reference(
+                model=key[0],
+                version=key[1],
+                task=facts.manifest.task,
+                profile=facts.reference,
+                metrics=facts.expected.metrics,
+            )
+        )
+
+    def _sweep(self) -> None:
+        """Forget profiles that are too old, once an hour."""
+        now = clock.monotonic()
+        if now < self._swept_at + _SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        with self._engine.begin() as connection:
+            minutes.forget(connection, minutes.minute_of(clock.now()) - self._profile_minutes)
 
     # -------------------------------------------------------------- looking
 
@@ -318,6 +389,23 @@ class Monitor:
             labelled=labels.rows / answers if answers else None,
             loss=None if facts is None else performance.loss(labels, facts.manifest.task),
         )
+
+    def profiles(self, model: str, wanted: Range, limit: int = 100) -> list[Profile]:
+        """What the traffic of a model's versions looked like, oldest first.
+
+        Args:
+            model: the model.
+            wanted: which minutes, and how many of them together.
+            limit: most items.
+        """
+        with reading(self._engine) as connection:
+            versions = minutes.versions(connection, model, wanted)
+            facts = repository.version_facts(connection, model, *versions) if versions else {}
+            baselines = {
+                version: self._of((model, version), facts.get(version)) for version in versions
+            }
+            with closing(minutes.profiles(connection, model, wanted, baselines)) as found:
+                return list(islice(found, limit))
 
     def recommendation(self, model: str) -> Recommendation:
         """What to do about the version in production, and why."""

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from serinus.monitoring import traffic
+from serinus.monitoring import cells, traffic
+from serinus.monitoring.cells import Baseline, Placed
 from serinus.monitoring.traffic import Traffic
-from serinus.monitoring.types import OUTPUT, Reference
 from serinus.stats import bins
-from serinus.stats.bins import Bins, Counts
-from serinus.wire import Cell, Output, Prediction
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A reference, ready to count by: bins and reference counts by name, inputs in their order."""
-
-    reference: Reference
-
-    @cached_property
-    def bins(self) -> dict[str, Bins]:
-        """The bins of each feature and last of the answer; empty without a profile."""
-        return {name: bins.from_dict(part["bins"]) for name, part in self._parts.items()}
-
-    @cached_property
-    def counts(self) -> dict[str, Counts]:
-        """The reference's counts by name."""
-        return {name: np.array(part["counts"], np.int64) for name, part in self._parts.items()}
-
-    @cached_property
-    def _parts(self) -> dict[str, dict[str, Any]]:
-        profile = self.reference.profile
-        parts = dict(profile.get("features", {}))
-        if "output" in profile:
-            parts[OUTPUT] = profile["output"]
-        return parts
+from serinus.stats.bins import Counts
+from serinus.wire import Prediction
 
 
 @dataclass(frozen=True)
@@ -73,6 +46,7 @@ def fold(
     window: Window | None,
     number: int,
     predictions: Sequence[Prediction],
+    rows: Placed,
     baseline: Baseline,
     extent: Extent,
 ) -> list[Window]:
@@ -82,6 +56,7 @@ def fold(
         window: the open one, counted over the same baseline; None if there is none.
         number: of the window after it.
         predictions: at least one, in the order of their times.
+        rows: where their values lie.
         baseline: what is counted by.
         extent: when a window closes. Where it closes depends on the order of events alone, not
             on how they were cut into batches.
@@ -95,7 +70,8 @@ def fold(
             number += 1
         ripe = np.searchsorted(at, window.opened_at + round(extent.seconds * 1e6))
         last = max(start, start + extent.rows - window.rows - 1, int(ripe))
-        window = _plus(window, predictions[start : last + 1], baseline)
+        part = slice(start, last + 1)
+        window = _plus(window, predictions[part], rows[part], baseline)
         if last < len(predictions):
             windows.append(replace(window, closed_at=int(at[last])))
             window = None
@@ -136,32 +112,13 @@ def with_failures(windows: Sequence[Window], times: Sequence[int]) -> list[Windo
     ]
 
 
-def answer_number(output: Output, task: str) -> Cell:
-    """One number for an answer, the same that references are made of.
-
-    The value of a regression; of a classifier the second class's probability of two, the greatest
-    of more, None if it gives no probabilities.
-    """
-    if task == "regression":
-        return output.value
-    if len(output.scores) == 2:
-        return output.scores[1]
-    return max(output.scores, default=None)
-
-
-def _plus(window: Window, predictions: Sequence[Prediction], baseline: Baseline) -> Window:
-    counts = dict(window.counts)
-    names = [name for name in baseline.bins if name != OUTPUT]
-    # A version of other inputs cannot be counted by these bins; its answers can.
-    rows = [item.features for item in predictions if len(item.features) == len(names)]
-    for name, column in zip(names, zip(*rows, strict=True), strict=bool(rows)):
-        counts[name] = counts[name] + bins.count(baseline.bins[name], column)
-    if OUTPUT in baseline.bins:
-        answers = [answer_number(item.output, baseline.reference.task) for item in predictions]
-        counts[OUTPUT] = counts[OUTPUT] + bins.count(baseline.bins[OUTPUT], answers)
+def _plus(
+    window: Window, predictions: Sequence[Prediction], rows: Placed, baseline: Baseline
+) -> Window:
+    found = cells.by_column(cells.counted(rows, baseline), baseline)
     return replace(
         window,
         rows=window.rows + len(predictions),
-        counts=counts,
+        counts={name: held + found[name] for name, held in window.counts.items()},
         traffic=window.traffic + traffic.answered(predictions),
     )

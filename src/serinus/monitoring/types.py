@@ -51,6 +51,43 @@ class DriftWindow(msgspec.Struct, frozen=True, kw_only=True):
     alarm: bool
 
 
+class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What one column of a version's traffic looked like.
+
+    Attributes:
+        name: a feature, or the version's own answers.
+        rows: how many values were counted, missing ones included.
+        distance: to the reference (Jensen-Shannon, bits, 0 to 1).
+        missing: values that were not there.
+        below: numbers under all of training; None of categories, and so are the next two.
+        above: numbers over all of training.
+        infinite: numbers without an end.
+        unseen: categories that training did not have; None of numbers.
+        counts: by cell, in the order of the reference's.
+    """
+
+    name: str
+    rows: int
+    distance: float
+    missing: int
+    below: int | None
+    above: int | None
+    infinite: int | None
+    unseen: int | None
+    counts: tuple[int, ...]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What one version's traffic looked like from ``since`` to ``until``, by its own times."""
+
+    model: str
+    version: str
+    since: datetime
+    until: datetime
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+
+
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """A metric of live answers with its 95 % interval, beside that of the version's own test."""
 

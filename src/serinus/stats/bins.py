@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ Values: TypeAlias = Sequence[Any] | NDArray[Any]
 """A column: a sequence or a one-dimensional array of anything."""
 
 Counts: TypeAlias = NDArray[np.int64]
+Places: TypeAlias = NDArray[np.int64]
+"""The number of a cell for each value of a column."""
 
 MOST_OTHERS = 1_000
 LONGEST_CATEGORY = 100
@@ -120,15 +122,46 @@ def count(bins: Bins, values: Values) -> Counts:
 
     In a numeric column whatever is not a number counts as missing.
     """
+    return np.bincount(place(bins, values), minlength=size(bins)).astype(np.int64)
+
+
+def place(bins: Bins, values: Values) -> Places:
+    """The cell that each of ``values`` falls into."""
     if isinstance(bins, NumericBins):
-        return _count_numbers(bins, _numbers(values))
-    cells = {name: cell for cell, name in enumerate(bins.categories)}
+        return _place_numbers(bins, _numbers(values))
     other = len(bins.categories)
-    cells.update(dict.fromkeys(bins.others, other))
-    counts = np.zeros(size(bins), np.int64)
-    for name, times in Counter(_categories(values)).items():
-        counts[other + 2 if name is None else cells.get(name, other + 1)] += times
-    return counts
+    known: dict[str | None, int] = {None: other + 2}
+    known.update((name, cell) for cell, name in enumerate(bins.categories))
+    known.update(dict.fromkeys(bins.others, other))
+    listed = list(values)
+    if set(map(type, listed)) <= _WORDS:
+        # Few texts come often: each is looked up once.
+        found = {text: known.get(category(text), other + 1) for text in set(listed)}
+        return np.fromiter(map(found.__getitem__, listed), np.int64, len(listed))
+    unseen = other + 1
+    return np.fromiter(
+        (known.get(name, unseen) for name in map(category, listed)), np.int64, len(listed)
+    )
+
+
+class Quality(NamedTuple):
+    """The counts of the cells that a faulty or changed source fills; None where there is none.
+
+    ``below`` and ``above`` are numbers outside of the reference's range.
+    """
+
+    missing: int
+    below: int | None = None
+    above: int | None = None
+    infinite: int | None = None
+    unseen: int | None = None
+
+
+def quality(bins: Bins, counts: Counts) -> Quality:
+    """What counts over ``bins`` say of the quality of the data."""
+    if isinstance(bins, NumericBins):
+        return Quality(int(counts[-2]), int(counts[0]), int(counts[-3]), int(counts[-1]))
+    return Quality(int(counts[-1]), unseen=int(counts[-2]))
 
 
 def cells(bins: Bins) -> tuple[str, ...]:
@@ -143,15 +176,14 @@ def cells(bins: Bins) -> tuple[str, ...]:
     return ("below range", *inner, "above range", "missing", "infinite")
 
 
-def _count_numbers(bins: NumericBins, numbers: NDArray[np.float64]) -> Counts:
-    finite = np.isfinite(numbers)
+def _place_numbers(bins: NumericBins, numbers: NDArray[np.float64]) -> Places:
     starts = np.array([bins.lowest, *bins.edges, math.nextafter(bins.highest, math.inf)])
-    found = np.searchsorted(starts, numbers[finite], side="right")
-    counts = np.bincount(found, minlength=size(bins)).astype(np.int64)
-    missing = int(np.isnan(numbers).sum())
-    counts[-2] = missing
-    counts[-1] = numbers.size - int(finite.sum()) - missing
-    return counts
+    found = np.searchsorted(starts, numbers, side="right")
+    strange = ~np.isfinite(numbers)
+    if strange.any():
+        found[strange] = size(bins) - 1
+        found[np.isnan(numbers)] = size(bins) - 2
+    return found
 
 
 # ------------------------------------------------------------------ plain JSON forms
@@ -258,6 +290,9 @@ def _is_missing(value: Any) -> bool:
         return bool(value != value)  # noqa: PLR0124 - what NaN is known by
     except (TypeError, ValueError, ArithmeticError):  # pandas.NA, arrays, signalling Decimals
         return not isinstance(value, np.ndarray | Sequence)
+
+
+_WORDS = frozenset({str, type(None)})
 
 
 def _categories(values: Values) -> Iterable[str | None]:

@@ -49,7 +49,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: what :func:`serinus.store.engine.migrate` brings a database to."""
 
 metadata = MetaData(
@@ -251,6 +251,17 @@ profiles = Table(
     Column("closed_at", UtcDateTime, nullable=True),
     Column("rows", BigInteger, nullable=False),
     Column("counts", JSON, nullable=False),
+)
+
+profile_minutes = Table(
+    "profile_minutes",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    Index(None, "minute"),
 )
 
 drift_windows = Table(
