@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def test_answers_are_the_same_in_any_pieces(cuts: list[int]) -> None:
     parser = Parser()
     found = [
         answer
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
         for answer in parser.feed(data[start:end])
     ]
     assert [(answer.status, answer.body) for answer in found] == [(200, b"abc"), (404, b"")]
