@@ -103,6 +103,18 @@ class Settings:
     ledger_segment_bytes: int = _setting(
         64_000_000, "Size at which a file of the ledger ends and the next begins.", ge=1_000
     )
+    ledger_retention_days: float = _setting(
+        30.0,
+        "How long the ledger's files are kept after their last event, if they are archived and "
+        "nobody needs them; 0 is for ever. What goes is still in the archive.",
+        ge=0,
+    )
+    archive_retention_days: float = _setting(
+        0.0,
+        "How long the archive is kept; 0 is for ever. What goes can be neither asked for, nor "
+        "labelled, nor replayed any more.",
+        ge=0,
+    )
     controller_interval_seconds: float = _setting(0.1, "Pause between controller passes.", gt=0)
     worker_status_seconds: float = _setting(
         2.0, "Pause between the status events of a gateway worker.", gt=0
@@ -169,6 +181,11 @@ class Settings:
     def ledger(self) -> Path | str:
         """The folder of the ledger's segments, or the address of the server that has it."""
         return self.ledger_url or self.home / "ledger"
+
+    @property
+    def archive(self) -> Path:
+        """The folder of what became of the ledger's finished segments."""
+        return self.home / "archive"
 
     @property
     def routing_table(self) -> Path:

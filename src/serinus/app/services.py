@@ -6,6 +6,7 @@ from functools import cached_property
 
 from sqlalchemy import Engine, select
 
+from serinus.app.archiving import Archiving
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.replay import Replays
@@ -13,7 +14,7 @@ from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Traffic
 from serinus.errors import Conflict, NotFound
-from serinus.ledger.opening import open_reader
+from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Reader
 from serinus.monitoring.monitor import Monitor
 from serinus.registry.packaging.types import Limits
@@ -61,8 +62,13 @@ class App:
 
     @cached_property
     def ledger(self) -> Reader:
-        """Everything that the gateways told."""
-        return open_reader(self.settings.ledger)
+        """Everything that the gateways told, however long ago."""
+        return open_archived(self.settings.ledger, self.settings.archive)
+
+    @cached_property
+    def archiving(self) -> Archiving:
+        """The ledger's archive."""
+        return Archiving(self.settings, self.engine, self.registry)
 
     @cached_property
     def delivery(self) -> Delivery:
@@ -96,6 +102,7 @@ class App:
             window_rows=self.settings.monitoring_window_rows,
             false_alarm_windows=self.settings.drift_false_alarm_windows,
             failing_limit=self.settings.failing_limit,
+            profile_days=self.settings.profile_days,
         )
 
     @cached_property

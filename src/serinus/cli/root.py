@@ -15,6 +15,7 @@ from serinus.cli import (
     deployments,
     feedback,
     jobs,
+    ledger,
     models,
     monitor,
     predictions,
@@ -61,7 +62,7 @@ def root(
 
 for module in (processes, demo, train, predictions, feedback, prove, smoke):
     module.add_to(app)
-for module in (models, deployments, jobs, monitor, config, bench, stress):
+for module in (models, deployments, jobs, monitor, ledger, config, bench, stress):
     module.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""The control plane's process: API and pages, the controller's loop, the monitor's loop."""
+"""The control plane's process: API and pages, the loops of controller, monitor and archive."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ _IDLE_FACTOR = 10
 # Monitoring closes windows of minutes or hours: a look a second is plenty, fewer when idle.
 _MONITOR_SECONDS = 1.0
 _MONITOR_IDLE_SECONDS = 5.0
+# Segments are finished every few minutes at most, and nobody waits for their archive.
+_ARCHIVE_SECONDS = 5.0
+_ARCHIVE_IDLE_SECONDS = 60.0
 _LOOP_END_SECONDS = 5.0
 # How long open answers (event streams above all) may take to end.
 _DRAIN_SECONDS = 3
@@ -83,6 +86,13 @@ def _loops(app: App, stop: threading.Event) -> list[Loop]:
             stop,
             shortest=_MONITOR_SECONDS,
             longest=_MONITOR_IDLE_SECONDS,
+        ),
+        Loop(
+            "archive",
+            app.archiving.step,
+            stop,
+            shortest=_ARCHIVE_SECONDS,
+            longest=_ARCHIVE_IDLE_SECONDS,
         ),
     ]
 

@@ -47,6 +47,7 @@ def options(settings: Settings) -> GatewayOptions:
         grpc_port=settings.grpc_port,
         routing_table=settings.routing_table,
         ledger=settings.ledger,
+        archive=settings.archive,
         ledger_sync=settings.ledger_sync,
         ledger_segment_bytes=settings.ledger_segment_bytes,
         request_max_bytes=settings.request_max_bytes,

@@ -100,6 +100,7 @@ class Service:
         feedback = Feedback(open_archived(options.ledger, options.archive), self._find_manifest)
         self._intake = Intake(feedback, self.recorder.write, self.counters, loop)
         self._tickets: list[Ticket] = []
+        self._longest = options.request_timeout_seconds + SPARE_SECONDS
         self._retry_at = 0.0
 
     # -------------------------------------------------------------- predictions
@@ -155,10 +156,9 @@ class Service:
             Conflict: a challenger is demanded and there is none.
             Overloaded: too many rows wait already.
         """
-        limit = self._limit(seconds)
-        self._batcher.admit(live, 1, limit)
+        self._batcher.admit(live, 1, self._longest if seconds is None else seconds)
         assignment = live.router.assign(request.entity) if arm is None else _forced(live, arm)
-        row = Row(live, assignment, request.features, self._ticket(1, done, limit))
+        row = Row(live, assignment, request.features, self._ticket(1, done, seconds))
         self._batcher.submit(row)
         return row
 
@@ -176,14 +176,14 @@ class Service:
             Conflict: a challenger is demanded and there is none.
             Overloaded: too many rows wait already.
         """
-        limit = self._limit(seconds)
+        limit = self._longest if seconds is None else seconds
         for live in {id(live): live for live, _ in rows}.values():
             self._batcher.admit(live, len(rows), limit)
         assigned = [
             live.router.assign(request.entity) if arm is None else _forced(live, arm)
             for live, request in rows
         ]
-        ticket = self._ticket(len(rows), done, limit)
+        ticket = self._ticket(len(rows), done, seconds)
         made = [
             Row(live, assignment, request.features, ticket)
             for (live, request), assignment in zip(rows, assigned, strict=True)
@@ -207,19 +207,11 @@ class Service:
             ticket for ticket in self._tickets if not ticket.is_over and ticket.deadline >= now
         ]
         for ticket in late:
-            ticket.expire(
-                Unavailable(
-                    "the answer was not there in time",
-                    remedy="Try again; if it stays so, the models are too slow for the load.",
-                )
-            )
+            ticket.expire()
 
-    def _limit(self, seconds: float | None) -> float:
-        longest = self._options.request_timeout_seconds + SPARE_SECONDS
-        return longest if seconds is None else min(seconds, longest)
-
-    def _ticket(self, rows: int, done: Done, seconds: float) -> Ticket:
-        ticket = Ticket(rows, done, time.perf_counter() + seconds)
+    def _ticket(self, rows: int, done: Done, seconds: float | None) -> Ticket:
+        limit = self._longest if seconds is None else min(seconds, self._longest)
+        ticket = Ticket(rows, done, time.perf_counter() + limit, is_clients=limit < self._longest)
         self._tickets.append(ticket)
         return ticket
 

@@ -27,6 +27,7 @@ class GatewayOptions:
     port: int = 8080
     routing_table: Path
     ledger: Path | str
+    archive: Path | None = None
     ledger_sync: Literal["os", "disk"] = "os"
     ledger_segment_bytes: int = 64_000_000
     request_max_bytes: int = 1_000_000

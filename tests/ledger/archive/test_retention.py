@@ -87,7 +87,7 @@ def test_archived_file_goes_when_it_is_old_and_its_segment_has_gone() -> None:
 
 
 @given(
-    st.floats(0, 400),
+    st.integers(0, 800).map(lambda halves: halves / 2),
     st.integers(0, 400),
     st.none() | st.integers(0, 400),
     st.lists(st.tuples(st.integers(2, 4), st.integers(0, 600)), max_size=3),

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from serinus import clock
@@ -115,6 +116,7 @@ def write_segment(
         OSError: the files cannot be written.
     """
     files = _Files(folder, segment, quick=quick)
+    names = cache(names)
     records, oldest, newest = 0, 0, 0
     try:
         for piece in segments.read(segment):

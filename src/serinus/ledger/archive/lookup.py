@@ -7,6 +7,7 @@ younger than the ledger's retention never pays for it.
 from __future__ import annotations
 
 import importlib
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ _STRIDE = 1 << 20
 
 
 class Archive:
-    """An archive's folder, which need not exist yet. Not for several threads at once.
+    """An archive's folder, which need not exist yet. Several threads may ask; one is answered.
 
     Args:
         folder: of the archive.
@@ -40,6 +41,7 @@ class Archive:
         self._catalog = Catalog(folder)
         self._files: OrderedDict[str, Any] = OrderedDict()
         self._groups: Any = None
+        self._lock = threading.Lock()
 
     def entries(self) -> list[Entry]:
         """Every segment that is in the archive, by writer and number."""
@@ -56,12 +58,9 @@ class Archive:
             address = ids.unpack(id)
             by_segment.setdefault((address.writer, address.segment), []).append(id)
         found: dict[bytes, Event] = {}
-        for (writer, number), here in by_segment.items():
-            entry = self._catalog.entry(writer, number)
-            for file in entry.files if entry else ():
-                inside = [id for id in here if file.first <= ids.unpack(id).offset <= file.last]
-                if inside and (reader := self._reader(file)) is not None:
-                    found.update(_read(reader.find(inside)))
+        with self._lock:
+            for (writer, number), here in by_segment.items():
+                found.update(self._find(self._catalog.entry(writer, number), here))
         return [found.get(id) for id in wanted]
 
     def between(self, writer: str, start: Offset, end: Offset) -> list[Record]:
@@ -75,7 +74,8 @@ class Archive:
             first = start.offset if number == start.segment else 0
             last = end.offset if number == end.segment else _END
             if first < last:
-                records += self._segment(writer, number, first, last)
+                with self._lock:
+                    records += self._segment(writer, number, first, last)
         return records
 
     def segment(self, entry: Entry) -> Iterator[Record]:
@@ -85,7 +85,17 @@ class Archive:
             NotFound: the archive's retention took a part of it away.
         """
         for first in range(0, entry.size, _STRIDE):
-            yield from self._segment(entry.writer, entry.number, first, first + _STRIDE)
+            with self._lock:
+                records = self._segment(entry.writer, entry.number, first, first + _STRIDE)
+            yield from records
+
+    def _find(self, entry: Entry | None, here: Sequence[bytes]) -> dict[bytes, Event]:
+        found: dict[bytes, Event] = {}
+        for file in entry.files if entry else ():
+            inside = [id for id in here if file.first <= ids.unpack(id).offset <= file.last]
+            if inside and (reader := self._reader(file)) is not None:
+                found.update(_read(reader.find(inside)))
+        return found
 
     def _segment(self, writer: str, number: int, first: int, last: int) -> list[Record]:
         entry = self._catalog.entry(writer, number)

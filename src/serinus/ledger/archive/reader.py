@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from serinus.errors import NotFound
 from serinus.ledger import ids as addresses
 from serinus.ledger.archive.lookup import Archive
+from serinus.ledger.archive.sources import open_segments
 from serinus.ledger.archive.types import Segments
+from serinus.ledger.opening import Address, open_reader
 from serinus.ledger.types import Batch, Offset, Offsets, Reader, Record
 from serinus.wire import Event, WorkerStatus
 
 
+def open_archived(address: Address, folder: Path | None) -> Reader:
+    """A reader of the ledger at this address and of its archive in this folder, if there is one.
+
+    Neither need exist yet.
+
+    Raises:
+        InvalidInput: the address is none, or what it needs is not installed.
+    """
+    if folder is None:
+        return open_reader(address)
+    return ArchivedReader(open_reader(address), open_segments(address), Archive(folder))
+
+
 class ArchivedReader:
-    """A :class:`Reader` of the ledger and its archive. Not for several threads at once.
+    """A :class:`Reader` of the ledger and its archive, for as many threads as the ledger's own.
 
     ``read`` is the ledger's own: retention leaves what a consumer has not read.
 
@@ -106,6 +122,7 @@ class ArchivedReader:
     def close(self) -> None:
         """Let go of open files or connections; the next call opens them again."""
         self._reader.close()
+        self._segments.close()
 
     def _stretch(self, writer: str, number: int, begin: Offset, stop: Offset) -> list[Record]:
         """A part of one segment, from wherever it is."""

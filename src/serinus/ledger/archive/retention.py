@@ -202,7 +202,8 @@ def _young(newest_us: int, days: float, rules: Rules, now_us: int) -> str:
 
 def _is_behind(segment: Segment, read: Offsets) -> bool:
     at = read.get(segment.writer)
-    return at is not None and at >= Offset(segment.number, segment.size)
+    # Of a writer that never wrote nobody has an offset.
+    return segment.size == 0 or (at is not None and at >= Offset(segment.number, segment.size))
 
 
 def _remove_if_empty(folder: Path) -> None:
