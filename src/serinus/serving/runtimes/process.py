@@ -47,7 +47,11 @@ class ProcessRuntime:
     """
 
     def __init__(
-        self, manifest: Manifest, folder: Path, python: str = "", limits: ProcessLimits | None = None
+        self,
+        manifest: Manifest,
+        folder: Path,
+        python: str = "",
+        limits: ProcessLimits | None = None,
     ) -> None:
         self._manifest = manifest
         self._python = python or sys.executable
