@@ -156,6 +156,8 @@ def _package(found: Package) -> list[RenderableType]:
             f"Served as ONNX (opset {found.opset}): the same on {found.rows} real rows, "
             f"largest difference {found.difference:.2g} of {found.tolerance:g} tolerated."
         )
+    if found.form == "process":
+        told = f"Served in a process of its own{found.python and ', with ' + found.python}."
     rows = [
         (
             tried.form,

@@ -52,11 +52,13 @@ def manifest_from(model_uri: str, name: str, target: str) -> tuple[wire.Manifest
     """The manifest that an MLflow model's own signature tells, and the run that made it.
 
     The classes are those that the fitted model knows; else those that its metadata lists under
-    ``classes``; else 0, 1, … where its signature promises several numbers for each row.
+    ``classes``; else 0, 1, … where its signature promises several numbers for each row. A model
+    that takes other packages than there are here need not be loaded if it tells what it answers.
 
     Raises:
         NotFound: there is no such model.
-        InvalidInput: it has no signature of named columns, nor of one table of numbers.
+        InvalidInput: it has no signature of named columns, nor of one table of numbers; or it can
+            neither be loaded nor tells what it answers.
     """
     try:
         info = mlflow.models.get_model_info(model_uri)
@@ -68,10 +70,19 @@ def manifest_from(model_uri: str, name: str, target: str) -> tuple[wire.Manifest
         ) from error
     schema = info.signature.inputs if info.signature else None
     inputs = _inputs(schema, model_uri)
-    classes = folders.classes_of(folders.load(model_uri))
-    if not classes:
-        answers = info.signature.outputs if info.signature else None
-        classes = _told_classes(info.metadata or {}, answers)
+    answers = info.signature.outputs if info.signature else None
+    told = _told_classes(info.metadata or {}, answers)
+    try:
+        classes = folders.classes_of(folders.load(model_uri)) or told
+    except Exception as error:  # whatever a model's packages or its own code raise
+        if not told and not _are_numbers(answers):
+            raise InvalidInput(
+                f"the model cannot be loaded here ({type(error).__name__}: {error})",
+                where=model_uri,
+                remedy="Install what it needs; or log it with metadata={'classes': [...]} and "
+                "then serve it by: serinus models package NAME VERSION --environment.",
+            ) from error
+        classes = told
     manifest = wire.Manifest(
         model=name,
         task="classification" if classes else "regression",
@@ -139,6 +150,12 @@ def _told_classes(
     if len(specs) == 1 and isinstance(specs[0], TensorSpec) and len(specs[0].shape) == 2:
         return tuple(range(specs[0].shape[1])) if specs[0].shape[1] > 1 else ()
     return ()
+
+
+def _are_numbers(answers: Schema | None) -> bool:
+    """Whether a signature promises one number for each row, so that there are no classes."""
+    kinds = {spec.type for spec in answers.inputs} if answers is not None else set()
+    return bool(kinds) and kinds <= {DataType.double, DataType.float}
 
 
 def _kind(spec: ColSpec, place: str) -> InputType:

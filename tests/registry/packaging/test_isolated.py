@@ -86,6 +86,39 @@ def test_isolate_makes_the_environment_that_a_version_asks_for(tmp_path):
         runtime.close()
 
 
+@pytest.mark.parametrize(
+    ("answer", "metadata", "expected"),
+    [
+        (1.5, None, ("regression", ())),
+        ("a", {"classes": ["a", "b"]}, ("classification", ("a", "b"))),
+        ("a", None, "cannot be loaded here"),
+    ],
+)
+def test_model_of_packages_that_are_not_here_is_registered_if_it_tells_what_it_answers(
+    tmp_path, answer, metadata, expected
+):
+    import mlflow.models
+    import pandas as pd
+
+    from serinus.registry import imported
+
+    wild.save_pyfunc(tmp_path / "m", versioned(), wild.REGRESSION, "sqlparse")
+    (tmp_path / "m" / "python_model.pkl").write_bytes(b"cno_such_module\nThing\n.")
+    about = mlflow.models.Model.load(str(tmp_path / "m"))
+    rows = pd.DataFrame({"x": [0.5]})
+    about.signature = mlflow.models.infer_signature(rows, pd.DataFrame({"y": [answer]}))
+    about.metadata = metadata
+    about.save(str(tmp_path / "m" / "MLmodel"))
+    if isinstance(expected, str):
+        with pytest.raises(InvalidInput, match=expected) as caught:
+            imported.manifest_from(str(tmp_path / "m"), "wild", "y")
+        assert "no_such_module" in caught.value.what
+        assert "--environment" in caught.value.remedy
+    else:
+        manifest, _ = imported.manifest_from(str(tmp_path / "m"), "wild", "y")
+        assert (manifest.task, manifest.classes) == expected
+
+
 def test_isolated_version_on_a_machine_without_its_environment(tmp_path):
     folder = wild.save(tmp_path / "m", wild.wild(), wild.REGRESSION)
     package = wire.Package(form="process", python=str(tmp_path / "gone" / "python"))
@@ -146,9 +179,7 @@ def test_child_killed_under_load_costs_no_request_its_answer(gateway):
             pid = child_of(gateway)
         # It comes back, and answers its share again.
         seen = len(load.answers)
-        gateway.until(
-            lambda: "2" in {answer["version"] for answer in load.answers[seen:]}, 60
-        )
+        gateway.until(lambda: "2" in {answer["version"] for answer in load.answers[seen:]}, 60)
         load.stop()
     assert load.refused == []
     assert load.broken == 0
