@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from serinus.cli.options import ControlUrl, Json, Limit
 from serinus.cli.session import finish, first
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 commands = typer.Typer(help="Performance, drift and recommendations.", no_args_is_help=True)
 
@@ -63,6 +66,43 @@ def performance(
     with context.obj.client(url) as client:
         found = first(client.performance_history(model), limit)
     _finish("performance", found, as_json=as_json, shown=[_with_measures(item) for item in found])
+
+
+@commands.command()
+def profile(
+    context: typer.Context,
+    model: str,
+    *,
+    version: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    hours: Annotated[float, typer.Option(help="How far to look back.", min=0)] = 24.0,
+    resolution: Annotated[
+        Literal["minute", "hour", "day", "all"], typer.Option(help="What is summed up in one.")
+    ] = "all",
+    limit: Limit = 100,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """What the traffic looked like: missing values, values out of range, unseen categories."""
+    from datetime import timedelta
+
+    from serinus import clock
+    from serinus.cli import show
+
+    since = clock.now() - timedelta(hours=hours)
+    with context.obj.client(url) as client:
+        asked = client.profiles(model, version=version, since=since, resolution=resolution)
+        found = first(asked, limit)
+
+    def present(out: Console) -> None:
+        if not found:
+            out.print("No prediction was read in that time.")
+        elif resolution == "all":
+            for item in found:
+                out.print(show.profile(item))
+        else:
+            out.print(show.profiles(found))
+
+    finish({"profiles": found}, as_json=as_json, show=present)
 
 
 def _with_measures(window: dict[str, Any]) -> dict[str, Any]:

@@ -319,3 +319,49 @@ def _leading_metrics(items: Sequence[types.Version]) -> list[str]:
         if any(name in item.metrics for item in items)
     ]
     return shown or sorted({name for item in items for name in item.metrics})[:4]
+
+
+def profile(item: types.Profile) -> Table:
+    """What one version's traffic looked like, column by column."""
+    columns = ("column", "missing", "below", "above", "infinite", "unseen", "distance")
+    rows = [
+        (
+            column.name,
+            *(_part(count, column.rows) for count in _faults(column)),
+            f"{column.distance:.3f}",
+        )
+        for column in item.columns
+    ]
+    title = f"{item.model} {item.version}: {item.rows:,} rows since {when(item.since)}"
+    return table(title, columns, rows)
+
+
+def profiles(items: Sequence[types.Profile]) -> Table:
+    """Profiles one below the other, each with its worst column."""
+    columns = ("since", "version", "rows", "missing", "out of range", "unseen", "farthest column")
+    rows = []
+    for item in items:
+        values = sum(column.rows for column in item.columns)
+        beyond = sum((it.below or 0) + (it.above or 0) + (it.infinite or 0) for it in item.columns)
+        worst = max(item.columns, key=lambda column: column.distance, default=None)
+        rows.append(
+            (
+                when(item.since),
+                item.version,
+                f"{item.rows:,}",
+                _part(sum(column.missing for column in item.columns), values),
+                _part(beyond, values),
+                _part(sum(column.unseen or 0 for column in item.columns), values),
+                "-" if worst is None else f"{worst.name} ({worst.distance:.3f})",
+            )
+        )
+    return table("", columns, rows)
+
+
+def _faults(column: types.ColumnProfile) -> tuple[int | None, ...]:
+    return (column.missing, column.below, column.above, column.infinite, column.unseen)
+
+
+def _part(count: int | None, rows: int) -> str:
+    """A count and its share of rows; a dash for what there cannot be, or is not."""
+    return f"{count:,} ({count / rows:.1%})" if count else "-"

@@ -6,6 +6,7 @@ Nothing here talks to anybody: the clients in :mod:`serinus.client.transport` ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from serinus.client.types import (
     Monitoring,
     Page,
     Prediction,
+    Profile,
     Recommendation,
     Refused,
     Rollback,
@@ -308,6 +310,36 @@ def drift_history(
 ) -> Call[Page[dict[str, Any]]]:
     """Drift by window, newest first."""
     return _list(_path("models", model, "drift-history"), dict[str, Any], after, limit=limit)
+
+
+def profiles(
+    model: str,
+    *,
+    version: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    resolution: Literal["minute", "hour", "day", "all"] = "hour",
+    after: str | None = None,
+) -> Call[Page[Profile]]:
+    """What the traffic of a model's versions looked like, oldest first.
+
+    Args:
+        model: the model.
+        version: only this one.
+        since: from here on; left out, the last day.
+        until: up to here.
+        resolution: how much is summed up in one item.
+        after: the ``next`` of the page before.
+    """
+    return _list(
+        _path("models", model, "profiles"),
+        Profile,
+        after,
+        version=version,
+        since=None if since is None else since.isoformat(),
+        until=None if until is None else until.isoformat(),
+        resolution=resolution,
+    )
 
 
 def recommendation(model: str) -> Call[Recommendation]:

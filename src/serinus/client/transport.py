@@ -123,6 +123,7 @@ class _Calls:
 
     performance_history = Listing(calls.performance_history)
     drift_history = Listing(calls.drift_history)
+    profiles = Listing(calls.profiles)
     recommendation = Method(calls.recommendation)
     monitoring = Method(calls.monitoring)
     jobs = Listing(calls.jobs)

@@ -374,6 +374,37 @@ class Recommendation(msgspec.Struct, frozen=True):
     alarm: str | None
 
 
+class ColumnProfile(msgspec.Struct, frozen=True):
+    """What one column of a version's traffic looked like.
+
+    ``rows`` counts its values, missing ones included; ``below`` and ``above`` those outside of all
+    training, ``unseen`` the categories that training did not have: each None of a column that can
+    have none. ``distance`` is to the reference (Jensen-Shannon, bits, 0 to 1), ``counts`` are by
+    the reference's cells.
+    """
+
+    name: str
+    rows: int
+    distance: float
+    missing: int
+    below: int | None
+    above: int | None
+    infinite: int | None
+    unseen: int | None
+    counts: tuple[int, ...]
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What one version's traffic looked like from ``since`` to ``until``, by its own times."""
+
+    model: str
+    version: str
+    since: datetime
+    until: datetime
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+
+
 class Monitoring(msgspec.Struct, frozen=True):
     """Whether monitoring runs, by which settings, and what it recommends for each model."""
 

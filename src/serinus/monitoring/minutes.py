@@ -7,7 +7,7 @@ never change. Whichever writer it went through, and however batches were cut, th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -188,7 +188,7 @@ def versions(connection: Connection, model: str, wanted: Range) -> list[str]:
 
 def profiles(
     connection: Connection, model: str, wanted: Range, baselines: Mapping[str, Baseline]
-) -> Iterator[Profile]:
+) -> Generator[Profile]:
     """Profiles by start and version, oldest first.
 
     Args:

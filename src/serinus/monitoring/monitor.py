@@ -307,7 +307,7 @@ class Monitor:
                 version=key[1],
                 task=facts.manifest.task,
                 profile=facts.reference,
-                metrics=facts.expected.metrics,
+                metrics=dict(facts.expected.metrics),
             )
         )
 
