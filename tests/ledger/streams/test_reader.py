@@ -73,6 +73,17 @@ def test_reader_tells_of_bytes_that_the_server_lost(home):
             reader.between(writer.name, start, end)
 
 
+def test_reader_of_a_stretch_that_begins_inside_a_record_refuses(home):
+    writer, reader = home.writer(), home.reader()
+    made = writer.append([prediction(number) for number in range(5)])
+    places = [Offset(*ids.unpack(id)[1:3]) for id in made]
+    inside = Offset(places[1].segment, places[1].offset + 1)
+    assert [r.id for r in reader.between(writer.name, places[1], places[3])] == made[1:3]
+    for start, end in ((inside, places[3]), (places[0], inside)):
+        with pytest.raises(NotFound):
+            reader.between(writer.name, start, end)
+
+
 def test_reader_passes_entries_that_are_not_ours(home):
     writer = home.writer()
     made = writer.append([prediction(1)])
