@@ -88,6 +88,14 @@ class Unavailable(SerinusError):
     title = "Unavailable"
 
 
+class DeadlinePassed(SerinusError):
+    """The answer was not there within the time that the client itself had set."""
+
+    status = 408
+    exit_code = 1
+    title = "Deadline passed"
+
+
 class Overloaded(SerinusError):
     """More was asked than can be answered in time; nothing was done. Slow down and try again.
 

@@ -2,7 +2,7 @@ import asyncio
 
 from tests.serving import scripted
 
-from serinus.errors import Unavailable
+from serinus.errors import DeadlinePassed, Unavailable
 from serinus.serving.rows import Ticket
 from serinus.wire import Arm
 
@@ -14,17 +14,18 @@ def test_ticket_tells_once_when_its_last_row_is_settled():
     assert (told, ticket.is_over) == ([], False)
     ticket.settle()
     assert (told, ticket.is_over) == ([None], True)
-    ticket.expire(Unavailable("late"))
+    ticket.expire()
     assert told == [None]
 
 
 def test_ticket_whose_time_is_over_tells_why_and_no_more():
     told = []
-    ticket, why = Ticket(1, told.append), Unavailable("late")
-    ticket.expire(why)
-    ticket.settle()
-    assert told == [why]
-    assert ticket.left == 0
+    for is_clients in (False, True):
+        ticket = Ticket(1, told.append, is_clients=is_clients)
+        ticket.expire()
+        ticket.settle()
+        assert ticket.left == 0
+    assert [type(error) for error in told] == [Unavailable, DeadlinePassed]
 
 
 def test_live_route_knows_who_answers_for_an_arm():

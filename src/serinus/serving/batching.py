@@ -133,6 +133,8 @@ class Batcher:
         late = [row for row in rows if row.ticket.deadline < now]
         if not late:
             return rows
+        for row in late:
+            row.ticket.expire()
         self._settle(lane, late, [OVERDUE] * len(late), settled)
         return [row for row in rows if row.ticket.deadline >= now]
 

@@ -127,7 +127,7 @@ async def _serve(
     service = Service(options, writer, loop, board=board, slot=slot)
     application = Application(service, options, loop)
     limits = Limits(options.request_max_bytes, options.request_timeout_seconds)
-    shared = Shared(limits, application.handle, service.counters.refuse)
+    shared = Shared(limits, application.handle, application.refuse_early)
     server = Server(loop, shared, listener)
     stop = asyncio.Event()
     _on_end(loop, stop.set, parent)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from serinus import clock
-from serinus.errors import SerinusError
+from serinus.errors import DeadlinePassed, SerinusError, Unavailable
 from serinus.serving.lanes import Lane
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import Router
@@ -58,14 +58,17 @@ class LiveRoute:
 class Ticket:
     """What a request waits on until all of its rows are settled, or its time is over.
 
-    ``deadline`` is in seconds of ``time.perf_counter``.
+    ``deadline`` is in seconds of ``time.perf_counter``; it is the client's own, or the gateway's.
     """
 
-    __slots__ = ("_done", "deadline", "left")
+    __slots__ = ("_done", "_is_clients", "deadline", "left")
 
-    def __init__(self, rows: int, done: Done, deadline: float = math.inf) -> None:
+    def __init__(
+        self, rows: int, done: Done, deadline: float = math.inf, *, is_clients: bool = False
+    ) -> None:
         self.left = rows
         self.deadline = deadline
+        self._is_clients = is_clients
         self._done: Done | None = done
 
     @property
@@ -80,11 +83,26 @@ class Ticket:
             done, self._done = self._done, None
             done(None)
 
-    def expire(self, why: SerinusError) -> None:
+    def expire(self) -> None:
         """Stop waiting: the request is refused; its rows are recorded if they are ever settled."""
-        if self._done is not None:
-            done, self._done = self._done, None
-            done(why)
+        if self._done is None:
+            return
+        done, self._done = self._done, None
+        if self._is_clients:
+            done(
+                DeadlinePassed(
+                    "the answer was not there within the time that was asked for",
+                    where="x-serinus-timeout-ms",
+                    remedy="Wait longer, or ask for fewer rows at a time.",
+                )
+            )
+        else:
+            done(
+                Unavailable(
+                    "the answer was not there in time",
+                    remedy="Try again; if it stays so, the models are too slow for the load.",
+                )
+            )
 
 
 class Row:

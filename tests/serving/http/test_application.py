@@ -321,9 +321,9 @@ def test_predict_deadline_of_the_client_counts(serving):
     body = {"features": {"age": 20.0, "mood": 3.0}}
     headers = {"x-serinus-timeout-ms": "60", "x-serinus-arm": "champion"}
     started = time.monotonic()
-    document = problem(serving.post("/models/mood/predict", body, **headers), 503)
+    document = problem(serving.post("/models/mood/predict", body, **headers), 408)
     assert time.monotonic() - started < 0.5
-    assert "in time" in document["detail"]
+    assert "asked for" in document["detail"]
     problem(serving.post("/models/mood/predict", body, **{"x-serinus-timeout-ms": "soon"}), 422)
 
 

@@ -14,7 +14,7 @@ WRONG = InvalidInput("it is wrong", where="age", remedy="Send another.", faults=
 
 def told(path, error):
     exchange = Exchange(b"POST", path, b"", [], b"", lambda _head, _body: None)
-    status, body, kind, headers = forms.refused(exchange, error)
+    status, body, kind, headers = forms.refused(exchange.path, error)
     return status, json.loads(body), kind, dict(headers)
 
 

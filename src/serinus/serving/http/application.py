@@ -11,7 +11,7 @@ from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.serving import feedback
 from serinus.serving.answering import failed, predicted
 from serinus.serving.hooks import Hooks
-from serinus.serving.http import demands, forms, state
+from serinus.serving.http import demands, forms, refusal, state
 from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
 from serinus.serving.http.invocations import Invocations
 from serinus.serving.http.open_inference import OpenInference
@@ -318,9 +318,14 @@ class Application:
     # -------------------------------------------------------------- refusing
 
     def _refuse(self, exchange: Exchange, error: Exception) -> None:
-        status, body, kind, headers = forms.refused(exchange, error)
-        self._service.counters.refuse(status)
+        status, body, kind, headers = self.refuse_early(exchange.path, error)
         exchange.answer(status, body, kind, headers)
+
+    def refuse_early(self, path: bytes, error: Exception) -> refusal.Refused:
+        """The answer to a request that cannot be taken, perhaps before it was there as a whole."""
+        refused = forms.refused(path, error)
+        self._service.counters.refuse(refused.status)
+        return refused
 
 
 def _is_json(kind: bytes) -> bool:

@@ -15,8 +15,7 @@ from typing import cast
 import httptools
 
 from serinus.serving.http.exchange import Exchange, Header, head, too_large
-from serinus.serving.http.refusal import Refusal
-from serinus.serving.protocols import answers
+from serinus.serving.http.refusal import Refusal, Refused
 
 SWEEP_SECONDS = 0.5
 MAX_HEAD_BYTES = 65_536
@@ -45,18 +44,18 @@ class Shared:
     Args:
         limits: for each request.
         handle: is given each request, and must not raise.
-        refused: is told the status of each request that never became one.
+        refuse: makes the answer to a request that never became one, by its path so far.
     """
 
     def __init__(
         self,
         limits: Limits,
         handle: Callable[[Exchange], None],
-        refused: Callable[[int], None],
+        refuse: Callable[[bytes, Refusal], Refused],
     ) -> None:
         self.limits = limits
         self.handle = handle
-        self.refused = refused
+        self.refuse = refuse
         self.connections: set[Connection] = set()
         self.is_draining = False
 
@@ -255,13 +254,13 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer a request that is not read to its end, and read the rest only to drop it."""
         self._refusal = refusal
-        self._shared.refused(refusal.status)
+        answer = self._shared.refuse(self._url.partition(b"?")[0], refusal)
         if self._transport is None or self._transport.is_closing() or self._current is not None:
             # An answer is still to come on this connection, which then simply ends.
             return
-        lines = head(refusal.status, answers.PROBLEM) + _CLOSE
-        end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(refusal.body))
-        self._transport.write(end + refusal.body)
+        lines = head(answer.status, answer.kind) + _CLOSE
+        end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(answer.body))
+        self._transport.write(end + answer.body)
 
     def _leave(self) -> None:
         self._ended = True

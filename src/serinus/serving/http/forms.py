@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
 
 from serinus.errors import Overloaded, SerinusError
-from serinus.serving.http.exchange import Exchange, Header
-from serinus.serving.http.refusal import Refusal
+from serinus.serving.http.refusal import Refusal, Refused
 from serinus.serving.protocols import answers, invocations, open_inference
 
 OPEN_INFERENCE = b"/v2"
@@ -24,26 +22,16 @@ _MLFLOW_CODES = {
 _log = logging.getLogger("serinus.serving")
 
 
-class Refused(NamedTuple):
-    """The parts of an answer that says no."""
-
-    status: int
-    body: bytes
-    kind: bytes
-    headers: tuple[Header, ...]
-
-
-def refused(exchange: Exchange, error: Exception) -> Refused:
-    """How a request is told of an error; one that nobody foresaw is told to the log alone."""
+def refused(path: bytes, error: Exception) -> Refused:
+    """How who asked at a path is told of an error; what nobody foresaw is told to the log alone."""
     if not isinstance(error, Refusal | SerinusError):
-        _log.error("%r %r failed", exchange.method, exchange.path, exc_info=error)
+        _log.error("a request of %r failed", path, exc_info=error)
         error = Refusal(500, "the gateway failed; see its log")
     status, headers = error.status, error.headers if isinstance(error, Refusal) else ()
     if isinstance(error, Overloaded):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     elif status == 503:
         headers = ((b"retry-after", b"1"),)
-    path = exchange.path
     if path == OPEN_INFERENCE or path.startswith(b"/v2/"):
         text = open_inference.error(_line(error))
         return Refused(_plain(status), text, answers.JSON, headers)

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from serinus.serving.protocols import answers
+
+
+class Refused(NamedTuple):
+    """The parts of an answer that says no, in the form of some protocol."""
+
+    status: int
+    body: bytes
+    kind: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 class Refusal(Exception):

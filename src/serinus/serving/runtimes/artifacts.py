@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -24,6 +26,7 @@ from serinus.wire import MANIFEST_FILE, PACKAGE_FILE, Manifest, Package, Target
 
 _PROBES = 16
 _log = logging.getLogger(__name__)
+_ALONE = threading.Lock()
 
 
 def load(model: str, target: Target, limits: ProcessLimits | None = None) -> Runtime:
@@ -149,13 +152,13 @@ def open_original(folder: Path, manifest: Manifest) -> Runtime:
     """
     flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
     probes = probe_rows(manifest, _PROBES)
-    model = natives.load(folder, flavors)
+    model = _imported(lambda: natives.load(folder, flavors))
     if model is not None:
         estimator = _module("estimator").SklearnRuntime(model, manifest)
         estimator.use_arrays(probes)
         _try_out(estimator, probes)
         return cast("Runtime", estimator)
-    loaded = importlib.import_module("mlflow.pyfunc").load_model(str(folder))
+    loaded = _imported(lambda: importlib.import_module("mlflow.pyfunc").load_model(str(folder)))
     runtime: Runtime = _module("pyfunc").PyfuncRuntime(loaded, manifest)
     _try_out(runtime, probes)
     return runtime
@@ -182,6 +185,21 @@ def open_process(
         runtime.close()
         raise
     return runtime
+
+
+def _imported(load: Callable[[], Any]) -> Any:
+    """Call what imports libraries, in one of several threads.
+
+    Two threads that import parts of one library whose parts import each other may meet one that
+    is half there. Whoever does tries again alone.
+    """
+    try:
+        return load()
+    except (ImportError, AttributeError) as error:
+        if "partially initialized" not in str(error):
+            raise
+    with _ALONE:
+        return load()
 
 
 def _module(name: str) -> Any:
