@@ -137,3 +137,18 @@ def test_slow_challenger_delays_no_champion(gateway, folders):
             assert answer.json()["version"] == "good"
         # A call of the challenger takes 60 ms.
         assert sorted(took)[30] < 0.03
+
+
+def test_deadline_of_the_client_counts(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "slow"))
+    with running:
+        running.until_revision(1)
+        late = running.post("/predict", {"features": FEATURES}, **{"x-serinus-timeout-ms": "20"})
+        assert (late.status_code, late.json()["title"]) == (408, "Deadline passed")
+        wrong = running.post("/predict", {"features": FEATURES}, **{"x-serinus-timeout-ms": "soon"})
+        assert wrong.status_code == 422
+        patient = running.post(
+            "/predict", {"features": FEATURES}, **{"x-serinus-timeout-ms": "5000"}
+        )
+        assert patient.status_code == 200

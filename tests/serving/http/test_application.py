@@ -317,16 +317,6 @@ def test_predict_batch_answer_is_compressed_for_who_asks(serving):
     ]
 
 
-def test_predict_deadline_of_the_client_counts(serving):
-    body = {"features": {"age": 20.0, "mood": 3.0}}
-    headers = {"x-serinus-timeout-ms": "60", "x-serinus-arm": "champion"}
-    started = time.monotonic()
-    document = problem(serving.post("/models/mood/predict", body, **headers), 408)
-    assert time.monotonic() - started < 0.5
-    assert "asked for" in document["detail"]
-    problem(serving.post("/models/mood/predict", body, **{"x-serinus-timeout-ms": "soon"}), 422)
-
-
 def test_predict_body_too_large(serving):
     body = {"features": {**FEATURES, "home town": "x" * 30_000}}
     problem(serving.post("/models/mood/predict", body), 413)
