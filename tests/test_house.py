@@ -24,6 +24,9 @@ HOMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "man
 # Modules without a test file of their own name, and where their tests are instead.
 TESTED_ELSEWHERE = {
     "src/serinus/__main__.py": "tests/test_docs.py",
+    "src/serinus/bench/peers/programs/bento.py": "tests/bench/peers/test_catalogue.py",
+    "src/serinus/bench/peers/programs/fast.py": "tests/bench/peers/test_running.py",
+    "src/serinus/bench/peers/programs/lit.py": "tests/bench/peers/test_catalogue.py",
     "src/serinus/demo/installation.py": "tests/acceptance/test_demo.py",
     "src/serinus/demo/story.py": "tests/acceptance/test_demo.py",
     "src/serinus/monitoring/advice.py": "tests/monitoring/test_monitor.py",

@@ -52,7 +52,7 @@ class Bar(_Limits):
 
     def as_dict(self) -> dict[str, Any]:
         """The bar as plain JSON, with whether it holds."""
-        return {**asdict(self), "holds": self.holds}
+        return {"name": self.name, "holds": self.holds, **asdict(self)}
 
 
 def _number(value: float) -> str:

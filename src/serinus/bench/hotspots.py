@@ -18,10 +18,18 @@ _SHOWN = 40
 
 
 def run(kind: str, pace: Pace, file: Path) -> str:
-    """The functions of a worker under single rows, the dearest first.
+    """The functions of a worker under single rows of a kind of model; see :func:`of`."""
+    with tempfile.TemporaryDirectory(prefix="serinus-bench-") as folder:
+        artifact.make(Path(folder), (kind,))
+        return of(kind, Path(folder), pace, file)
+
+
+def of(kind: str, home: Path, pace: Pace, file: Path) -> str:
+    """The functions of the worker of a gateway under single rows, the dearest first.
 
     Args:
-        kind: of model that is served.
+        kind: of model that is asked.
+        home: the gateway's folder.
         pace: its seconds are those of the load.
         file: gets all figures, for ``pstats`` and what reads its files.
 
@@ -30,15 +38,10 @@ def run(kind: str, pace: Pace, file: Path) -> str:
     """
     cores = launch.cores()
     file = file.absolute()
-    with tempfile.TemporaryDirectory(prefix="serinus-bench-") as folder:
-        home = Path(folder)
-        artifact.make(home, (kind,))
-        with servers.start((cores.server,), home, profile=file) as gateway:
-            path = f"/models/{kind}/predict"
-            order = load.Order(
-                gateway.port, path, artifact.bodies(), pace.connections, pace.seconds
-            )
-            tally = launch.drive(order, cores.load)
+    with servers.start((cores.server,), home, profile=file) as gateway:
+        path = f"/models/{kind}/predict"
+        order = load.Order(gateway.port, path, artifact.bodies(), pace.connections, pace.seconds)
+        tally = launch.drive(order, cores.load)
     text = io.StringIO()
     pstats.Stats(str(file), stream=text).strip_dirs().sort_stats("tottime").print_stats(_SHOWN)
     return f"{tally.per_second:,.0f} requests a second under the profiler\n{text.getvalue()}"

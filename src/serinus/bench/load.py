@@ -64,6 +64,7 @@ class Tally(msgspec.Struct, frozen=True):
     p99_ms: float
     busy: float = 0.0
     late_ms: float = 0.0
+    cpu_us: float = 0.0
 
     @property
     def per_second(self) -> float:

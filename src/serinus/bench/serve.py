@@ -127,14 +127,24 @@ def run(
             if part in parts:
                 tell(f"measuring {part}")
                 measure()
-    report.bars = tuple(_bars(report))
+    report.bars = tuple(bars_of(report))
     return report
 
 
 def speed_rows(served: Collection[Served]) -> list[tuple[str, ...]]:
     """Servers as rows of text; the first row is the heading."""
     rows: list[tuple[str, ...]] = [
-        ("server", "a second", "p50 ms", "p99 ms", "of first", f"{GATEWAY} ×", "load", "refused")
+        (
+            "server",
+            "a second",
+            "p50 ms",
+            "p99 ms",
+            "CPU µs",
+            "of first",
+            f"{GATEWAY} ×",
+            "load",
+            "refused",
+        )
     ]
     rows += [
         (
@@ -142,6 +152,7 @@ def speed_rows(served: Collection[Served]) -> list[tuple[str, ...]]:
             f"{item.per_second:,.0f}",
             f"{item.p50_ms:.2f}",
             f"{item.p99_ms:.2f}",
+            f"{item.cpu_us:,.0f}",
             f"{item.ratio:.3f}",
             f"{item.times:.1f}" if item.times else "",
             f"{item.busy:.0%}",
@@ -220,7 +231,8 @@ class _Bench:
         return home
 
 
-def _bars(report: ServeReport) -> list[Bar]:
+def bars_of(report: ServeReport) -> list[Bar]:
+    """Each figure of a report beside its limit."""
     bars = []
     for kind, served in report.single.items():
         if kind == _LOGISTIC:

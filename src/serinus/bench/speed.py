@@ -27,17 +27,12 @@ class Pair:
 
     def single(self, others: Mapping[str, Contender] | None = None) -> Taken:
         """Single rows, as many as each server can answer; others take turns with the two."""
-        return turns.take(
-            {name: Contender(order) for name, order in self._orders(rate=0).items()}
-            | dict(others or {}),
-            self.pace.rounds,
-            self.cores.load,
-        )
+        contenders = self._at(rate=0) | dict(others or {})
+        return turns.take(contenders, self.pace.rounds, self.cores.load)
 
     def steady(self, rate: float) -> Rounds:
         """Single rows at a fixed rate; the bare answerer shows what the machine itself adds."""
-        contenders = {name: Contender(order) for name, order in self._orders(rate).items()}
-        return turns.take(contenders, self.pace.rounds, self.cores.load).rounds
+        return turns.take(self._at(rate), self.pace.rounds, self.cores.load).rounds
 
     def batch(self) -> Rounds:
         """Batches of BATCH_ROWS rows; a tally counts batches."""
@@ -48,15 +43,18 @@ class Pair:
             BATCH_CONNECTIONS,
             self.pace.seconds,
         )
-        return turns.take({GATEWAY: Contender(order)}, self.pace.rounds, self.cores.load).rounds
+        contenders = {GATEWAY: Contender(order, self.gateway)}
+        return turns.take(contenders, self.pace.rounds, self.cores.load).rounds
 
-    def _orders(self, rate: float) -> dict[str, load.Order]:
-        asked = artifact.bodies()
+    def _at(self, rate: float) -> dict[str, Contender]:
+        asked, pace = artifact.bodies(), self.pace
         return {
-            name: load.Order(port, path, asked, self.pace.connections, self.pace.seconds, rate)
-            for name, port, path in (
-                (BARE, self.bare.port, "/"),
-                (GATEWAY, self.gateway.port, f"/models/{self.kind}/predict"),
+            name: Contender(
+                load.Order(server.port, path, asked, pace.connections, pace.seconds, rate), server
+            )
+            for name, server, path in (
+                (BARE, self.bare, "/"),
+                (GATEWAY, self.gateway, f"/models/{self.kind}/predict"),
             )
         }
 

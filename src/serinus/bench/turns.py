@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from serinus.bench import launch, load
+from serinus.bench import launch, load, usage
 from serinus.errors import Unavailable
 
 WARM_UP_SECONDS = 0.5
@@ -23,6 +23,7 @@ WARM_UP_SECONDS = 0.5
 class Served:
     """One server's medians over all rounds. Latencies in milliseconds.
 
+    ``cpu_us`` is the processor time of all its processes for an answer, in microseconds.
     ``ratio`` is to the first server of the same rounds, ``times`` how many times as many answers
     the subject gave in them. ``busy`` is the share of its own core that the load needed: near 1, it
     is the load that was measured.
@@ -32,6 +33,7 @@ class Served:
     per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float
     ratio: float
     times: float
     requests: int
@@ -58,18 +60,20 @@ class Contender:
 
     Args:
         order: of each of its turns.
-        stopped: the server to stop between its turns; None lets it be.
+        server: whose it is.
+        is_stopped: whether it is stopped between its turns.
         may_fail: whether the others go on if it does not bear the load.
     """
 
     order: load.Order
-    stopped: launch.Running | None = None
+    server: launch.Running
+    is_stopped: bool = False
     may_fail: bool = False
 
     def pause(self) -> None:
         """Its turn is over, or has not come."""
-        if self.stopped:
-            self.stopped.pause()
+        if self.is_stopped:
+            self.server.pause()
 
     def turn(self, order: load.Order, core: int) -> load.Tally:
         """Let it go on for an order.
@@ -77,12 +81,16 @@ class Contender:
         Raises:
             Unavailable: it did not bear it.
         """
-        if self.stopped:
-            self.stopped.resume()
+        if self.is_stopped:
+            self.server.resume()
         try:
-            return launch.drive(order, core)
+            family = usage.family(self.server.pid)
+            before = usage.cpu_seconds(family)
+            tally = launch.drive(order, core)
+            spent = usage.cpu_seconds(family) - before
         finally:
             self.pause()
+        return replace(tally, cpu_us=1e6 * spent / max(1, tally.answered))
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,7 @@ def summarise(found: Rounds, subject: str = "") -> tuple[Served, ...]:
             per_second=statistics.median(tally.per_second for tally in tallies),
             p50_ms=statistics.median(tally.p50_ms for tally in tallies),
             p99_ms=statistics.median(tally.p99_ms for tally in tallies),
+            cpu_us=statistics.median(tally.cpu_us for tally in tallies),
             ratio=ratio(found, name, first),
             times=ratio(found, subject, name) if subject else 0.0,
             requests=sum(tally.answered for tally in tallies),

@@ -37,6 +37,15 @@ def children(pid: int) -> tuple[int, ...]:
         raise _unknown(pid, error) from error
 
 
+def family(pid: int) -> tuple[int, ...]:
+    """A process and all that it and its own have started, as far as they still run.
+
+    Raises:
+        Unavailable: there is no such process, or no ``/proc`` here.
+    """
+    return (pid, *(one for child in children(pid) for one in family(child)))
+
+
 def cpu_seconds(pids: Sequence[int]) -> float:
     """The processor time of processes so far, in seconds, the system's work for them included.
 

@@ -38,7 +38,7 @@ class State:
     def row(self) -> tuple[str, ...]:
         """The peer as cells of text: name, release, and whether it can be started."""
         fault = self.faults.get("environment", "installed")
-        return (self.name, self.requirements[0], fault.splitlines()[0])
+        return (self.name, "".join(self.requirements[:1]), fault.splitlines()[0])
 
 
 class Field:
@@ -93,7 +93,7 @@ class Field:
                 continue
             server.pause()
             order = running.order(peer, server.port, pace)
-            found[peer.name] = Contender(order, stopped=server, may_fail=True)
+            found[peer.name] = Contender(order, server, is_stopped=True, may_fail=True)
         return found
 
     def note(self, kind: str, lost: Mapping[str, str]) -> None:
