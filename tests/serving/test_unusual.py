@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.serving import samples
 
+from serinus import wire
 from serinus.serving import unusual
 from serinus.serving.unusual import Unusual
 from serinus.wire import Arm, Assignment, Field, Manifest
@@ -172,3 +176,43 @@ def test_by_model_is_what_people_read() -> None:
             }
         }
     }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_anomalous_request_is_seen_at_once(gateway: Any, tmp_path: Path, workers: int) -> None:
+    ranged = tuple(
+        msgspec.structs.replace(field, low=-10.0, high=10.0) for field in samples.NUMBERS
+    )
+    manifest = samples.number_manifest(inputs=ranged)
+    uri = samples.save(tmp_path / "model", samples.logistic(), manifest)
+    running = gateway(workers=workers)
+    running.publish(1, wire.Route("numbers", wire.Target("1.0.0", uri)))
+    usual = {f"x{place}": 0.5 for place in range(4)}
+
+    wrong = {"x1": {"type": 1}, "x3": {"missing": 1}}
+
+    def stats() -> Any:
+        return running.get("/stats").json()
+
+    with running:
+        running.until(lambda: running.get("/health/ready").status_code == 200)
+        assert running.post("/predict", {"features": usual}).status_code == 200
+        assert stats()["unusual"] == {}
+        assert running.post("/predict", {"features": {**usual, "x2": 1e6}}).status_code == 200
+        if workers == 1:
+            assert stats()["unusual"]["numbers"]["1.0.0"]["rows"] == 1
+        running.until(lambda: stats()["unusual"], 5.0)
+        told = stats()["unusual"]["numbers"]["1.0.0"]
+        assert told["rows"] == 1
+        assert set(told["fields"]) == {"x2"}
+        assert told["fields"]["x2"]["above"]["values"] == 1
+        assert told["fields"]["x2"]["above"]["example"] == 1e6
+        short = {name: usual[name] for name in ("x0", "x1", "x2")}
+        batch = {"requests": [{"features": {**usual, "x0": -99.0}}, {"features": short}]}
+        assert running.post("/predict/batch", batch).status_code == 200
+        assert running.post("/predict", {"features": {**usual, "x1": "one"}}).status_code == 422
+        running.until(lambda: stats()["violations"].get("numbers") == wrong, 5.0)
+        running.until(lambda: stats()["unusual"]["numbers"]["1.0.0"]["rows"] == 2, 5.0)
+        metrics = running.get("/metrics").text
+        assert 'ml_unusual_rows_total{model="numbers"} 2.0' in metrics
+        assert 'ml_schema_violations_total{field="x1",kind="type",model="numbers"} 1.0' in metrics
