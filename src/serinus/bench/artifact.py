@@ -46,9 +46,8 @@ def make(home: Path, kinds: Sequence[str] = ("logistic",), *, alone: int = 0) ->
 
 def form(home: Path, kind: str) -> str:
     """In which form the champion of a kind is served: ``onnx``, ``estimator``, …."""
-    routes = msgspec.json.decode((home / "routing.json").read_bytes(), type=wire.RoutingTable)
-    found = packager.packaged(routes.routes[kind].champion.uri)
-    return "estimator" if found is None else found.form
+    table = msgspec.json.decode((home / "routing.json").read_bytes(), type=wire.RoutingTable)
+    return packager.packaged(table.routes[kind].champion.uri).form
 
 
 def alone_names(count: int) -> list[str]:
