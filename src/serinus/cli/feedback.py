@@ -17,6 +17,7 @@ from serinus.cli.session import finish, progress_console
 from serinus.errors import InvalidInput, SerinusError
 
 if TYPE_CHECKING:
+    from serinus.client import Serinus
     from serinus.client.labels import LabelFile
     from serinus.client.types import Sent, Untold
 
@@ -113,9 +114,7 @@ def import_file(
     Ends with 0 if every row was taken, 2 if some were refused, 1 if the gateway stayed away, and
     130 after Ctrl-C. Sending a row twice counts once, so an import may simply be run again.
     """
-    from serinus import clock
     from serinus.client.labels import Columns, LabelFile
-    from serinus.client.types import Sent
 
     columns = Columns(
         id=id_column,
@@ -125,46 +124,48 @@ def import_file(
         delimiter=_delimiter(delimiter),
     )
     source = LabelFile(file, columns, skip=skip)
+    pace = {"rows": rows, "connections": connections, "patience_seconds": patience}
+    refused = _Rejected(rejected or Path(f"{file}.rejected.csv"), resumed=skip > 0)
+    with context.obj.client(gateway_url=url) as client:
+        result = _import(client, source, refused, skip, pace)
+    finish(result, as_json=as_json, show=lambda out: out.print(_told(result), soft_wrap=True))
+    if result["skip"] is not None or result["refused"]:
+        raise typer.Exit(REFUSED if result["skip"] is None else INTERRUPTED)
+
+
+def _import(
+    client: Serinus, source: LabelFile, refused: _Rejected, skip: int, pace: dict[str, Any]
+) -> dict[str, Any]:
+    """Send a file's rows; what became of them, and how many to skip if Ctrl-C ended it."""
+    from serinus import clock
+    from serinus.client.types import Sent
+
     started = clock.monotonic()
     sent, interrupted = Sent(settled=skip), False
-    with (
-        _Rejected(rejected or Path(f"{file}.rejected.csv"), resumed=skip > 0) as refusals,
-        _progress(source, skip) as show_progress,
-        context.obj.client(gateway_url=url) as client,
-    ):
+    with refused, _progress(source, skip) as move:
 
         def progress(now: Sent) -> None:
             nonlocal sent
             sent = now
-            show_progress(now)
+            move(now)
 
         try:
-            client.feedback_many(
-                source,
-                first=skip,
-                refused=refusals.add,
-                progress=progress,
-                rows=rows,
-                connections=connections,
-                patience_seconds=patience,
-            )
+            client.feedback_many(source, first=skip, refused=refused.add, progress=progress, **pace)
         except KeyboardInterrupt:
             interrupted = True
         except SerinusError as error:
             raise _with_remedy(error, sent) from error
     seconds = clock.monotonic() - started
-    result = {
-        "rows": sent.settled - skip,
+    rows = sent.settled - skip
+    return {
+        "rows": rows,
         "accepted": sent.accepted,
         "refused": sent.refused,
-        "rejected": str(refusals.path) if sent.refused else None,
+        "rejected": str(refused.path) if sent.refused else None,
         "seconds": round(seconds, 3),
-        "rows_per_second": round((sent.settled - skip) / max(seconds, 1e-9)),
+        "rows_per_second": round(rows / max(seconds, 1e-9)),
         "skip": sent.settled if interrupted else None,
     }
-    finish(result, as_json=as_json, show=lambda out: out.print(_told(result), soft_wrap=True))
-    if interrupted or sent.refused:
-        raise typer.Exit(INTERRUPTED if interrupted else REFUSED)
 
 
 def _told(result: dict[str, Any]) -> str:
