@@ -41,6 +41,7 @@ def test_control_answers_and_stops_its_loops_in_order(tmp_path: Path) -> None:
             assert {part.name: part.status for part in health.parts} == {
                 "controller": "ok",
                 "monitoring": "ok",
+                "archive": "ok",
             }
         assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
     finally:
