@@ -1,48 +1,20 @@
-"""The gateway's HTTP, asked over real connections."""
+"""What is answered where, asked over real connections."""
 
 from __future__ import annotations
 
 import gzip
 import http.client
 import json
-import socket
 import time
 import zlib
 
 import httpx
 import pytest
 from tests.serving import samples
-from tests.serving.conftest import route
-from tests.serving.running import Gateway
+from tests.serving.http.asking import FEATURES, problem
 
 from serinus import wire
 from serinus.ledger import ids
-
-LIMITS = {"request_max_bytes": 20_000, "request_max_rows": 50, "request_timeout_seconds": 1.0}
-FEATURES = {"age": 61.0, "mood": 0.0, "home town": "Ulm"}
-
-
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory, folders):
-    """One gateway with two models; a challenger that does as it is told holds half of one."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    running = Gateway(tmp_path_factory.mktemp("asgi"), port, **LIMITS)
-    both = route(
-        folders, "no", "good", share=0.5, unit="entity", salt="s", deployment="d-1", step=1
-    )
-    running.publish(3, both, route(folders, "numbers"))
-    with running:
-        yield running
-
-
-def problem(response, status):
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    document = response.json()
-    assert document["status"] == status
-    return document
 
 
 def events(serving, kind):
@@ -346,53 +318,6 @@ def test_paths_and_methods(serving):
     assert httpx.head(f"{serving.url}/health").status_code == 200
 
 
-def connect(serving):
-    host, port = serving.url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), 10)
-
-
-HEAD = b"POST /models/mood/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-
-
-def test_slow_sender_is_told_so(serving):
-    with connect(serving) as sender:
-        sender.sendall(HEAD + b"content-length: 100\r\n\r\n{")
-        answer = sender.recv(10_000)
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b"problem+json" in answer
-
-
-@pytest.mark.parametrize(
-    "junk",
-    [
-        b"\x00\x01\x02\r\n\r\n",
-        b"GET\r\n\r\n",
-        HEAD + b"content-length: -5\r\n\r\n",
-        HEAD + b"content-length: abc\r\n\r\n",
-        HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
-    ],
-)
-def test_junk_is_refused(serving, junk):
-    with connect(serving) as sender:
-        sender.sendall(junk)
-        assert b" 400 " in sender.recv(10_000).split(b"\r\n")[0]
-    assert serving.post("/models/mood/predict", {"features": FEATURES}).status_code == 200
-
-
-def test_clients_that_leave_do_no_harm(serving):
-    body = b'{"features":{"age":61.0}}'
-    for sent in (
-        HEAD,
-        HEAD + b"content-length: 50\r\n\r\n{",
-        HEAD + b"content-length: 25\r\n\r\n" + body,
-    ):
-        for _ in range(5):
-            with connect(serving) as sender:
-                sender.sendall(sent)
-    assert serving.post("/models/mood/predict", {"features": FEATURES}).status_code == 200
-    assert "Traceback" not in serving.log.read_text()
-
-
 def test_feedback_joins_the_prediction(serving):
     answer = serving.post("/models/mood/predict", {"features": FEATURES, "entity": "f"}).json()
     body = {"prediction_id": answer["prediction_id"], "label": "yes"}
@@ -476,38 +401,3 @@ def test_feedback_of_no_class_of_the_model(serving, label):
     answer = serving.post("/models/mood/predict", {"features": FEATURES}).json()
     body = {"prediction_id": answer["prediction_id"], "label": label}
     assert problem(serving.post("/feedback", body), 422)["where"] == "label"
-
-
-def test_model_info_tells_what_to_send(serving):
-    info = serving.get("/models/mood").json()
-    assert (info["version"], info["challenger"], info["share"]) == ("no", "good", 0.5)
-    assert info["inputs"][0] == {"name": "age", "type": "double", "required": True}
-    assert serving.post("/models/mood/predict", {"features": info["example"]}).status_code == 200
-    assert {item["model"] for item in serving.get("/model-info").json()["models"]} == {
-        "mood",
-        "numbers",
-    }
-
-
-def test_health_and_metrics(serving):
-    health = serving.get("/health").json()
-    assert health["ready"] is True
-    assert health["ledger"] == "ok"
-    assert set(health["serving"]) == {"mood@no", "mood@good", "numbers@numbers"}
-    assert serving.get("/health/ready").status_code == 200
-    text = serving.get("/metrics").text
-    assert 'ml_predictions_total{arm="champion",model="mood",status="success"}' in text
-    assert "ml_prediction_latency_seconds_bucket" in text
-    assert "serinus_gateway_revision 3.0" in text
-    assert 'version="' not in text
-
-
-def test_stats_count_what_was_answered(serving):
-    before = serving.get("/stats").json()
-    serving.post("/models/numbers/predict", {"features": {f"x{i}": 1.0 for i in range(4)}})
-    serving.post("/models/numbers/predict", {"features": {}})
-    after = serving.get("/stats").json()
-    assert after["requests"] == before["requests"] + 1
-    assert after["refused"]["422"] == before["refused"].get("422", 0) + 1
-    arm = after["models"]["numbers"]["numbers"]["champion"]
-    assert 0 < arm["latency_ms"]["p50"] <= arm["latency_ms"]["p99"]
