@@ -98,20 +98,17 @@ def microseconds(runtime: Runtime, rows: Sequence[Row]) -> dict[str, float]:
 
 
 def numbers_of(original: Runtime) -> Callable[[Sequence[Row]], list[tuple[float, ...] | None]]:
-    """The original's answers as plain numbers: its scores, else its value, else its class."""
-    classes: dict[wire.Answer, float] = {
-        name: float(place) for place, name in enumerate(original.manifest.classes)
-    }
+    """The original's scores or values; a class alone tells nothing of how near another one is."""
 
     def numbers(rows: Sequence[Row]) -> list[tuple[float, ...] | None]:
         found: list[tuple[float, ...] | None] = []
         for outcome in _answers(original, rows):
             if not isinstance(outcome, wire.Output):
                 found.append(None)
-            elif outcome.scores or original.manifest.task == "regression":
-                found.append(outcome.scores or (float(outcome.value),))
+            elif original.manifest.task == "regression":
+                found.append((float(outcome.value),))
             else:
-                found.append((classes.get(outcome.value, -1.0),))
+                found.append(outcome.scores or None)
         return found
 
     return numbers

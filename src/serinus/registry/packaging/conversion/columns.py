@@ -43,6 +43,14 @@ class Nodes:
         return self.add("Concat", *names, output=output, axis=1)
 
 
+def reorder(scope: Any, operator: Any, container: Any) -> None:
+    """Columns in another order."""
+    nodes = Nodes(scope, container)
+    rows = nodes.together([given.full_name for given in operator.inputs])
+    order = nodes.constant(TensorProto.INT64, operator.raw_operator.order)
+    nodes.add("Gather", rows, order, output=operator.outputs[0].full_name, axis=1)
+
+
 def impute(scope: Any, operator: Any, container: Any) -> None:
     """``SimpleImputer``: missing numbers and texts are filled in."""
     model, nodes = operator.raw_operator, Nodes(scope, container)
@@ -121,7 +129,8 @@ def _groups(model: Any, place: int) -> tuple[list[int], int]:
         mapping and mapping[place] is not None
     )
     unknown = max(found) if rare else -1
-    dropped = None if model.drop_idx_ is None else model.drop_idx_[place]
+    told = model._drop_idx_after_grouping
+    dropped = None if told is None else told[place]
     if dropped is not None:
         found = [-1 if at == dropped else at - (at > dropped) for at in found]
         unknown = -1 if unknown == dropped else unknown - (unknown > dropped)

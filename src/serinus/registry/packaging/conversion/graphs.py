@@ -28,6 +28,8 @@ def finish(
     missing = [name for name in outputs.values() if name not in known]
     if missing:
         raise Unconvertible(f"the graph has no output {missing[0]!r}, only {sorted(known)}")
+    for ours in set(outputs) - set(outputs.values()):
+        _rename(graph, ours, f"inner {ours}")
     sources = {ours: _rename(graph, theirs, f"their {theirs}") for ours, theirs in outputs.items()}
     for ours, theirs in sources.items():
         _rename(graph, _before_widening(graph, theirs), ours)

@@ -46,12 +46,12 @@ def graph_of(folder: Path, manifest: wire.Manifest) -> Graph:
         library = _NETWORKS[network]
         module = optional(f"serinus.registry.packaging.conversion.{library}", library)
         model = module.convert(folder, flavors[network], manifest)
-        return Graph(_of_network(model, manifest), is_single=True)
+        return Graph(of_network(model, manifest), is_single=True)
     fitted = natives.load(folder, flavors)
     if fitted is None:
         raise Unconvertible("it is code of its own, which only Python runs")
     convert = optional("serinus.registry.packaging.conversion.sklearn", "skl2onnx").convert
-    return Graph(_of_estimator(fitted, convert(fitted, manifest), manifest), _is_single(fitted))
+    return Graph(of_estimator(fitted, convert(fitted, manifest), manifest), _is_single(fitted))
 
 
 def optional(module: str, library: str) -> Any:
@@ -67,7 +67,8 @@ def optional(module: str, library: str) -> Any:
         raise Unconvertible(f"{library} is not installed here ({error})") from error
 
 
-def _of_estimator(fitted: Any, model: onnx.ModelProto, manifest: wire.Manifest) -> onnx.ModelProto:
+def of_estimator(fitted: Any, model: onnx.ModelProto, manifest: wire.Manifest) -> onnx.ModelProto:
+    """A converter's graph of an estimator, as the runtime takes it."""
     names = [output.name for output in model.graph.output]
     if manifest.task == "regression":
         return graphs.finish(model, {"value": names[0]})
@@ -79,7 +80,8 @@ def _of_estimator(fitted: Any, model: onnx.ModelProto, manifest: wire.Manifest) 
     return graphs.finish(model, {"scores": names[1], "label": names[0]}, classes)
 
 
-def _of_network(model: onnx.ModelProto, manifest: wire.Manifest) -> onnx.ModelProto:
+def of_network(model: onnx.ModelProto, manifest: wire.Manifest) -> onnx.ModelProto:
+    """An exporter's graph of a network, as the runtime takes it."""
     if any(field.type == "string" for field in manifest.inputs):
         raise Unconvertible("a network takes numbers, and this version has texts")
     name = model.graph.output[0].name

@@ -16,6 +16,8 @@ from skl2onnx.common.shape_calculator import (
     calculate_linear_classifier_output_shapes,
     calculate_linear_regressor_output_shapes,
 )
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import Pipeline
 
 from serinus import wire
 from serinus.registry.packaging.conversion import columns, estimators, linear, trees
@@ -134,10 +136,28 @@ def _by_place(model: Any, manifest: wire.Manifest, order: list[int]) -> Any:
     for name, part, given in model.transformers_:
         if isinstance(given, str):
             raise Unconvertible("a step takes one column as a series")
-        places = [known[str(names[at])] for at in model._transformer_to_input_indices[name]]
-        if places and not (isinstance(part, str) and part == "drop"):
-            made.transformers_.append((name, part, places))
+        indices = model._transformer_to_input_indices[name]
+        places: list[int] = [known[str(names[at])] for at in indices]
+        if not places or (isinstance(part, str) and part == "drop"):
+            continue
+        if places != sorted(places):
+            # skl2onnx takes all columns of a table as they are, in whatever order they were named.
+            turned = Reordered([sorted(places).index(place) for place in places])
+            plain = isinstance(part, str)
+            part = turned if plain else Pipeline([("turn", turned), ("do", part)])  # noqa: PLW2901
+        made.transformers_.append((name, part, sorted(places)))
     return made
+
+
+class Reordered(TransformerMixin, BaseEstimator):
+    """Columns in another order.
+
+    Args:
+        order: which column comes first, second, ….
+    """
+
+    def __init__(self, order: list[int]) -> None:
+        self.order = order
 
 
 def _plain_vote(model: Any) -> Any:
@@ -161,10 +181,14 @@ def _register() -> None:
             continue
         for name in names:
             _register_trees(getattr(module, name), read)
-    regression = importlib.import_module("sklearn.linear_model").LogisticRegression
-    _register_classifier(regression, linear.logistic, calculate_linear_classifier_output_shapes)
+    planes = importlib.import_module("sklearn.linear_model")
+    shape = calculate_linear_classifier_output_shapes
+    _register_classifier(planes.LogisticRegression, linear.logistic, shape)
+    for kind in (importlib.import_module("sklearn.svm").LinearSVC, planes.RidgeClassifier):
+        _register_classifier(kind, linear.nearest, shape)
     impute = importlib.import_module("sklearn.impute").SimpleImputer
     encoder = importlib.import_module("sklearn.preprocessing").OneHotEncoder
+    update_registered_converter(Reordered, "SerinusReordered", _shape_of_reordered, columns.reorder)
     update_registered_converter(impute, "SerinusImputer", _shape_of_imputer, columns.impute)
     update_registered_converter(encoder, "SerinusOneHot", _shape_of_encoder, columns.encode)
 
@@ -180,7 +204,12 @@ def _register_trees(kind: Any, read: Reader) -> None:
 
 
 def _register_classifier(kind: Any, converter: Converter, shape: Callable[[Any], None]) -> None:
-    options = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
+    options = {
+        "zipmap": [True, False, "columns"],
+        "nocl": [True, False],
+        "output_class_labels": [False, True],
+        "raw_scores": [True, False],
+    }
     update_registered_converter(kind, f"Serinus{kind.__name__}", shape, converter, options=options)
 
 
@@ -191,6 +220,11 @@ def _shape_of_trees(operator: Any) -> None:
         calculate_linear_regressor_output_shapes(operator)
     last = operator.outputs[-1]
     last.type = DoubleTensorType(last.type.shape)
+
+
+def _shape_of_reordered(operator: Any) -> None:
+    width = len(operator.raw_operator.order)
+    operator.outputs[0].type = type(operator.inputs[0].type)([None, width])
 
 
 def _shape_of_imputer(operator: Any) -> None:
