@@ -1,8 +1,8 @@
 """Joins what turned out to the predictions it is about: id -> the ledger's own record -> events.
 
 Telling the same twice is harmless: whoever folds the ledger counts the first label of an id, and
-the first value. Predictions are looked up in a thread, a slice at a time, because an old one may
-have to come from a disk or an archive; each slice becomes events in one write.
+the first value. Predictions are looked up in a thread, because an old one may have to come from a
+disk or an archive; what was found becomes events a slice at a time, each slice in one write.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ Written: TypeAlias = Sequence[bytes | SerinusError]
 Write = Callable[[Sequence[Event], Callable[[Written], None]], None]
 """Writes events and then, in the loop, tells what became of each."""
 
+ITEMS_PER_LOOKUP = 2_000
+"""So many are looked up together: an archive reads the same stretch once for all that are in it."""
 ITEMS_PER_TURN = 250
-"""So many are looked up and written between two turns of the event loop: about a millisecond."""
+"""So many are written between two turns of the event loop: about a millisecond."""
 MOST_WAITING = 50_000
 """So many may wait to be looked up; who comes then is asked to come again."""
 
@@ -181,13 +183,23 @@ class Intake:
         results: list[SerinusError | None] = []
         self._waiting += len(items)
         try:
-            for start in range(0, len(items), ITEMS_PER_TURN):
-                part = items[start : start + ITEMS_PER_TURN]
+            for start in range(0, len(items), ITEMS_PER_LOOKUP):
+                part = items[start : start + ITEMS_PER_LOOKUP]
                 found = await self._hand.call(partial(self._feedback.find, part))
-                made = self._feedback.events(part, found)
-                results += self._counted(made, await self._written(made))
+                results += await self._write_all(part, found)
         finally:
             self._waiting -= len(items)
+        return results
+
+    async def _write_all(
+        self, items: Sequence[Item], found: Sequence[Found]
+    ) -> list[SerinusError | None]:
+        results: list[SerinusError | None] = []
+        for start in range(0, len(items), ITEMS_PER_TURN):
+            part = slice(start, start + ITEMS_PER_TURN)
+            made = self._feedback.events(items[part], found[part])
+            results += self._counted(made, await self._written(made))
+            await asyncio.sleep(0)
         return results
 
     async def _written(self, found: list[list[Told] | SerinusError]) -> Written:
