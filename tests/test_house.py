@@ -138,7 +138,16 @@ def has_behaviour(path: Path) -> bool:
     """Whether there is anything to test: plain values, constants and doors only have a shape."""
     return any(
         not any(ast.unparse(decorator) == "property" for decorator in node.decorator_list)
+        and not is_promise(node)
         for _, node in functions(path)
+    )
+
+
+def is_promise(node: ast.AST) -> bool:
+    """Whether a function has nothing but a docstring: a method that a protocol promises."""
+    return all(
+        isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+        for part in getattr(node, "body", ())
     )
 
 
