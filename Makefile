@@ -36,7 +36,7 @@ check: $(READY)  ## lint, format, types, import contracts, house rules
 format: $(READY)  ## put the code into the house's form
 	@$(PY) -m ruff check --fix-only . && $(PY) -m ruff format .
 
-bench: $(READY)  ## speed of the gateway beside a bare server (ARGS="--seconds 10")
+bench: $(READY)  ## every bar of the gateway, on a quiet machine (ARGS="--peers --check")
 	@$(PY) -m serinus bench serve $(ARGS)
 
 docs: $(READY)  ## run every block of the documents

@@ -39,8 +39,8 @@ def _mlserver_settings(place: Place) -> dict[str, Any]:
         "model-settings.json": {
             "name": "model",
             "implementation": "mlserver_sklearn.SKLearnModel",
-            "max_batch_size": 32,
-            "max_batch_time": 0.01,
+            "max_batch_size": 64,
+            "max_batch_time": 0.001,
             "parameters": {"uri": "./model.joblib"},
         },
     }

@@ -11,8 +11,8 @@ import litserve
 import numpy as np
 from fastapi import Request
 
-MAX_BATCH = 64
-BATCH_SECONDS = 0.001
+MAX_BATCH = 32
+BATCH_SECONDS = 0.01
 
 
 class Classifier(litserve.LitAPI):
@@ -49,7 +49,7 @@ class Classifier(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = Classifier(max_batch_size=MAX_BATCH, batch_timeout=BATCH_SECONDS)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True)
     server.run(
         port=int(sys.argv[1]),
         host="127.0.0.1",
