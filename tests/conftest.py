@@ -31,6 +31,8 @@ from sqlalchemy.engine import make_url
 from serinus.store.engine import migrate, open_engine
 
 hypothesis_settings.register_profile("serinus", deadline=None, print_blob=True)
+# Many more of all random inputs: `pytest --hypothesis-profile=stress`, as `make stress` does.
+hypothesis_settings.register_profile("stress", deadline=None, print_blob=True, max_examples=2_000)
 hypothesis_settings.load_profile("serinus")
 
 _TEMPLATE = "serinus_template"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +13,8 @@ from serinus.demo import installation, rows
 from serinus.demo.installation import Installation
 from serinus.demo.traffic import Traffic
 from serinus.errors import Unavailable
-from serinus.ledger import ids
-from serinus.ledger.files.reader import Reader
-from serinus.wire import Prediction
+from serinus.ledger.opening import open_reader
+from serinus.stress import accounts, strikes
 
 MODEL = "fraud"
 pytestmark = pytest.mark.timeout(240)
@@ -50,22 +46,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         running.stop()
 
 
-def kill(system: Installation, name: str) -> None:
-    """SIGKILL to the control process, or to all processes of the gateway."""
-    killed = 0
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"home={system.home}".encode() in words and name.encode() in words:
-            os.kill(int(folder.name), signal.SIGKILL)
-            killed += 1
-    assert killed, f"no {name} process was found"
-
-
 def canary(client: Serinus, version: str) -> Deployment:
     # Killed processes come back cold, on a busy machine: what that costs is not the model's.
     return client.deploy(
@@ -75,12 +55,8 @@ def canary(client: Serinus, version: str) -> Deployment:
 
 def missing(system: Installation, acknowledged: list[str]) -> set[str]:
     """Acknowledged predictions that the ledger does not have."""
-    kept = {
-        ids.encode(record.id)
-        for record in Reader(system.home / "ledger").scan(None, None)
-        if isinstance(record.event, Prediction)
-    }
-    return set(acknowledged) - kept
+    records = open_reader(system.home / "ledger").scan()
+    return accounts.missing(acknowledged, accounts.balance(records))
 
 
 def test_canary_is_promoted_though_controller_and_gateway_are_killed(system: Installation) -> None:
@@ -92,10 +68,12 @@ def test_canary_is_promoted_though_controller_and_gateway_are_killed(system: Ins
     def strike(status: DeploymentStatus) -> None:
         deployment = status.deployment
         if not killed and deployment.phase == "running" and status.counts.requests["shadow"] > 100:
-            kill(system, "control")
+            assert strikes.strike(system, "control")
             killed.append("control")
         if len(killed) == 1 and deployment.step >= 1:
-            kill(system, "gateway")
+            # Its workers end with it, whether they are killed or not.
+            strikes.strike(system, "gateway worker")
+            assert strikes.strike(system, "gateway")
             killed.append("gateway")
 
     try:
@@ -123,7 +101,7 @@ def test_broken_canary_is_taken_back_though_the_controller_is_killed(system: Ins
 
     def strike(status: DeploymentStatus) -> None:
         if not killed and status.deployment.phase == "running":
-            kill(system, "control")
+            assert strikes.strike(system, "control")
             killed.append("control")
 
     try:
