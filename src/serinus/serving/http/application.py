@@ -28,6 +28,7 @@ Handler: TypeAlias = Callable[[Exchange, "str | None"], "Coroutine[None, None, N
 """Answers an exchange about a model (None: none was named), at once or later."""
 
 REMEMBERED_REVISIONS = 64
+REMEMBERED_PATHS = 1_000
 
 
 class Application:
@@ -48,6 +49,7 @@ class Application:
         self._max_bytes = options.request_max_bytes
         self._tasks: set[asyncio.Task[None]] = set()
         self._heads: dict[int, bytes] = {}
+        self._found: dict[bytes, tuple[bytes, Handler, str | None]] = {}
         self._hooks = Hooks(options.hooks) if options.hooks else None
         self.is_draining = False
         self._open_inference = OpenInference(service, options, self.is_ready, self._refuse)
@@ -101,27 +103,38 @@ class Application:
         self.handle(exchange)
 
     def _resolve(self, exchange: Exchange) -> tuple[Handler, str | None]:
-        path = exchange.path
-        model = None
-        found = self._routes.get(path)
-        if found is None and path.startswith(b"/models/"):
-            name, _, rest = path[len(b"/models/") :].decode("latin-1").partition("/")
-            model = unquote(name)
-            found = self._of_model.get(rest)
-        if found is None and (path == b"/v2" or path.startswith(b"/v2/")):
-            return self._open_inference.handle, None
+        path, method = exchange.path, exchange.method
+        found = self._found.get(path)
         if found is None:
-            shown = path.decode("latin-1")[:200]
-            raise NotFound(f"there is nothing at {shown}", remedy="POST /predict answers.")
-        allowed, handler = found
-        method = exchange.method
-        if method != allowed and not (method == b"HEAD" and allowed == b"GET"):
+            found = self._find(path)
+            if len(self._found) >= REMEMBERED_PATHS:
+                self._found.clear()
+            self._found[path] = found
+        allowed, handler, model = found
+        if method != allowed and allowed and not (method == b"HEAD" and allowed == b"GET"):
             raise Refusal(
                 405,
                 f"{path.decode('latin-1')} answers {allowed.decode()} only",
                 headers=((b"allow", allowed),),
             )
         return handler, model
+
+    def _find(self, path: bytes) -> tuple[bytes, Handler, str | None]:
+        """What answers at a path: the method it takes (empty: any), who answers, for which model.
+
+        Raises:
+            NotFound: nothing does.
+        """
+        if path in self._routes:
+            return *self._routes[path], None
+        if path.startswith(b"/models/"):
+            name, _, rest = path[len(b"/models/") :].decode("latin-1").partition("/")
+            if rest in self._of_model:
+                return *self._of_model[rest], unquote(name)
+        if path == b"/v2" or path.startswith(b"/v2/"):
+            return b"", self._open_inference.handle, None
+        shown = path.decode("latin-1")[:200]
+        raise NotFound(f"there is nothing at {shown}", remedy="POST /predict answers.")
 
     # -------------------------------------------------------------- predictions
 
