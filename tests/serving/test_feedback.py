@@ -1,11 +1,14 @@
 import asyncio
+import random
 import threading
 
 import pytest
+from tests.ledger.archive import conftest as archived
 from tests.serving import samples
 
 from serinus.errors import InvalidInput, NotFound, Unavailable
 from serinus.ledger import ids
+from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
 from serinus.serving import feedback
@@ -168,3 +171,47 @@ def test_summary_names_what_was_refused():
     assert feedback.summary([fault]) == (422, fault.problem())
     with pytest.raises(Unavailable):
         feedback.summary([None, fault, Unavailable("the disk is full")])
+
+
+def test_intake_answers_in_the_order_of_the_items(tmp_path, writer):
+    made = writer.append(
+        [Prediction(at, ASSIGNMENT, "1.0.0", (1.0,), Output("yes"), 10) for at in range(600)]
+    )
+    items = [FeedbackItem(ids.encode(id), "no") for id in made]
+    random.Random(1).shuffle(items)
+    wrong = {3: "maybe", 299: "never", 598: "perhaps"}
+    for place, label in wrong.items():
+        items[place] = FeedbackItem(items[place].prediction_id, label)
+    items[5] = InvalidInput("it is none")
+    items[7] = FeedbackItem("Zz", "no")
+    items += [FeedbackItem(items[0].prediction_id.upper(), "yes")]
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        counters = Counters()
+        joining = Feedback(Reader(tmp_path), lambda model, version: samples.manifest())
+        write = Recorder(writer, counters, loop).write
+        return await Intake(joining, write, counters, loop).take(items)
+
+    results = asyncio.run(scenario())
+    assert {place for place, fault in enumerate(results) if fault} == {*wrong, 5, 7}
+    assert all(repr(label) in str(results[place]) for place, label in wrong.items())
+    told = [record.event for record in Reader(tmp_path).scan() if isinstance(record.event, Label)]
+    twice = [
+        label.value for label in told if ids.encode(label.prediction) == items[0].prediction_id
+    ]
+    assert twice == ["no", "yes"]
+
+
+def test_feedback_finds_what_was_moved_to_the_archive(tmp_path):
+    made = archived.Kept(tmp_path)
+    [old] = made.write([Prediction(7, ASSIGNMENT, "1.0.0", (1.0,), Output("yes"), 10)])
+    made.compaction.run()
+    made.remove_segments()
+    joining = Feedback(
+        open_archived(tmp_path / "ledger", tmp_path / "archive"),
+        lambda model, version: samples.manifest(),
+    )
+    [[label]] = joined(joining, FeedbackItem(ids.encode(old.id), "no"))
+    assert (label.prediction, label.predicted_at) == (old.id, 7)
+    made.close()

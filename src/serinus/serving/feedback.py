@@ -1,8 +1,8 @@
 """Joins what turned out to the predictions it is about: id -> the ledger's own record -> events.
 
 Telling the same twice is harmless: whoever folds the ledger counts the first label of an id, and
-the first value. Predictions are looked up in a thread, because an old one may have to come from a
-disk or an archive; what was found becomes events a slice at a time, each slice in one write.
+the first value. Predictions are looked up in a thread, a slice at a time, because an old one may
+have to come from a disk or an archive; each slice becomes events in one write.
 """
 
 from __future__ import annotations
@@ -34,10 +34,8 @@ Written: TypeAlias = Sequence[bytes | SerinusError]
 Write = Callable[[Sequence[Event], Callable[[Written], None]], None]
 """Writes events and then, in the loop, tells what became of each."""
 
-ITEMS_PER_LOOKUP = 2_000
-"""So many are looked up together: an archive reads the same stretch once for all that are in it."""
 ITEMS_PER_TURN = 250
-"""So many are written between two turns of the event loop: about a millisecond."""
+"""So many are looked up and written between two turns of the event loop: about a millisecond."""
 MOST_WAITING = 50_000
 """So many may wait to be looked up; who comes then is asked to come again."""
 
@@ -180,26 +178,21 @@ class Intake:
                 f"{self._waiting:,} labels and values wait to be taken in",
                 remedy="Send these again in a moment, in fewer requests at a time.",
             )
-        results: list[SerinusError | None] = []
+        results: list[SerinusError | None] = [None] * len(items)
+        # Ids sort as their records lie: neighbours are read together. One id's keep their order.
+        order = sorted(range(len(items)), key=lambda place: _address_text(items[place]))
         self._waiting += len(items)
         try:
-            for start in range(0, len(items), ITEMS_PER_LOOKUP):
-                part = items[start : start + ITEMS_PER_LOOKUP]
+            for start in range(0, len(items), ITEMS_PER_TURN):
+                places = order[start : start + ITEMS_PER_TURN]
+                part = [items[place] for place in places]
                 found = await self._hand.call(partial(self._feedback.find, part))
-                results += await self._write_all(part, found)
+                made = self._feedback.events(part, found)
+                faults = self._counted(made, await self._written(made))
+                for place, fault in zip(places, faults, strict=True):
+                    results[place] = fault
         finally:
             self._waiting -= len(items)
-        return results
-
-    async def _write_all(
-        self, items: Sequence[Item], found: Sequence[Found]
-    ) -> list[SerinusError | None]:
-        results: list[SerinusError | None] = []
-        for start in range(0, len(items), ITEMS_PER_TURN):
-            part = slice(start, start + ITEMS_PER_TURN)
-            made = self._feedback.events(items[part], found[part])
-            results += self._counted(made, await self._written(made))
-            await asyncio.sleep(0)
         return results
 
     async def _written(self, found: list[list[Told] | SerinusError]) -> Written:
@@ -260,6 +253,10 @@ def summary(results: Sequence[SerinusError | None]) -> tuple[int, dict[str, obje
     if faults:
         document["rejected"] = [{"index": place, "error": it.problem()} for place, it in faults]
     return status, document
+
+
+def _address_text(item: Item) -> str:
+    return "" if isinstance(item, InvalidInput) else item.prediction_id.lower()
 
 
 def _address(item: Item) -> bytes | SerinusError:
