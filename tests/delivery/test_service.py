@@ -90,6 +90,13 @@ def test_create_refuses_other_inputs_than_the_champions(champion: World) -> None
         champion.delivery.create(spec("2.0.0"), actor="ann")
 
 
+def test_create_takes_the_same_inputs_trained_on_other_values(champion: World) -> None:
+    inputs = (Field("amount", "double", low=-5.0, high=90.0), Field("age", "double", high=99.0))
+    manifest = Manifest("fraud", "classification", inputs, "is_fraud", (0, 1))
+    champion.register("2.0.0", manifest=manifest)
+    assert champion.delivery.create(spec("2.0.0"), actor="ann").challenger == "2.0.0"
+
+
 def test_promote_by_hand_gives_all_traffic_and_keeps_the_champion_warm(champion: World) -> None:
     deployment = champion.delivery.create(spec(), actor="ann")
     champion.report("1.0.0", "1.1.0")

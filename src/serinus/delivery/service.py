@@ -450,13 +450,18 @@ class Delivery:
                 faults=failed,
                 remedy="Train a version that passes them.",
             )
-        if champion is not None and champion.manifest.inputs != challenger.manifest.inputs:
+        if champion is not None and _asked(champion) != _asked(challenger):
             raise InvalidInput(
                 f"version {challenger.version} takes other inputs than the champion "
                 f"{champion.version}, so they cannot answer the same requests",
                 where=where,
                 remedy="Register it as a model of its own, or keep the inputs.",
             )
+
+
+def _asked(version: ModelVersion) -> list[tuple[str, str, bool]]:
+    """What a request must hold for a version: not what it was trained on, which may well differ."""
+    return [(item.name, item.type, item.required) for item in version.manifest.inputs]
 
 
 def _target(version: ModelVersion) -> Target:
