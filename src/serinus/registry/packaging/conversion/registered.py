@@ -43,6 +43,8 @@ def graph_of(folder: Path, manifest: wire.Manifest) -> Graph:
     flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
     network = next((name for name in _NETWORKS if name in flavors), "")
     if network:
+        if any(field.type == "string" for field in manifest.inputs):
+            raise Unconvertible("a network takes numbers, and this version has texts")
         library = _NETWORKS[network]
         module = optional(f"serinus.registry.packaging.conversion.{library}", library)
         model = module.convert(folder, flavors[network], manifest)
@@ -82,8 +84,6 @@ def of_estimator(fitted: Any, model: onnx.ModelProto, manifest: wire.Manifest) -
 
 def of_network(model: onnx.ModelProto, manifest: wire.Manifest) -> onnx.ModelProto:
     """An exporter's graph of a network, as the runtime takes it."""
-    if any(field.type == "string" for field in manifest.inputs):
-        raise Unconvertible("a network takes numbers, and this version has texts")
     name = model.graph.output[0].name
     model = graphs.from_doubles(model)
     if manifest.task == "regression":
