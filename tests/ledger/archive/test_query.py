@@ -5,16 +5,20 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.ledger.archive.conftest import DAY_US, START_US, Kept, label, prediction
+from tests.ledger.archive.conftest import DAY_US, START_US, Kept, label, names, prediction
 
 from serinus import clock, wire
-from serinus.errors import InvalidInput
-from serinus.ledger.archive.query import kinds_of
+from serinus.errors import InvalidInput, Unavailable
+from serinus.ledger.archive.query import Ledger, kinds_of
 from serinus.ledger.archive.rows import COLUMNS, Kind
+from serinus.ledger.archive.sources import FileSegments
+from serinus.ledger.archive.types import Segment
 from serinus.ledger.opening import open_writer
+from serinus.ledger.types import Record
 
 
 def test_archive_and_tail_are_one_table(anywhere: Kept) -> None:
@@ -224,6 +228,30 @@ def test_query_over_a_living_system_tells_each_event_once(anywhere: Kept) -> Non
     assert anywhere.ask("SELECT count(*), count(DISTINCT prediction_id) FROM predictions") == [
         (len(acknowledged), len(acknowledged))
     ]
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_segment_that_goes_while_it_is_asked_is_found_or_missed_aloud(
+    kept: Kept, archived: bool
+) -> None:
+    """Retention removes what is archived; whatever else removes a segment must not go unseen."""
+
+    class Vanishing(FileSegments):
+        def read(self, segment: Segment) -> Iterator[list[Record]]:
+            if archived:
+                kept.compaction.run()
+            self.remove(segment.writer, segment.number)
+            return super().read(segment)
+
+    kept.write([prediction(n) for n in range(10)])
+    ledger = Ledger(Vanishing(kept.folder / "ledger"), kept.catalog, names)
+    sql = "SELECT count(*) FROM predictions"
+    if archived:
+        with ledger.query(sql) as answer:
+            assert list(answer.rows()) == [(10,)]
+    else:
+        with pytest.raises(Unavailable, match="went away before it was archived"):
+            ledger.query(sql).__enter__()
 
 
 def test_interrupt_ends_a_long_query_at_once(kept: Kept) -> None:

@@ -125,6 +125,15 @@ class Ledger:
             entry = write_segment(
                 self._segments, segment, self._names, work, kinds=kinds, quick=True
             )
+        except NotFound as error:
+            if self._catalog.entry(segment.writer, segment.number) is not None:
+                # Archived and removed since it was listed: the next attempt finds it there.
+                raise
+            raise Unavailable(
+                f"segment {segment.number} of the log {segment.writer} is lost: it went away "
+                "before it was archived",
+                remedy="Restore it from a backup; nobody but retention may remove segments.",
+            ) from error
         except OSError as error:
             raise unwritable(work, error) from error
         for file in entry.files:
