@@ -100,8 +100,7 @@ class ClassIndex:
 
 
 def _finite_rows(scores: npt.NDArray[np.floating[Any]]) -> list[bool]:
-    # A sum is finite only if all of its terms are.
-    return list(np.isfinite(scores.sum(axis=1)).tolist())
+    return list(np.isfinite(scores).all(axis=1).tolist())
 
 
 def numbers(values: Any) -> list[Outcome]:
