@@ -13,6 +13,7 @@ from serinus.bench.peers.types import Place
 ROW = recipes.asked()[0].tolist()
 ANSWERS = {
     "MLServer": {"outputs": [{"name": "predict", "data": [1]}]},
+    "MLServer without batching": {"outputs": [{"name": "predict", "data": [1]}]},
     "LitServe": {"class": 1},
     "BentoML": [1],
     "mlflow models serve": {"predictions": [1]},
@@ -24,9 +25,12 @@ def by_name(peer):
     return peer.name
 
 
-def test_peers_are_the_four_and_a_reference():
+def test_peers_are_the_four_and_two_references():
     assert [peer.name for peer in PEERS] == list(ANSWERS)
-    assert [peer.name for peer in PEERS if peer.is_reference] == ["FastAPI, pandas, scikit-learn"]
+    assert [peer.name for peer in PEERS if peer.is_reference] == [
+        "MLServer without batching",
+        "FastAPI, pandas, scikit-learn",
+    ]
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=by_name)

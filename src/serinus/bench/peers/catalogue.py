@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from serinus.bench import launch, recipes
@@ -24,7 +25,7 @@ mlflow.sklearn.save_model(model, "model", serialization_format="cloudpickle")
 """
 
 
-def _mlserver_settings(place: Place) -> dict[str, Any]:
+def _mlserver(place: Place, batching: dict[str, Any]) -> dict[str, Any]:
     return {
         "settings.json": {
             "debug": False,
@@ -39,9 +40,8 @@ def _mlserver_settings(place: Place) -> dict[str, Any]:
         "model-settings.json": {
             "name": "model",
             "implementation": "mlserver_sklearn.SKLearnModel",
-            "max_batch_size": 64,
-            "max_batch_time": 0.001,
             "parameters": {"uri": "./model.joblib"},
+            **batching,
         },
     }
 
@@ -51,16 +51,25 @@ def _as_tensor(row: Sequence[float]) -> dict[str, Any]:
     return {"inputs": [data]}
 
 
+_MLSERVER = Peer(
+    name="MLServer",
+    requirements=("mlserver==1.7.1", "mlserver-sklearn==1.7.1", *_MODELS, *_HTTP),
+    settings=lambda place: _mlserver(place, {"max_batch_size": 64, "max_batch_time": 0.001}),
+    command=lambda place: [str(place.programs / "mlserver"), "start", "."],
+    ready="/v2/models/model/ready",
+    path="/v2/models/model/infer",
+    request=_as_tensor,
+    answer=lambda document: int(document["outputs"][0]["data"][0]),
+)
+
 PEERS = (
-    Peer(
-        name="MLServer",
-        requirements=("mlserver==1.7.1", "mlserver-sklearn==1.7.1", *_MODELS, *_HTTP),
-        settings=_mlserver_settings,
-        command=lambda place: [str(place.programs / "mlserver"), "start", "."],
-        ready="/v2/models/model/ready",
-        path="/v2/models/model/infer",
-        request=_as_tensor,
-        answer=lambda document: int(document["outputs"][0]["data"][0]),
+    _MLSERVER,
+    # Its batching is off unless it is asked for, and that is how it is mostly measured.
+    replace(
+        _MLSERVER,
+        name="MLServer without batching",
+        settings=lambda place: _mlserver(place, {}),
+        is_reference=True,
     ),
     Peer(
         name="LitServe",
