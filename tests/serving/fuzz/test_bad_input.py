@@ -73,6 +73,22 @@ def test_lengths_that_are_none(gateway: Gateway, length: bytes) -> None:
     assert answer.closes
 
 
+@pytest.mark.parametrize("count", [1, 3_000])
+def test_huge_heads_however_they_come(gateway: Gateway, count: int) -> None:
+    header = (b"x-filler", b"y" * (70_000 // count))
+    sent = requests.build(b"POST", PREDICT, BODY, [header] * count)
+    for parts in ((sent,), tuple(sent[at : at + 5_000] for at in range(0, len(sent), 5_000))):
+        answers = send(gateway, *parts, pause=0.001)
+        assert [answer.status for answer in answers] == [431]
+
+
+@pytest.mark.parametrize("line", [b"GET /health", b"GET /health HTTP/2.0", b"GET /health HTTP/0.9"])
+def test_other_versions_of_http(gateway: Gateway, line: bytes) -> None:
+    [answer] = send(gateway, line + b"\r\nhost: a\r\n\r\n")
+    assert answer.status == 400
+    assert answer.closes
+
+
 @pytest.mark.parametrize("path", [PREDICT, BATCH])
 def test_deep_nesting(gateway: Gateway, path: bytes) -> None:
     for body in (b"[" * 50_000, b'{"features":' * 8_000, b'{"requests":[' + b"[" * 40_000):

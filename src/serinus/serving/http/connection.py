@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         if self._reading and not self._has_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
-                self._refuse(Refusal(431, f"the head is larger than {MAX_HEAD_BYTES} bytes"))
+                self._refuse(_head_too_large())
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still wait for an answer."""
@@ -153,12 +153,17 @@ class Connection(asyncio.Protocol):
         """The head is there: what cannot be taken is refused before it is sent."""
         self._has_head = True
         limit = self._shared.limits.max_bytes
+        size = len(self._url)
         for name, value in self._headers:
+            size += len(name) + len(value)
             if name == b"content-length":
                 if value.isdigit() and int(value) > limit:
                     self._refuse(too_large(limit))
             elif name == b"expect" and value.lower() == b"100-continue" and self._transport:
                 self._transport.write(_CONTINUE)
+        if size > MAX_HEAD_BYTES and self._refusal is None:
+            # However it came, in one piece or in many.
+            self._refuse(_head_too_large())
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -299,6 +304,10 @@ class Connection(asyncio.Protocol):
         """Close at once, whatever is under way."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _head_too_large() -> Refusal:
+    return Refusal(431, f"the head is larger than {MAX_HEAD_BYTES} bytes")
 
 
 def _absolute(target: bytes) -> tuple[bytes, bytes] | None:
