@@ -1,7 +1,13 @@
 from __future__ import annotations
 
-from tests.api.running import MODEL, Faces
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from tests.api.running import MANIFEST, MODEL, Faces
 from tests.cli.calling import Answer, serinus
+from tests.serving.samples import save
 
 from serinus.registry.types import Stage
 
@@ -52,3 +58,22 @@ def test_register_of_nothing_is_2(faces: Faces) -> None:
 
     assert answer.code == 2
     assert "no MLflow model" in answer.err
+
+
+def test_package_shows_what_was_tried_and_renews_it_with_rows(faces: Faces, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"amount": np.linspace(1, 9, 40), "age": np.arange(40.0)})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    fitted = LogisticRegression(max_iter=9_000).fit(rows, (rows["amount"] > 5).astype(int))
+    faces.register("1.0.0", uri=save(tmp_path / "version", fitted, MANIFEST))
+
+    nothing = call(faces, "models", "package", MODEL, "1.0.0")
+    options = ("--data", str(tmp_path / "rows.csv"), "--quantize", "0.01")
+    made = call(faces, "models", "package", MODEL, "1.0.0", *options, "--json").json
+    shown = call(faces, "models", "package", MODEL, "1.0.0")
+
+    assert nothing.out == "Served as estimator.\nNothing was tried.\n"
+    assert made["form"] == "onnx"
+    assert [item["form"] for item in made["attempts"]] == ["onnx", "onnx-int8"]
+    assert "Served as ONNX" in shown.out
+    assert "the same on 40 real rows" in " ".join(shown.out.split())
+    assert "not converted" in " ".join(shown.out.split())
