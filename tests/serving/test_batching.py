@@ -182,6 +182,20 @@ def test_batcher_spares_a_challenger_whose_circuit_is_open():
     asyncio.run(scenario())
 
 
+def test_batcher_fault_of_its_own_leaves_nobody_waiting(monkeypatch):
+    def broken(_self, _rows):
+        raise AttributeError("a mistake of ours")
+
+    async def scenario():
+        bench = Bench()
+        live = scripted.live_route(scripted.lane("1", scripted.saying(1)))
+        monkeypatch.setattr(lanes.Lane, "is_inline", broken)
+        rows = await bench.answered([scripted.row(live) for _ in range(3)])
+        assert {row.failure for row in rows} == {"AttributeError: a mistake of ours"}
+
+    asyncio.run(scenario())
+
+
 def test_batcher_records_champions_before_it_asks_a_challenger():
     async def scenario():
         order = []

@@ -54,3 +54,15 @@ def test_board_is_shared_with_forked_processes():
         os._exit(0)
     os.waitpid(pid, 0)
     assert [found.labels for found in shared.others(0)] == [9]
+
+
+def test_board_knows_who_has_the_fewest_connections():
+    shared = board.Board(3)
+    shared.seat(0, 0)
+    assert shared.has_fewest(0)
+    shared.seat(1, 0)
+    shared.seat(0, 1)
+    assert not shared.has_fewest(0)
+    assert shared.has_fewest(1)
+    shared.retire(1)
+    assert shared.has_fewest(0)

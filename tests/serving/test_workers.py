@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -29,7 +31,7 @@ def test_workers_killed_under_load_lose_nothing_acknowledged(gateway, folders):
         killed = set()
         with Load(running.url, "/predict", BODY, clients=6) as load:
             for _ in range(6):
-                load.until_more(200)
+                load.until_more(600)
                 killed.add(running.kill_worker())
                 running.until(
                     lambda: len(running.workers()) == 2 and not killed & set(running.workers())
@@ -83,6 +85,21 @@ def test_workers_stats_are_those_of_all(gateway, folders):
             assert httpx.post(f"{running.url}/predict", json=BODY).status_code == 200
         # Each answer comes from whichever worker is free.
         running.until(lambda: all(running.get("/stats").json()["requests"] == 30 for _ in range(8)))
+
+
+def test_workers_share_the_connections(gateway, folders):
+    running = gateway(workers=2)
+    running.publish(1, route(folders, "numbers"))
+    with running:
+        running.until(lambda: len(running.workers()) == 2)
+        running.until_revision(1)
+        with contextlib.ExitStack() as opened:
+            workers_of = Counter()
+            for _ in range(16):
+                client = opened.enter_context(httpx.Client(base_url=running.url))
+                workers_of[client.get("/health").json()["worker"]] += 1
+        assert len(workers_of) == 2
+        assert max(workers_of.values()) <= 10
 
 
 def test_workers_of_a_ledger_that_cannot_be_written(tmp_path, free_port):

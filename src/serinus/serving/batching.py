@@ -9,6 +9,7 @@ requests are answered.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
@@ -24,6 +25,8 @@ OVERLOADED = "too many rows are waiting"
 OVERDUE = "the deadline passed before it was asked"
 EARLIEST_LIMIT_SECONDS = 0.001
 """The shortest deadline that a request may ask for."""
+
+_log = logging.getLogger("serinus.serving")
 
 Record = Callable[[list[Row]], None]
 
@@ -115,14 +118,24 @@ class Batcher:
             rows = self._in_time(lane, rows, settled)
             if not rows:
                 continue
-            if lane.is_inline(len(rows)):
-                self._settle(lane, rows, lane.answer_here(_features(lane, rows)), settled)
-            else:
-                self._call_aside(lane, rows)
+            self._ask(lane, rows, settled)
         if lane.stuck:
             self._refuse(lane, len(queue), lanes.TIMEOUT, settled)
         elif len(queue) > self._max_waiting:
             self._refuse(lane, len(queue) - self._max_waiting, OVERLOADED, settled)
+
+    def _ask(self, lane: Lane, rows: list[Row], settled: list[Row]) -> None:
+        try:
+            features = _features(lane, rows)
+            if not lane.is_inline(len(rows)):
+                self._call_aside(lane, rows, features)
+                return
+            outcomes = lane.answer_here(features)
+        except Exception as error:
+            # A fault of our own, since a model's is an outcome: nobody must wait for it in vain.
+            _log.exception("rows could not be given to %s", lane.version)
+            outcomes = [lanes.reason(error)] * len(rows)
+        self._settle(lane, rows, outcomes, settled)
 
     def _in_time(self, lane: Lane, rows: list[Row], settled: list[Row]) -> list[Row]:
         """The rows that somebody still waits for; the others are settled without a call."""
@@ -138,14 +151,14 @@ class Batcher:
         self._settle(lane, late, [OVERDUE] * len(late), settled)
         return [row for row in rows if row.ticket.deadline >= now]
 
-    def _call_aside(self, lane: Lane, rows: list[Row]) -> None:
+    def _call_aside(self, lane: Lane, rows: list[Row], features: list[Features]) -> None:
         def answered(outcomes: list[Outcome], _seconds: float) -> None:
             settled: list[Row] = []
             self._settle(lane, rows, outcomes, settled)
             if settled:
                 self._record(settled)
 
-        lane.answer_aside(_features(lane, rows), answered)
+        lane.answer_aside(features, answered)
 
     def _refuse(self, lane: Lane, count: int, why: str, settled: list[Row]) -> None:
         queue = self._waiting[lane]

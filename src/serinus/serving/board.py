@@ -17,6 +17,8 @@ from serinus.serving.counters import Counts, total
 
 PAGE_BYTES = 1 << 17
 _HEADER = struct.Struct(">QII")
+_SEAT = struct.Struct(">i")
+_NOBODY = -1
 
 
 class Board:
@@ -25,6 +27,9 @@ class Board:
     def __init__(self, workers: int = 1) -> None:
         self._memory = mmap.mmap(-1, (workers + 1) * 2 * PAGE_BYTES)
         self._gone = workers
+        self._seats = mmap.mmap(-1, workers * _SEAT.size)
+        for slot in range(workers):
+            _SEAT.pack_into(self._seats, slot * _SEAT.size, _NOBODY)
         self._decoder: msgspec.msgpack.Decoder[Counts] = msgspec.msgpack.Decoder(Counts)
         self._turns: dict[int, int] = {}
 
@@ -46,9 +51,19 @@ class Board:
         found = self._read(slot)
         if found is not None:
             self.write(self._gone, total(c for c in (self._read(self._gone), found) if c))
+        _SEAT.pack_into(self._seats, slot * _SEAT.size, _NOBODY)
         for turn in (0, 1):
             start = self._page(slot, turn)
             self._memory[start : start + _HEADER.size] = _HEADER.pack(0, 0, 0)
+
+    def seat(self, slot: int, connections: int) -> None:
+        """Show how many connections a worker has: at once, unlike its counts."""
+        _SEAT.pack_into(self._seats, slot * _SEAT.size, connections)
+
+    def has_fewest(self, slot: int) -> bool:
+        """Whether no other worker has fewer connections."""
+        seats = [_SEAT.unpack_from(self._seats, at)[0] for at in range(0, len(self._seats), 4)]
+        return all(seats[slot] <= other for other in seats if other != _NOBODY)
 
     def others(self, slot: int) -> list[Counts]:
         """The counts of all other workers, gone ones included, as they last showed them."""

@@ -128,7 +128,7 @@ async def _serve(
     application = Application(service, options, loop)
     limits = Limits(options.request_max_bytes, options.request_timeout_seconds)
     shared = Shared(limits, application.handle, application.refuse_early)
-    server = Server(loop, shared, listener)
+    server = Server(loop, shared, listener, board=board, slot=slot)
     stop = asyncio.Event()
     _on_end(loop, stop.set, parent)
     # Connections wait in the listener's queue meanwhile, so nobody meets a gateway half loaded.

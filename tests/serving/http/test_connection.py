@@ -67,7 +67,7 @@ class Pipe(asyncio.Transport):
 
     def __init__(self):
         super().__init__()
-        self.sent, self.closed, self.reads = b"", False, True
+        self.sent, self.closed, self.reads, self.has_ended = b"", False, True, False
 
     def write(self, data):
         assert not self.closed
@@ -80,6 +80,12 @@ class Pipe(asyncio.Transport):
 
     def is_closing(self):
         return self.closed
+
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        self.has_ended = True
 
     def pause_reading(self):
         self.reads = False
@@ -243,8 +249,11 @@ def test_connection_target_may_name_the_server():
 
 def test_connection_too_large_is_refused_before_it_is_sent_and_the_rest_is_dropped():
     made, pipe = opened()
-    made.data_received(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 101\r\n\r\n")
+    made.data_received(
+        b"POST / HTTP/1.1\r\nexpect: 100-continue\r\nhost: x\r\ncontent-length: 101\r\n\r\n"
+    )
     assert pipe.sent.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in pipe.sent
     assert not pipe.closed
     made.data_received(b"x" * 100)
     assert not pipe.closed
@@ -281,6 +290,18 @@ def test_connection_sweep_ends_slow_senders_and_idle_clients():
         idle.sweep()
     assert not pipe.closed
     idle.sweep()
+    assert pipe.closed
+
+
+def test_connection_that_sends_nonsense_has_time_to_read_why():
+    made, pipe = opened()
+    made.data_received(b"\x00\x01 nonsense\r\n\r\n")
+    assert pipe.sent.startswith(b"HTTP/1.1 400 ")
+    assert (pipe.has_ended, pipe.closed) == (True, False)
+    made.data_received(b"more nonsense")
+    assert pipe.sent.count(b"HTTP/1.1") == 1
+    for _ in range(int(connection.LINGER_SECONDS / connection.SWEEP_SECONDS)):
+        made.sweep()
     assert pipe.closed
 
 

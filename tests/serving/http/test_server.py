@@ -3,6 +3,7 @@ import contextlib
 import time
 
 from serinus.serving import gateway
+from serinus.serving.board import Board
 from serinus.serving.http.connection import Limits, Shared
 from serinus.serving.http.refusal import Refused
 from serinus.serving.http.server import Server
@@ -16,7 +17,8 @@ async def serving(port, handle):
         Limits(100, 2.0), handle, lambda path, refusal: Refused(refusal.status, b"", b"", ())
     )
     with gateway.listen("127.0.0.1", port) as listener:
-        server = Server(asyncio.get_running_loop(), shared, listener)
+        loop = asyncio.get_running_loop()
+        server = Server(loop, shared, listener, board=Board(), slot=0)
         server.start()
         yield server, shared
         await server.stop(0.0)

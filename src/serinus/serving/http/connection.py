@@ -21,6 +21,7 @@ SWEEP_SECONDS = 0.5
 MAX_HEAD_BYTES = 65_536
 MAX_DISCARDED_BYTES = 1 << 26
 IDLE_SECONDS = 75.0
+LINGER_SECONDS = 1.0
 UNREAD_SECONDS = 30.0
 """How long an answer may wait for its client to read it."""
 
@@ -39,7 +40,7 @@ class Limits:
 
 
 class Shared:
-    """What all connections of a server share.
+    """What all connections of a server share; ``left`` is called whenever one is gone.
 
     Args:
         limits: for each request.
@@ -57,6 +58,7 @@ class Shared:
         self.handle = handle
         self.refuse = refuse
         self.connections: set[Connection] = set()
+        self.left: Callable[[], None] = lambda: None
         self.is_draining = False
 
 
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._keep = self._greet = True
         self._is_starting = False
         self._ended = False
+        self._is_lingering = False
         self._unread = False
         self._ticks = 0
         self._headers: list[Header] = []
@@ -89,6 +92,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: what it asked is still recorded, and answered to nobody."""
         self._shared.connections.discard(self)
+        self._shared.left()
         self._transport = None
         if self._current is not None:
             self._current.abandon()
@@ -113,7 +117,7 @@ class Connection(asyncio.Protocol):
             self._ended = True
             if self._refusal is None:
                 self._refuse(Refusal(400, f"this is not HTTP/1.1 ({error})"))
-            self._leave()
+            self._linger()
         if self._reading and not self._has_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
@@ -153,17 +157,19 @@ class Connection(asyncio.Protocol):
         """The head is there: what cannot be taken is refused before it is sent."""
         self._has_head = True
         limit = self._shared.limits.max_bytes
-        size = len(self._url)
+        size, waits = len(self._url), False
         for name, value in self._headers:
             size += len(name) + len(value)
             if name == b"content-length":
                 if value.isdigit() and int(value) > limit:
                     self._refuse(too_large(limit))
-            elif name == b"expect" and value.lower() == b"100-continue" and self._transport:
-                self._transport.write(_CONTINUE)
+            elif name == b"expect":
+                waits = value.lower() == b"100-continue"
         if size > MAX_HEAD_BYTES and self._refusal is None:
             # However it came, in one piece or in many.
             self._refuse(_head_too_large())
+        if waits and self._refusal is None and self._transport is not None:
+            self._transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -267,6 +273,20 @@ class Connection(asyncio.Protocol):
         end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(answer.body))
         self._transport.write(end + answer.body)
 
+    def _linger(self) -> None:
+        """Say that nothing more comes, and close once the client has had time to read why.
+
+        A connection that is closed while its client still sends takes the answer with it.
+        """
+        transport = self._transport
+        if self._current is not None or transport is None or transport.is_closing():
+            self._leave()
+            return
+        self._ended = self._is_lingering = True
+        self._ticks = 0
+        if transport.can_write_eof():
+            transport.write_eof()
+
     def _leave(self) -> None:
         self._ended = True
         self._keep = False
@@ -285,6 +305,9 @@ class Connection(asyncio.Protocol):
         if self._unread:
             if waited > UNREAD_SECONDS and self._transport is not None:
                 self._transport.abort()
+        elif self._is_lingering:
+            if waited >= LINGER_SECONDS:
+                self._leave()
         elif self._reading:
             limit = self._shared.limits.timeout_seconds
             if waited > limit and self._refusal is None:
