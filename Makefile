@@ -14,7 +14,7 @@ ARGS ?=
 # Serinus is several processes: without compiled modules each would start three seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test check format bench docs lock clean
+.PHONY: help install demo test check format bench docs deep lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
@@ -41,6 +41,13 @@ bench: $(READY)  ## every bar of the gateway, on a quiet machine (ARGS="--peers 
 
 docs: $(READY)  ## run every block of the documents
 	@$(PY) -m pytest -q tests/test_docs.py
+
+# Which build of PyTorch this is, is up to pip's own configuration; the processor's will do.
+DEEP := keras==3.15.1 onnxscript==0.7.2 onnx-ir==1.1.0 h5py==3.16.0 namex==0.1.0 optree==0.20.0 absl-py==2.5.1
+
+deep: $(READY)  ## PyTorch and Keras, for those who serve or test their models
+	@$(PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps $(DEEP)
 
 lock: $(READY)  ## compile requirements/ again from pyproject.toml
 	@for extra in base dev; do \

@@ -13,6 +13,8 @@ import pytest
 from serinus import wire
 from serinus.data import ingest
 from serinus.errors import Conflict, InvalidInput, SerinusError
+from serinus.registry.packaging import packager
+from serinus.registry.packaging.types import Limits
 from serinus.registry.service import Registry
 from serinus.registry.types import Stage
 from serinus.training import pipeline
@@ -90,6 +92,18 @@ def test_train_lineage_names_data_code_and_environment(registry: Registry) -> No
     assert lineage["dataset"]["train_rows"] + lineage["dataset"]["test_rows"] == 569
     assert lineage["environment"]["python"].startswith("3.")
     assert lineage["run"] == version.run_id
+
+
+def test_train_packages_what_it_registers_on_the_rows_that_were_held_out(
+    registry: Registry,
+) -> None:
+    registry.packaging = Limits()
+    version = pipeline.train(_spec(algorithm="xgboost"), registry=registry).version
+    made = packager.packaged(version.uri)
+
+    assert (made.form, made.rows) == ("onnx", version.dataset["test_rows"])
+    assert (Path(version.uri) / made.path).is_file()
+    assert [tried.outcome for tried in made.attempts] == ["used"]
 
 
 def test_train_numbers_by_what_changed(registry: Registry) -> None:

@@ -96,7 +96,7 @@ def manifest_from(model_uri: str, name: str, target: str) -> tuple[wire.Manifest
 def example_rows(folder: str, manifest: wire.Manifest) -> list[tuple[wire.Cell, ...]]:
     """The rows of the input example that a model was logged with; none if it has none."""
     try:
-        given = Model.load(folder).load_input_example(folder)
+        given: Any = Model.load(folder).load_input_example(folder)
         frame = given if isinstance(given, pd.DataFrame) else _framed(given, manifest)
         return folders.rows_of(frame, manifest)
     except (MlflowException, OSError, ValueError, TypeError):

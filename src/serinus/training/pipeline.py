@@ -153,12 +153,9 @@ def train(
     )
     logged = recording.write(record, uri=registry.tracking_uri, artifacts=registry.artifacts)
     watch.enter("package")
-    held_out = folders.rows_of(fit.inputs(fit.test), candidate.manifest)
-    registry.package(logged.uri, candidate.manifest, held_out)
+    registry.package(logged.uri, candidate.manifest, _held_out(fit, candidate))
     watch.enter("register")
-    version = registry.register(
-        replace(candidate, uri=logged.uri, source=logged.source, run_id=logged.run_id)
-    )
+    version = registry.register(_located(candidate, logged))
     watch.enter("")
     return TrainingResult(
         version=version,
@@ -253,6 +250,14 @@ def _benchmark(
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         return None, [gates.not_comparable(profile, champion.version, why)]
     return theirs, [gates.benchmark(profile, evaluation, champion.version, theirs)]
+
+
+def _located(candidate: Candidate, logged: folders.Logged) -> Candidate:
+    return replace(candidate, uri=logged.uri, source=logged.source, run_id=logged.run_id)
+
+
+def _held_out(fit: Fit, candidate: Candidate) -> list[tuple[wire.Cell, ...]]:
+    return folders.rows_of(fit.inputs(fit.test), candidate.manifest)
 
 
 def _budgets(fit: Fit) -> list[GateResult]:

@@ -149,7 +149,7 @@ def _by_place(model: Any, manifest: wire.Manifest, order: list[int]) -> Any:
     return made
 
 
-class Reordered(TransformerMixin, BaseEstimator):
+class Reordered(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Columns in another order.
 
     Args:
