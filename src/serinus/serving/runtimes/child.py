@@ -77,7 +77,8 @@ class Model:
         estimator = beside("natives").load(Path(task["folder"]), task["flavors"])
         if estimator is None:
             loaded = importlib.import_module("mlflow.pyfunc").load_model(task["folder"])
-            self._predict = loaded.predict
+            shaper = beside("signatures").Shaper(loaded)
+            self._predict = lambda rows: loaded.predict(shaper.shape(rows))
             return
         families = beside("families")
         families.on_one_thread(estimator)
