@@ -47,7 +47,7 @@ class Server:
 
 
 def order(port, **changes):
-    given = {"path": "/p", "bodies": (b"{}",), "connections": 3, "seconds": 0.1, **changes}
+    given = {"path": "/p", "bodies": (b"{}",), "connections": 3, "seconds": 0.3, **changes}
     return load.Order(port, **given)
 
 
@@ -65,7 +65,7 @@ def test_load_counts_whole_answers(pieces):
         tally = load.drive(order(server.port))
     assert tally.answered > 3
     assert tally.refused == 0
-    assert tally.seconds >= 0.1
+    assert tally.seconds >= 0.3
     assert 0 < tally.p50_ms <= tally.p99_ms
     assert 0 < tally.busy <= 1.05
     assert tally.per_second == pytest.approx(tally.answered / tally.seconds)
@@ -117,4 +117,5 @@ def test_load_at_a_rate_counts_the_time_that_requests_wait_to_be_sent():
     assert tally.answered == 50
     assert tally.p50_ms > 150
     assert tally.p99_ms > 400
-    assert tally.late_ms > 400
+    # Nor was it the load that was late: there was no connection to send on.
+    assert tally.late_ms < 100

@@ -10,8 +10,8 @@ from serinus.bench.turns import Pace, Served
 from serinus.errors import InvalidInput
 
 
-def served(name, *, ratio=1.0, times=1.0, p99_ms=1.0, per_second=100.0):
-    return Served(name, per_second, 0.5, p99_ms, 50.0, ratio, times, 200, 0, 0.4)
+def served(name, *, ratio=1.0, times=1.0, p99_ms=1.0, per_second=100.0, late_ms=0.0):
+    return Served(name, per_second, 0.5, p99_ms, 50.0, ratio, times, 200, 0, 0.4, late_ms)
 
 
 def peer(name, **changes):
@@ -73,7 +73,7 @@ def whole():
             for kind in serve.TIMES
         },
         batch=(served(serve.GATEWAY, per_second=120),),
-        steady=(served(serve.BARE), served(serve.GATEWAY, p99_ms=6.0)),
+        steady=(served(serve.BARE), served(serve.GATEWAY, p99_ms=6.0, late_ms=2.5)),
         workers=Workers(50.0, 54.0, 1.08, 100.0, 190.0),
         memory=(Resident(1, 90_000_000, 60_000_000), Resident(11, 120_000_000, 80_000_000)),
         peers=(
@@ -99,6 +99,7 @@ def test_bars_are_set_beside_what_was_measured():
         "memory of a further model": (3, True),
     }
     assert found["forest, times the best peer (quick)"].note == "without absent"
+    assert found["p99 at half of the peak rate"].note == "the load itself was 2.50 ms late"
 
 
 def test_bar_of_peers_is_open_if_none_was_measured():

@@ -48,7 +48,7 @@ class Bar(_Limits):
         ]
         measured = "" if self.measured is None else f"{_number(self.measured)} {self.unit}".strip()
         verdict = {True: "holds", False: "missed", None: "not measured"}[self.holds]
-        return (self.name, measured, ", ".join(limits), verdict)
+        return (self.name, measured, ", ".join(limits), verdict, self.note)
 
     def as_dict(self) -> dict[str, Any]:
         """The bar as plain JSON, with whether it holds."""

@@ -54,7 +54,9 @@ class Tally(msgspec.Struct, frozen=True):
 
     ``busy`` is the share of the time in which the load itself was at work: near 1 in a closed
     loop, it is the load that was measured. ``late_ms`` (open loop) is the 99th percentile of how
-    long after its time a request was sent.
+    long a request that was due, and had a connection, was not sent: the load's own fault, or that
+    of whatever else the machine does. ``cpu_us`` is the server's processor time for an answer in
+    microseconds; whoever knows the server's processes adds it.
     """
 
     answered: int
@@ -73,6 +75,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class _Connection:
+    # When its request was sent, or fell due; while it has none, since when it is free.
     __slots__ = ("begun", "receive", "received", "send", "socket")
 
     def __init__(self, port: int) -> None:
@@ -165,8 +168,9 @@ class _Run:
             now = clock()
             while free and sent < total and started + sent / order.rate <= now:
                 connection = free.popleft()
+                free_since = connection.begun
                 connection.begun = started + sent / order.rate
-                self.late.append(now - connection.begun)
+                self.late.append(now - max(connection.begun, free_since))
                 connection.send(next(requests))
                 sent += 1
                 now = clock()
@@ -175,6 +179,7 @@ class _Run:
                 if self._answered(connection):
                     alive = clock()
                     self.latencies.append(alive - connection.begun)
+                    connection.begun = alive
                     free.append(connection)
                     done += 1
             if done < sent and clock() - alive > _STALLED_SECONDS:

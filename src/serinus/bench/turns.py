@@ -26,7 +26,7 @@ class Served:
     ``cpu_us`` is the processor time of all its processes for an answer, in microseconds.
     ``ratio`` is to the first server of the same rounds, ``times`` how many times as many answers
     the subject gave in them. ``busy`` is the share of its own core that the load needed: near 1, it
-    is the load that was measured.
+    is the load that was measured. ``late_ms`` is how late the load itself was at a fixed rate.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Served:
     requests: int
     refused: int
     busy: float
+    late_ms: float
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def summarise(found: Rounds, subject: str = "") -> tuple[Served, ...]:
             requests=sum(tally.answered for tally in tallies),
             refused=sum(tally.refused for tally in tallies),
             busy=statistics.median(tally.busy for tally in tallies),
+            late_ms=statistics.median(tally.late_ms for tally in tallies),
         )
         for name, tallies in found.items()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +27,16 @@ def children(pid: int) -> tuple[int, ...]:
     Raises:
         Unavailable: there is no such process, or no ``/proc`` here.
     """
-    threads = _PROC / str(pid) / "task"
     try:
-        return tuple(
-            int(child)
-            for thread in threads.iterdir()
-            for child in (thread / "children").read_text().split()
-        )
+        threads = list((_PROC / str(pid) / "task").iterdir())
     except OSError as error:
         raise _unknown(pid, error) from error
+    found: list[int] = []
+    for thread in threads:
+        # It may have ended since, without its process.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, (thread / "children").read_text().split())
+    return tuple(found)
 
 
 def family(pid: int) -> tuple[int, ...]:
@@ -43,7 +45,11 @@ def family(pid: int) -> tuple[int, ...]:
     Raises:
         Unavailable: there is no such process, or no ``/proc`` here.
     """
-    return (pid, *(one for child in children(pid) for one in family(child)))
+    found = [pid]
+    for child in children(pid):
+        with suppress(Unavailable):
+            found += family(child)
+    return tuple(found)
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
