@@ -30,6 +30,15 @@ def test_monotonic_measures_a_sleep() -> None:
     assert clock.monotonic() - start >= 0.01
 
 
+def test_processor_counts_computing_and_not_sleeping() -> None:
+    start = clock.processor()
+    clock.sleep(0.05)
+    slept = clock.processor() - start
+    while clock.processor() - start < slept + 0.01:
+        pass
+    assert slept < 0.04
+
+
 # Until 2200: a float of seconds holds microseconds exactly enough up to the year 2242.
 @given(st.integers(min_value=0, max_value=7_258_118_400_000_000))
 def test_epoch_us_survives_the_way_there_and_back(microseconds: int) -> None:

@@ -146,3 +146,12 @@ def test_field_of_before_ranges_were_kept_says_nothing_of_them() -> None:
     assert msgspec.to_builtins(field) == old
     ranged = wire.Field("age", "double", low=-1.0, high=2.0)
     assert msgspec.json.decode(msgspec.json.encode(ranged), type=wire.Field) == ranged
+
+
+def test_package_of_a_plain_original_is_short() -> None:
+    """What an older registration did not write is what it was: the original, and nothing tried."""
+    plain = msgspec.json.decode(b'{"form": "estimator"}', type=wire.Package)
+    assert plain == wire.Package("estimator")
+    tried = wire.Attempt("onnx", "used", 1.5, 10, 40, 99, 1e-9, {"1": 30.0}, {"1": 200.0})
+    whole = wire.Package("onnx", "g.onnx", 19, 1e-6, 1e-9, 40, (tried,), "")
+    assert msgspec.json.decode(msgspec.json.encode(whole), type=wire.Package) == whole
