@@ -56,7 +56,7 @@ def test_summary_takes_medians_and_the_ratio_within_rounds():
 def test_take_gives_each_its_turn_in_each_round():
     with serving(ANSWERS) as one, serving(ANSWERS, is_stopped=True) as other:
         taken = turns.take({"one": one, "other": other}, 3, launch.cores().load)
-        # The one that is stopped between its turns is stopped now, as soon as its threads have seen.
+        # The one that is stopped between its turns stops as soon as its threads have seen it.
         stat = Path(f"/proc/{other.server.pid}/stat")
         deadline = time.monotonic() + 5
         while stat.read_text().rpartition(")")[2].split()[0] != "T":
