@@ -12,3 +12,10 @@ def test_serve_refuses_what_makes_no_sense(tmp_path: Path, option: str) -> None:
 
     assert answer.code == 2
     assert option in answer.err
+
+
+def test_serve_refuses_a_part_that_is_none(tmp_path: Path) -> None:
+    answer = serinus("bench", "serve", "--only", "logistic,lattency", home=tmp_path)
+
+    assert answer.code == 2
+    assert "there is no part 'lattency'" in answer.err
