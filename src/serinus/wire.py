@@ -146,16 +146,19 @@ class RoutingTable(msgspec.Struct, frozen=True):
 
 
 # ------------------------------------------------------------------ events, upwards
+#
+# They hold plain values only, so no ring of them can ever be: ``gc=False`` spares the collector
+# from looking at each of the thousands that a busy worker makes in a second.
 
 
-class Output(msgspec.Struct, frozen=True, array_like=True):
+class Output(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A prediction; for a classifier also the probability of each of the manifest's classes."""
 
     value: Answer
     scores: tuple[float, ...] = ()
 
 
-class Assignment(msgspec.Struct, frozen=True, array_like=True):
+class Assignment(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How a request was routed: fixed before any version saw it.
 
     ``share`` is the *configured* share of the challenger in force at that moment, ``unit`` a
@@ -171,7 +174,7 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
     unit: int = 0
 
 
-class Prediction(msgspec.Struct, frozen=True, array_like=True, tag="prediction"):
+class Prediction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="prediction"):
     """An acknowledged answer. One request, one event: this or a :class:`Failure`.
 
     ``version`` answered. If the assigned arm could not, ``fallback`` says why and the champion
@@ -187,7 +190,7 @@ class Prediction(msgspec.Struct, frozen=True, array_like=True, tag="prediction")
     fallback: str = ""
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
+class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failure"):
     """A request that the assigned arm failed and nobody could answer in its place."""
 
     at: int
@@ -197,7 +200,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
     latency_us: int
 
 
-class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
+class Shadow(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="shadow"):
     """The challenger's answer to a request that the champion had before.
 
     ``prediction`` is the id of the champion's event. ``champion`` is None if the champion failed,
@@ -215,7 +218,7 @@ class Shadow(msgspec.Struct, frozen=True, array_like=True, tag="shadow"):
     failure: str = ""
 
 
-class Label(msgspec.Struct, frozen=True, array_like=True, tag="label"):
+class Label(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="label"):
     """What turned out to be true, with the prediction's own facts, however late it came."""
 
     at: int
@@ -227,7 +230,7 @@ class Label(msgspec.Struct, frozen=True, array_like=True, tag="label"):
     output: Output
 
 
-class Value(msgspec.Struct, frozen=True, array_like=True, tag="value"):
+class Value(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="value"):
     """What an answer turned out to be worth to the business, however late that was known.
 
     ``value`` is finite, in the unit that the deployment's business scale is given in. One value a
