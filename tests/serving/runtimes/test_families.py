@@ -21,7 +21,7 @@ SOFT = VotingClassifier([("a", LogisticRegression())], voting="soft")
         (SVC(), False),
         (type("LogisticRegression", (), {})(), False),
     ],
-    ids=str,
+    ids=["estimator", "pipeline", "soft vote", "hard vote", "no probabilities", "namesake"],
 )
 def test_highest_score_decides_where_the_library_says_so(model, expected):
     assert families.highest_decides(model) is expected
