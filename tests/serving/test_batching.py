@@ -9,6 +9,7 @@ from tests.serving import scripted
 from serinus.errors import Overloaded
 from serinus.serving import batching, breaker, lanes
 from serinus.serving.batching import Batcher
+from serinus.serving.breaker import Circuit
 from serinus.wire import Arm, Output
 
 
@@ -166,18 +167,43 @@ def test_batcher_does_not_ask_for_rows_that_nobody_waits_for():
     asyncio.run(scenario())
 
 
-def test_batcher_spares_a_challenger_whose_circuit_is_open():
-    async def scenario():
-        bench, broken = Bench(), scripted.raising("no idea")
+def test_batcher_opens_the_circuit_of_what_only_the_challenger_fails():
+    async def scenario(champion, opens):
+        bench = Bench()
         live = scripted.live_route(
-            scripted.lane("1", scripted.saying(1)), scripted.lane("2", broken), share=0.5
+            scripted.lane("1", champion), scripted.lane("2", scripted.raising("mine")), share=0.5
         )
-        await bench.answered([scripted.row(live, Arm.CHALLENGER) for _ in range(breaker.ROWS)])
-        calls = len(broken.calls)
-        rows = await bench.answered([scripted.row(live, Arm.CHALLENGER) for _ in range(5)])
-        assert len(broken.calls) == calls
-        assert {row.fallback for row in rows} == {breaker.OPEN}
-        assert {row.output for row in rows} == {Output(1)}
+        live.challenger.mistrust()
+        rows = [scripted.row(live, Arm.CHALLENGER) for _ in range(breaker.ROWS)]
+        await bench.answered(rows)
+        assert (live.challenger.breaker.circuit is Circuit.OPEN) is opens
+        assert live.champion.breaker.circuit is Circuit.CLOSED
+        assert {row.fallback for row in rows} == {"RuntimeError: mine"}
+
+    asyncio.run(scenario(scripted.saying(1), opens=True))
+    # What fails both is an outage, or a row that nobody can answer.
+    asyncio.run(scenario(scripted.raising("too"), opens=False))
+
+
+def test_batcher_deadlines_and_crowds_open_no_circuit():
+    async def scenario():
+        bench = Bench()
+        live = scripted.live_route(
+            scripted.lane("1", scripted.saying(1)),
+            scripted.lane("2", scripted.saying(2)),
+            share=0.5,
+        )
+        live.challenger.mistrust()
+        rows = [scripted.row(live, Arm.CHALLENGER) for _ in range(2 * breaker.ROWS)]
+        for row in rows:
+            row.ticket.deadline = time.perf_counter() - 1.0
+            row.started -= 10**9
+        await bench.answered(rows)
+        async with asyncio.timeout(5):
+            while not all(row.failure for row in rows):
+                await asyncio.sleep(0)
+        assert {row.failure for row in rows} == {batching.OVERDUE}
+        assert live.challenger.breaker.circuit is Circuit.CLOSED
 
     asyncio.run(scenario())
 

@@ -20,6 +20,14 @@ def opened(now=0.0):
     return breaker
 
 
+def asks(breaker, now):
+    """Send a row if that is allowed; whether it was."""
+    allowed = breaker.allows(now)
+    if allowed:
+        breaker.ask()
+    return allowed
+
+
 def test_breaker_opens_once_enough_rows_fail():
     breaker = Breaker()
     breaker.note(0, ROWS - 1, 0.0)
@@ -47,7 +55,7 @@ def test_breaker_forgets_what_is_long_ago():
 
 def test_breaker_closes_after_good_probes():
     breaker = opened()
-    asked = [breaker.allows(REST_SECONDS) for _ in range(PROBES + 3)]
+    asked = [asks(breaker, REST_SECONDS) for _ in range(PROBES + 3)]
     assert asked == [True] * PROBES + [False] * 3
     assert breaker.circuit is Circuit.HALF_OPEN
     breaker.note(PROBES, 0, REST_SECONDS)
@@ -59,7 +67,7 @@ def test_breaker_opens_again_for_longer_after_a_bad_probe():
     for _ in range(10):
         assert not breaker.allows(now + rest * 0.99)
         now += rest
-        assert breaker.allows(now)
+        assert asks(breaker, now)
         breaker.note(0, 1, now)
         assert breaker.circuit is Circuit.OPEN
         rest = min(rest * 2, LONGEST_REST_SECONDS)
@@ -69,7 +77,7 @@ def test_breaker_opens_again_for_longer_after_a_bad_probe():
 def test_breaker_asks_again_if_its_probes_never_come_back():
     breaker = opened()
     for _ in range(PROBES):
-        assert breaker.allows(REST_SECONDS)
+        assert asks(breaker, REST_SECONDS)
     assert not breaker.allows(REST_SECONDS)
     assert breaker.allows(3 * REST_SECONDS)
 
@@ -79,13 +87,13 @@ def test_breaker_asks_again_if_its_probes_never_come_back():
 )
 def test_breaker_always_comes_back_to_a_version_that_works(events):
     breaker, now = Breaker(), 0.0
-    for good, bad, pause, asks in events:
+    for good, bad, pause, wants in events:
         now += pause
-        if asks:
-            breaker.allows(now)
+        if wants:
+            asks(breaker, now)
         breaker.note(good, bad, now)
     for _ in range(20):
         now += LONGEST_REST_SECONDS + 1.0
-        if breaker.allows(now):
+        if asks(breaker, now):
             breaker.note(1, 0, now)
     assert breaker.circuit is Circuit.CLOSED

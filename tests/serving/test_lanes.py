@@ -119,3 +119,33 @@ def test_lane_that_takes_too_long_is_stuck_until_it_returns():
 def test_reason_is_one_short_line():
     assert lanes.reason(ValueError("a\nb")) == "ValueError: a"
     assert len(lanes.reason(ValueError("x" * 1_000))) == 200
+
+
+def test_lane_remembers_answers_but_not_during_a_deployment():
+    async def scenario():
+        runtime = scripted.saying(1)
+        loop = asyncio.get_running_loop()
+        lane = lanes.Lane(
+            "1", runtime, loop, timeout_seconds=5, freed=lambda: None, remembered_rows=10
+        )
+        row = [(1.0, 0.0, 0.0, 0.0)]
+        for allowed, calls in ((True, 1), (True, 1), (False, 2), (False, 3), (True, 3)):
+            lane.remember(allowed=allowed)
+            assert lane.answer_here(row) == [Output(1)]
+            assert len(runtime.calls) == calls
+
+    asyncio.run(scenario())
+
+
+def test_lane_of_a_new_role_has_a_new_circuit():
+    async def scenario():
+        lane = scripted.lane("1", scripted.saying(1))
+        lane.mistrust()
+        lane.breaker.note(0, 100, 0.0)
+        opened = lane.breaker
+        lane.mistrust()
+        assert lane.breaker is opened
+        lane.trust()
+        assert lane.breaker is not opened
+
+    asyncio.run(scenario())

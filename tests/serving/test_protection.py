@@ -11,6 +11,7 @@ from tests.serving.conftest import route
 from tests.serving.loads import Load
 
 from serinus import wire
+from serinus.ledger import ids
 from serinus.serving import breaker
 
 FEATURES = {"age": 61.0}
@@ -99,27 +100,56 @@ def test_too_many_rows_are_answered_429_and_those_taken_are_kept(gateway, folder
 
 def test_circuit_of_a_failing_challenger_opens_and_closes_again(gateway, folders):
     running = gateway()
-    running.publish(1, route(folders, "no", "good", share=1.0, deployment="d", step=1))
-    bad, good = {"age": 61.0, "mood": 1.0}, {"age": 61.0}
+    running.publish(1, route(folders, "no", "raising", share=0.9, deployment="d", step=1))
+    bad, good = {"features": {"age": 61.0}}, {"features": {"age": 40.0}}
+
+    def circuits():
+        return running.get("/health").json()["circuits"]
+
     with running:
         running.until_revision(1)
-        for _ in range(breaker.ROWS):
-            # A mood of 1 makes the challenger raise, and the champion as well.
-            assert running.post("/predict", {"features": bad}).status_code == 503
-        assert running.get("/health").json()["circuits"] == {"mood@good": "open"}
+        # The challenger raises for every age but 40; the champion answers all.
+        running.until(lambda: running.post("/predict", bad).is_success and circuits())
+        assert circuits() == {"mood@raising": "open"}
         assert "serinus_gateway_open_circuits 1.0" in running.get("/metrics").text
-        answer = running.post("/predict", {"features": good}).json()
-        assert (answer["arm"], answer["version"], answer["fallback"]) == ("challenger", "no", True)
+        answers = [running.post("/predict", bad).json() for _ in range(20)]
+        assert {(answer["arm"], answer["version"]) for answer in answers} == {("champion", "no")}
+        running.until(lambda: running.post("/predict", good).is_success and circuits() == {})
+        running.until(lambda: running.post("/predict", good).json()["version"] == "raising")
+        events = {
+            ids.encode(record.id): record.event
+            for record in running.reader.scan()
+            if isinstance(record.event, wire.Prediction)
+        }
+    # Without a choice they are evidence for nobody.
+    for answer in answers:
+        assigned = events[answer["prediction_id"]].assignment
+        assert (assigned.deployment, assigned.share) == ("", 0.0)
 
-        def closed():
-            running.post("/predict", {"features": good})
-            return running.get("/health").json()["circuits"] == {}
 
-        running.until(closed)
-        answer = running.post("/predict", {"features": good}).json()
-        assert (answer["version"], answer.get("fallback")) == ("good", None)
+def test_circuit_stays_closed_in_an_outage_of_both(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "no", "good", share=0.5, deployment="d", step=1))
+    with running:
+        running.until_revision(1)
+        for _ in range(3 * breaker.ROWS):
+            assert running.post("/predict", {"features": {"age": 1.0, "mood": 1.0}}).is_error
+        assert running.get("/health").json()["circuits"] == {}
+
+
+def test_request_of_a_client_that_hardly_waits_is_no_evidence(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "numbers", "numbers-2", share=0.5, deployment="d", step=1))
+    with running:
+        running.until_revision(1)
+        for wait in ("20", "5000"):
+            for _ in range(30):
+                body = {"features": NUMBERS}
+                running.post("/predict", body, **{"x-serinus-timeout-ms": wait})
         events = [r.event for r in running.reader.scan() if isinstance(r.event, wire.Prediction)]
-        assert breaker.OPEN in {event.fallback for event in events}
+    patient = [event for event in events if event.assignment.deployment]
+    assert len(patient) == 30
+    assert {event.assignment.arm for event in patient} == set(wire.Arm) - {wire.Arm.SHADOW}
 
 
 def test_slow_challenger_delays_no_champion(gateway, folders):

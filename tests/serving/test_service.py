@@ -6,6 +6,7 @@ import asyncio
 import resource
 import time
 
+import pytest
 from tests.serving import samples, scripted
 from tests.serving.conftest import route
 from tests.serving.loads import Load
@@ -97,8 +98,9 @@ def statuses(running):
     ]
 
 
-def test_service_shadows_without_being_seen(gateway, folders):
-    running = gateway()
+@pytest.mark.parametrize("sync", ["os", "disk"])
+def test_service_shadows_without_being_seen(gateway, folders, sync):
+    running = gateway(ledger_sync=sync)
     running.publish(1, route(folders, "no", "raising", mirror=1.0, deployment="d", step=1))
     with running:
         answers = [running.post("/predict", BODY).json() for _ in range(5)]

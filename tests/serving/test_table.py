@@ -232,3 +232,36 @@ def test_loader_swaps_before_it_loads_and_drops_what_is_no_longer_wanted(folders
         assert four.ready == ("mood@good", "mood@yes")
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_loader_of_a_late_load_takes_it_or_closes_it(folders, monkeypatch, is_wanted):
+    release, closed, begun = threading.Event(), [], []
+    load, close = table.artifacts.load, Lane.close
+
+    def hanging(name, target, *more):
+        begun.append(target.version)
+        release.wait(20)
+        return load(name, target, *more)
+
+    monkeypatch.setattr(table.artifacts, "load", hanging)
+    monkeypatch.setattr(table, "LOAD_SECONDS", 0.05)
+    monkeypatch.setattr(Lane, "close", lambda lane: (closed.append(lane.version), close(lane)))
+
+    async def scenario():
+        loading = loader()
+        first, second = tables([route(folders, "good")], [])
+        snapshot = await apply(loading, first, Snapshot())
+        assert "within" in snapshot.failed["mood@good"]
+        # Asked for again, it is not begun a second time.
+        loading.fetch(first if is_wanted else second)
+        await loading.loaded()
+        release.set()
+        async with asyncio.timeout(10):
+            while not (closed or loading.find("mood", "good")):
+                await asyncio.sleep(0.01)
+        assert begun == ["good"]
+        assert closed == ([] if is_wanted else ["good"])
+        assert loading.snapshot(first, snapshot).ready == (("mood@good",) if is_wanted else ())
+
+    asyncio.run(scenario())

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from serinus.errors import Overloaded
-from serinus.serving import breaker, lanes
+from serinus.serving import lanes
 from serinus.serving.lanes import Lane
 from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.types import Features, Outcome
@@ -25,6 +25,9 @@ OVERLOADED = "too many rows are waiting"
 OVERDUE = "the deadline passed before it was asked"
 EARLIEST_LIMIT_SECONDS = 0.001
 """The shortest deadline that a request may ask for."""
+
+# What a version cannot help: its circuit is not opened for it.
+_NO_FAULT = frozenset({OVERLOADED, OVERDUE})
 
 _log = logging.getLogger("serinus.serving")
 
@@ -74,13 +77,8 @@ class Batcher:
             )
 
     def submit(self, row: Row) -> None:
-        """Have a row answered by the version that it was assigned to, or by who stands in."""
-        live = row.live
-        lane = live.lane(row.assignment.arm)
-        if lane is not live.champion and not lane.breaker.allows(time.monotonic()):
-            row.fallback = breaker.OPEN
-            lane = live.champion
-        self._put(lane, row)
+        """Have a row answered by the version that it was assigned to."""
+        self._put(row.live.lane(row.assignment.arm), row)
 
     def wake(self) -> None:
         """Take a turn soon: rows came, or a lane has become free."""
@@ -169,22 +167,22 @@ class Batcher:
         self, lane: Lane, rows: list[Row], outcomes: list[Outcome], settled: list[Row]
     ) -> None:
         lane.pending -= len(rows)
-        failed = 0
+        now = time.monotonic()
         for row, outcome in zip(rows, outcomes, strict=True):
             row.answered_by = lane
             if not isinstance(outcome, str):
                 row.output = outcome
                 settled.append(row)
-                continue
-            failed += 1
-            if lane is not row.live.champion:
+                if not lane.is_champion:
+                    lane.breaker.note(1, 0, now)
+                elif row.fallback and row.fallback not in _NO_FAULT and row.live.challenger:
+                    row.live.challenger.breaker.note(0, 1, now)
+            elif lane is not row.live.champion:
                 row.fallback = outcome
                 self._put(row.live.champion, row)
             else:
                 row.failure = outcome
                 settled.append(row)
-        if failed or not lane.is_champion:
-            lane.breaker.note(len(rows) - failed, failed, time.monotonic())
 
 
 def _features(lane: Lane, rows: list[Row]) -> list[Features]:

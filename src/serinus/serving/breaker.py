@@ -1,8 +1,12 @@
 """A circuit breaker: whether a version that has somebody to stand in for it is asked at all. Pure.
 
-Closed, it counts; once at least ``ROWS`` rows within ``WINDOW_SECONDS`` failed by half or more,
-it opens; after ``REST_SECONDS`` it lets probes through, of which a failure opens it again (for
-twice as long, up to a limit) and ``PROBES`` successes close it.
+Only failures count that the one who stood in could answer: what fails both is no fault of one.
+Whether a circuit is open is looked at before a request draws its arm, so that requests without a
+choice are evidence for neither.
+
+Closed, it counts; once at least ``ROWS`` rows within ``WINDOW_SECONDS`` failed by half or more, it
+opens; after ``REST_SECONDS`` it lets probes through, of which a failure opens it again (for twice
+as long, up to a limit) and ``PROBES`` successes close it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ WINDOW_SECONDS = 10.0
 REST_SECONDS = 2.0
 LONGEST_REST_SECONDS = 60.0
 PROBES = 5
-OPEN = "the circuit is open"
 
 
 class Circuit(StrEnum):
@@ -50,10 +53,11 @@ class Breaker:
             # Probes that never came back must not keep it half-open for ever.
             self._asked = self._passed
             self._since = now
-        if self._asked >= PROBES:
-            return False
+        return self._asked < PROBES
+
+    def ask(self) -> None:
+        """Take note that a row is being sent: of a half-open circuit, one probe less is left."""
         self._asked += 1
-        return True
 
     def note(self, good: int, bad: int, now: float) -> None:
         """Count what became of rows that were sent."""

@@ -73,7 +73,8 @@ class Lane:
         self._loop = loop
         self._timeout = timeout_seconds
         self._freed = freed
-        self._remembered = remembered_rows
+        self._memory = CachedRuntime(runtime, remembered_rows) if remembered_rows else None
+        self._uses_memory = True
         self._hand = Hand(loop, f"model {runtime.manifest.model} {version}")
         self._unproven = PROVING_CALLS
         self._call_seconds = 0.0
@@ -84,17 +85,27 @@ class Lane:
         one, many = (self._fastest(rows) for rows in (1, 64))
         self._row_seconds = max(many - one, 0.0) / 63
         self._call_seconds = max(one - self._row_seconds, 0.0)
-        if self._remembered:
-            self.runtime = CachedRuntime(self.runtime, self._remembered)
 
     def trust(self) -> None:
         """Take the version as proven: as the champion it has nothing that could replace it."""
         self._unproven = 0
-        self.is_champion = True
+        self._take_role(is_champion=True)
 
     def mistrust(self) -> None:
         """Take note that it is the champion no more, and that others come before it."""
-        self.is_champion = False
+        self._take_role(is_champion=False)
+
+    def remember(self, *, allowed: bool) -> None:
+        """Whether answers may come from memory.
+
+        Not during a deployment: a cold memory would make a challenger look slow.
+        """
+        self._uses_memory = allowed
+
+    def _take_role(self, *, is_champion: bool) -> None:
+        if self.is_champion is not is_champion:
+            self.breaker = Breaker()
+        self.is_champion = is_champion
 
     def expected_seconds(self, rows: int) -> float:
         """How long a call with so many rows takes, as far as is known."""
@@ -108,7 +119,7 @@ class Lane:
 
     def answer_here(self, rows: Sequence[Features]) -> list[Outcome]:
         """Call the version in the event loop."""
-        outcomes, seconds = _timed(self.runtime, rows)
+        outcomes, seconds = _timed(self._asked, rows)
         self._learn(seconds)
         return outcomes
 
@@ -141,7 +152,13 @@ class Lane:
             answered([TIMEOUT] * len(rows), time.perf_counter() - started)
 
         timer = self._loop.call_later(self._timeout, expire)
-        self._hand.run(lambda: _timed(self.runtime, rows), done)
+        self._hand.run(lambda: _timed(self._asked, rows), done)
+
+    @property
+    def _asked(self) -> Runtime:
+        if self._memory is not None and self._uses_memory:
+            return self._memory
+        return self.runtime
 
     def close(self) -> None:
         """Let the thread go; calls under way still finish."""

@@ -87,6 +87,7 @@ class Mirror:
             self._counters.shed += 1
             return False
         self._waiting += 1
+        lane.pending += 1
         self._queues.setdefault(lane, deque()).append(_Pair(row, row.output))
         return True
 
@@ -94,6 +95,7 @@ class Mirror:
         def answered(outcomes: list[Outcome], seconds: float) -> None:
             each_us = round(seconds * 1e6 / len(pairs))
             self._waiting -= len(pairs)
+            lane.pending -= len(pairs)
             self._write(
                 [
                     _shadow(pair, lane.version, outcome, each_us)

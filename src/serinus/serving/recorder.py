@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -27,11 +28,18 @@ Written: TypeAlias = "list[bytes | SerinusError]"
 """For each event its id, or why it is not in the ledger."""
 Told: TypeAlias = Callable[[Written], None]
 
+MOST_EVENTS = 4_096
+"""So many go into one write of a slow ledger; a single larger piece goes as it is."""
+
 _log = logging.getLogger("serinus.serving")
 
 
+def _nothing(_rows: list[Row]) -> None:
+    """What is done after rows are recorded, where nobody asks for anything."""
+
+
 class Recorder:
-    """The one way into the ledger for a worker.
+    """The one way into the ledger for a worker; ``waiting_rows`` are on their way into it.
 
     Args:
         writer: the worker's own.
@@ -52,8 +60,9 @@ class Recorder:
         self._counters = counters
         self._unrecorded = answers_unrecorded
         self._hand = None if writer.is_quick else Hand(loop, "ledger")
-        self._queue: list[tuple[Sequence[Event], Told]] = []
+        self._queue: deque[tuple[Sequence[Event], Told]] = deque()
         self._is_writing = False
+        self.waiting_rows = 0
         self.error: SerinusError | None = None
 
     def write(self, events: Sequence[Event], told: Told) -> None:
@@ -65,8 +74,11 @@ class Recorder:
         if not self._is_writing:
             self._write_aside(self._hand)
 
-    def record(self, rows: list[Row]) -> None:
-        """Write what became of rows, count it, and answer the requests that waited for it."""
+    def record(self, rows: list[Row], then: Callable[[list[Row]], None] = _nothing) -> None:
+        """Write what became of rows, count it, and answer the requests that waited for it.
+
+        ``then`` is called once that is done: with a slow ledger, later.
+        """
         now = time.perf_counter_ns()
         try:
             events = [_event(row, now) for row in rows]
@@ -75,10 +87,14 @@ class Recorder:
             _log.exception("rows could not be recorded")
             self._settle(rows, [SerinusError("the gateway failed; see its log")] * len(rows))
             return
-        if self._hand is None:
-            self._settle(rows, self._noted(append_each(self._writer, events)))
-        else:
-            self.write(events, lambda made: self._settle(rows, made))
+
+        def told(made: Written) -> None:
+            self.waiting_rows -= len(rows)
+            self._settle(rows, made)
+            then(rows)
+
+        self.waiting_rows += len(rows)
+        self.write(events, told)
 
     def close(self) -> None:
         """Let the thread go, if there is one."""
@@ -91,7 +107,11 @@ class Recorder:
         return len(self._queue) + self._is_writing
 
     def _write_aside(self, hand: Hand) -> None:
-        batch, self._queue = self._queue, []
+        batch = [self._queue.popleft()]
+        size = len(batch[0][0])
+        while self._queue and size + len(self._queue[0][0]) <= MOST_EVENTS:
+            batch.append(self._queue.popleft())
+            size += len(batch[-1][0])
         self._is_writing = True
         events = [event for some, _ in batch for event in some]
 
@@ -103,7 +123,10 @@ class Recorder:
             self._noted(made)
             start = 0
             for some, told in batch:
-                told(made[start : start + len(some)])
+                try:
+                    told(made[start : start + len(some)])
+                except Exception:
+                    _log.exception("what waited for the ledger failed")
                 start += len(some)
             if self._queue and not self._is_writing:
                 self._write_aside(hand)

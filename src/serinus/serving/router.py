@@ -71,6 +71,7 @@ class Router:
         # Nearly all requests of a route share one of these values; they are frozen.
         self._champion = self._assignment(Arm.CHAMPION, 0)
         self._challenger = self._assignment(Arm.CHALLENGER, 0)
+        self._aside = Assignment(route.model, Arm.CHAMPION, 0.0, revision)
 
     def assign(self, entity: str | None) -> Assignment:
         """The assignment of one request; ``entity`` counts only if the route goes by entity."""
@@ -84,6 +85,10 @@ class Router:
     def force(self, arm: Arm) -> Assignment:
         """The assignment of a tester's request: it is no evidence, so it names no deployment."""
         return Assignment(self._route.model, arm, self._share, self._revision)
+
+    def aside(self) -> Assignment:
+        """The assignment of a request that draws no arm, whatever it asks: no evidence either."""
+        return self._aside
 
     def _arm(self, key: bytes) -> Arm:
         return Arm.CHALLENGER if position(self._salt, key) < self._threshold else Arm.CHAMPION

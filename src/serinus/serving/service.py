@@ -11,7 +11,14 @@ import time
 from collections.abc import Iterable, Sequence
 
 from serinus import clock
-from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
+from serinus.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    SerinusError,
+    Unavailable,
+)
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
 from serinus.serving.batching import Batcher
@@ -31,6 +38,8 @@ from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
 
 BUSY_SECONDS = 0.5
 """Over how long it is measured how busy a worker is."""
+SHORTEST_EVIDENCE_SECONDS = 0.05
+"""A client that waits less long is no judge of versions."""
 SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
@@ -156,8 +165,8 @@ class Service:
             Conflict: a challenger is demanded and there is none.
             Overloaded: too many rows wait already.
         """
-        self._batcher.admit(live, 1, self._longest if seconds is None else seconds)
-        assignment = live.router.assign(request.entity) if arm is None else _forced(live, arm)
+        self._admit(live, 1, seconds)
+        assignment = self._assigned(live, request, arm, seconds)
         row = Row(live, assignment, request.features, self._ticket(1, done, seconds))
         self._batcher.submit(row)
         return row
@@ -176,13 +185,9 @@ class Service:
             Conflict: a challenger is demanded and there is none.
             Overloaded: too many rows wait already.
         """
-        limit = self._longest if seconds is None else seconds
         for live in {id(live): live for live, _ in rows}.values():
-            self._batcher.admit(live, len(rows), limit)
-        assigned = [
-            live.router.assign(request.entity) if arm is None else _forced(live, arm)
-            for live, request in rows
-        ]
+            self._admit(live, len(rows), seconds)
+        assigned = [self._assigned(live, request, arm, seconds) for live, request in rows]
         ticket = self._ticket(len(rows), done, seconds)
         made = [
             Row(live, assignment, request.features, ticket)
@@ -192,9 +197,10 @@ class Service:
             self._batcher.submit(row)
         return made
 
-    async def wake(self, model: str) -> None:
-        """Load a model again that was unloaded; returns when that has come to its end."""
-        await self._loader.wake(self._table, model)
+    async def wake(self, model: str, seconds: float | None = None) -> None:
+        """Load a model again that was unloaded; returns when that, or the time, is over."""
+        limit = self._options.request_timeout_seconds
+        await self._loader.wake(self._table, model, min(limit, seconds or limit))
 
     def expire(self) -> None:
         """Refuse the requests whose time is over; to be called often.
@@ -209,6 +215,15 @@ class Service:
         for ticket in late:
             ticket.expire()
 
+    def _admit(self, live: LiveRoute, rows: int, seconds: float | None) -> None:
+        if self.recorder.waiting_rows > self._options.waiting_max_rows:
+            raise Overloaded(
+                f"{self.recorder.waiting_rows} rows wait for the ledger",
+                where=live.route.model,
+                remedy="Send again later; if it stays so, the ledger is too slow for the load.",
+            )
+        self._batcher.admit(live, rows, self._longest if seconds is None else seconds)
+
     def _ticket(self, rows: int, done: Done, seconds: float | None) -> Ticket:
         limit = self._longest if seconds is None else min(seconds, self._longest)
         ticket = Ticket(rows, done, time.perf_counter() + limit, is_clients=limit < self._longest)
@@ -216,11 +231,38 @@ class Service:
         return ticket
 
     def _record(self, rows: list[Row]) -> None:
-        self.recorder.record(rows)
+        self.recorder.record(rows, self._recorded)
         self.counters.unusual.note(rows)
+
+    def _recorded(self, rows: list[Row]) -> None:
         if self._mirror.take(rows):
             # The answers leave before the shadow runs.
             self._loop.call_soon(self._mirror.feed)
+
+    def _assigned(
+        self, live: LiveRoute, request: Request, arm: Arm | None, seconds: float | None
+    ) -> Assignment:
+        """Who is to answer a row, decided before anybody sees it."""
+        if arm is not None:
+            return _forced(live, arm)
+        if live.challenger is not None and self._is_no_evidence(live, seconds):
+            return live.router.aside()
+        assigned = live.router.assign(request.entity)
+        if assigned.arm is Arm.CHALLENGER and live.challenger is not None:
+            live.challenger.breaker.ask()
+        return assigned
+
+    def _is_no_evidence(self, live: LiveRoute, seconds: float | None) -> bool:
+        """Whether a request can say nothing of the two versions, whichever it would draw.
+
+        With an open circuit there is no challenger to draw. Of who waits hardly longer than an
+        answer takes, the arm that comes second in a turn would look worse.
+        """
+        shortest = max(SHORTEST_EVIDENCE_SECONDS, 5.0 * live.champion.expected_seconds(1))
+        if seconds is not None and seconds < shortest:
+            return True
+        challenger = live.challenger
+        return challenger is not None and not challenger.breaker.allows(clock.monotonic())
 
     # -------------------------------------------------------------- feedback
 

@@ -131,6 +131,8 @@ class Loader:
         self._lanes: dict[_Key, Lane] = {}
         self._sizes: dict[_Key, int] = {}
         self._asleep: set[_Key] = set()
+        self._wanted: set[_Key] = set()
+        self._late: dict[_Key, asyncio.Future[tuple[Lane, int]]] = {}
         self._budget = budget
         self._limits = limits
         self._loading: dict[_Key, asyncio.Task[None]] = {}
@@ -148,7 +150,7 @@ class Loader:
 
         What failed before is tried again.
         """
-        wanted = _keys(table)
+        wanted = self._wanted = _keys(table)
         for key in self._loading.keys() - wanted:
             self._loading.pop(key).cancel()
         self._failed = {key: why for key, why in self._failed.items() if key in wanted}
@@ -156,6 +158,8 @@ class Loader:
         self._asleep = (self._asleep & wanted) - warm
         room = (self._budget or math.inf) - sum(self._sizes.values())
         unknown = wanted - self._lanes.keys() - self._loading.keys() - self._asleep
+        # What loads too long already is not begun a second time.
+        unknown -= self._late.keys()
         for key in sorted(unknown, key=lambda key: _label(*key)):
             room -= artifacts.size(key[1]) if self._budget else 0
             if room >= 0 or key in warm:
@@ -163,15 +167,18 @@ class Loader:
             else:
                 self._asleep.add(key)
 
-    async def wake(self, table: RoutingTable, model: str) -> None:
-        """Load the versions of a model again that were unloaded; returns once they are there."""
+    async def wake(self, table: RoutingTable, model: str, seconds: float) -> None:
+        """Load the versions of a model again that were unloaded.
+
+        Returns once they are there, or after so many seconds.
+        """
         keys = {key for key in _keys(table) if key[0] == model} & self._asleep
         self._asleep -= keys
         for key in keys:
             self._begin(key)
         waiting = [task for key, task in self._loading.items() if key[0] == model]
         if waiting:
-            await asyncio.wait(waiting)
+            await asyncio.wait(waiting, timeout=seconds)
 
     @property
     def is_over_budget(self) -> bool:
@@ -214,6 +221,9 @@ class Loader:
         challenger = self._lane(name, route.challenger) if route.challenger else None
         if challenger is not None:
             challenger.mistrust()
+        for lane in (champion, challenger):
+            if lane is not None:
+                lane.remember(allowed=not route.deployment)
         # With its challenger if there is one and they go together, else without.
         for second in dict.fromkeys((challenger, None)):
             try:
@@ -254,25 +264,53 @@ class Loader:
 
         def load() -> tuple[Lane, int]:
             lane = self._make_lane(target.version, artifacts.load(name, target, self._limits))
-            lane.measure()
+            try:
+                lane.measure()
+            except BaseException:
+                lane.close()
+                raise
             return lane, artifacts.size(target)
 
-        # A thread cannot be stopped: one that is too late, or dropped, is left to itself.
+        # A thread cannot be stopped: one that is too late, or dropped, finishes for itself.
         hand = Hand(self._loop, f"load {_label(*key)}")
+        loading = hand.call(load)
+        hand.close()
         try:
-            lane, size = await asyncio.wait_for(hand.call(load), LOAD_SECONDS)
-            self._lanes[key], self._sizes[key] = lane, size
-            self._failed.pop(key, None)
-        except TimeoutError:
+            done, _ = await asyncio.wait({loading}, timeout=LOAD_SECONDS)
+        except asyncio.CancelledError:
+            self._leave_late(key, loading)
+            raise
+        if done:
+            self._take(key, loading)
+        else:
             self._failed[key] = f"it did not load within {LOAD_SECONDS:g} s"
-        except Exception as error:
-            self._failed[key] = _words(error)
-        finally:
-            hand.close()
+            self._leave_late(key, loading)
         if key in self._failed:
             _log.warning("%s cannot be loaded: %s", _label(*key), self._failed[key])
         del self._loading[key]
         self._changed()
+
+    def _leave_late(self, key: _Key, loading: asyncio.Future[tuple[Lane, int]]) -> None:
+        """Let a load end when it will: what comes of it serves if it is wanted, or is closed."""
+
+        def ended(_: object) -> None:
+            del self._late[key]
+            if key in self._wanted and key not in self._lanes and key not in self._loading:
+                self._take(key, loading)
+                self._changed()
+            elif loading.exception() is None:
+                loading.result()[0].close()
+
+        self._late[key] = loading
+        loading.add_done_callback(ended)
+
+    def _take(self, key: _Key, loading: asyncio.Future[tuple[Lane, int]]) -> None:
+        """Keep what a load gave, or why it gave nothing."""
+        try:
+            self._lanes[key], self._sizes[key] = loading.result()
+            self._failed.pop(key, None)
+        except Exception as error:
+            self._failed[key] = _words(error)
 
     def _release(self, table: RoutingTable, routes: Mapping[str, LiveRoute]) -> None:
         """Let go of what is out of service, or too much and not asked for."""
