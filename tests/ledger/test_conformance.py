@@ -273,6 +273,29 @@ def test_ledger_goes_on_behind_segments_that_retention_took(ledger):
             reader.between(writer.name, start, last_of(reader, writer))
 
 
+@pytest.mark.parametrize("holes", [{1}, {2, 3}, {0, 2, 4}, {1, 2, 3, 4}])
+def test_ledger_goes_on_behind_holes(ledger, holes):
+    writer = ledger.writer(segment_bytes=200)
+    made = [id for number in range(20) for id in writer.append([prediction(number)])]
+    numbers = sorted({ids.unpack(id).segment for id in made})
+    gone = {numbers[place] for place in holes}
+    followed = ledger.reader()
+    early = followed.read({}, 2)
+    for number in gone:
+        ledger.remove_segment(writer.name, number)
+    left = [id for id in made if ids.unpack(id).segment not in gone]
+    unread = [id for id in left if id > early.records[-1].id]
+    assert [record.id for record in read_all(ledger.reader(), 3)] == left
+    assert [record.id for record in ledger.reader().scan()] == left
+    assert [record.id for record in read_all(followed, 3, early.offsets)] == unread
+    offsets = {writer.name: last_of(ledger.reader(), writer)}
+    assert followed.read(offsets, 9).records == []
+    late = writer.append([prediction(20)])
+    assert [record.id for record in followed.read(offsets, 9).records] == late
+    writer.close()
+    assert [record.id for record in read_all(ledger.reader(), 3)] == left + late
+
+
 def last_of(reader, writer):
     offsets = {}
     while (batch := reader.read(offsets, 100)).records:

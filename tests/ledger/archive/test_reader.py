@@ -68,6 +68,29 @@ def test_scan_tells_archive_and_ledger_and_none_twice(anywhere: Kept) -> None:
     assert sorted(anywhere.everywhere.scan(since_us=START_US + DAY_US)) == sorted(records[-2:])
 
 
+def test_scan_tells_archived_segments_in_their_place(anywhere: Kept) -> None:
+    records = anywhere.write([prediction(n) for n in range(60)], segment_bytes=1_000)
+    anywhere.compaction.run()
+    segments = anywhere.segments.listed()
+    assert len(segments) > 5
+    for segment in segments[1:4]:
+        anywhere.segments.remove(segment.writer, segment.number)
+    assert list(anywhere.everywhere.scan()) == records
+    middle = records[30].event.at
+    assert list(anywhere.everywhere.scan(since_us=middle)) == records[30:]
+    anywhere.remove_segments()
+    assert list(anywhere.everywhere.scan()) == records
+
+
+def test_scan_goes_on_in_the_archive_when_a_segment_goes_meanwhile(anywhere: Kept) -> None:
+    records = anywhere.write([prediction(n) for n in range(6_000)], by=1_000)
+    anywhere.compaction.run()
+    told = anywhere.everywhere.scan()
+    first = next(told)
+    anywhere.remove_segments()
+    assert [first, *told] == records
+
+
 def test_read_is_the_ledgers_own(anywhere: Kept) -> None:
     anywhere.write([prediction(n) for n in range(20)])
     assert anywhere.everywhere.read({}, 100) == anywhere.reader.read({}, 100)

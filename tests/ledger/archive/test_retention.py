@@ -137,6 +137,29 @@ def test_segment_stays_while_its_archive_is_not_whole(kept: Kept) -> None:
     assert len(task.run()) == 1
 
 
+def test_nothing_goes_behind_a_segment_that_stays(anywhere: Kept) -> None:
+    anywhere.write([prediction(n) for n in range(50)], segment_bytes=2_000)
+    other = anywhere.write([prediction(n) for n in range(3)])[0].id[:4].hex()
+    anywhere.compaction.run()
+    listed = anywhere.segments.listed()
+    long = [segment for segment in listed if segment.writer != other]
+    assert len(long) == 3
+    entry = anywhere.catalog.entry(long[1].writer, long[1].number)
+    assert entry is not None
+    anywhere.catalog.remove(entry)
+    gone = retention(anywhere, Rules(ledger_days=30)).run()
+    first = f"{long[0].writer}/{long[0].number:08d}"
+    assert {name for name in (d.name for d in gone) if not name.startswith(other)} == {first}
+    assert anywhere.segments.listed() == long[1:]
+    told = retention(anywhere, Rules(ledger_days=30)).decide()
+    reasons = [decision.reason for decision in told if decision.subject == "segment"]
+    assert reasons[0] == "it is not archived yet"
+    assert set(reasons[1:]) == {"an older segment of the same writer stays"}
+    anywhere.catalog.publish(entry)
+    retention(anywhere, Rules(ledger_days=30)).run()
+    assert anywhere.segments.listed() == []
+
+
 def test_archive_goes_after_its_segment_and_is_forgotten(kept: Kept) -> None:
     (record,) = kept.write([prediction(1)])
     kept.write([label(prediction(2), record.id, at=START_US)])

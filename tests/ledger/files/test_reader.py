@@ -122,6 +122,33 @@ def test_reader_goes_on_behind_segments_that_retention_took(tmp_path):
     writer.close()
 
 
+def test_reader_skips_nothing_that_a_listing_does_not_show(tmp_path, monkeypatch):
+    """A folder may be listed while two segments begin, and only the second be in the list."""
+    writer = Writer(tmp_path, segment_bytes=100)
+    made = [id for n in range(8) for id in writer.append([prediction(n)])]
+    left = [id for id in made if ids.unpack(id).segment != 1]
+    segments.path(tmp_path, writer.name, 1).unlink()
+    numbers = segments.numbers
+    monkeypatch.setattr(segments, "numbers", lambda *given: numbers(*given)[-1:])
+    assert [record.id for record in read_all(Reader(tmp_path))] == left
+    writer.close()
+
+
+def test_reader_that_waits_lists_no_folder(tmp_path, monkeypatch):
+    writer = Writer(tmp_path, segment_bytes=100)
+    made = [id for n in range(3) for id in writer.append([prediction(n)])]
+    reader = Reader(tmp_path)
+    offsets = reader.read({}, 10).offsets
+    listed = []
+    numbers = segments.numbers
+    monkeypatch.setattr(segments, "numbers", lambda *given: listed.append(1) or numbers(*given))
+    for _ in range(3):
+        assert reader.read(offsets, 10).records == []
+    assert listed == []
+    assert [record.id for record in reader.read({}, 10).records] == made
+    writer.close()
+
+
 def test_reader_serves_a_quiet_writer_beside_a_busy_one(tmp_path):
     busy, quiet = (Writer(tmp_path, segment_bytes=10**6) for _ in range(2))
     busy.append([prediction(n) for n in range(1_000)])

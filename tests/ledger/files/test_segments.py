@@ -7,6 +7,7 @@ def test_segments_of_a_missing_folder(tmp_path):
     assert segments.numbers(missing, "00000000") == []
     assert segments.size(missing, "00000000", 0) is None
     assert not segments.is_closed(missing, "00000000")
+    assert segments.changed_ns(missing, "00000000") == 0
 
 
 def test_segments_ignore_what_is_not_theirs(tmp_path):

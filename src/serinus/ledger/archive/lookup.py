@@ -47,6 +47,10 @@ class Archive:
         """Every segment that is in the archive, by writer and number."""
         return self._catalog.entries()
 
+    def entry(self, writer: str, number: int) -> Entry | None:
+        """What is known of one segment; None if it is not archived."""
+        return self._catalog.entry(writer, number)
+
     def lookup(self, wanted: Sequence[bytes]) -> list[Event | None]:
         """For each id its event; None where the archive has none (or none of its checksum).
 
@@ -78,13 +82,13 @@ class Archive:
                     records += self._segment(writer, number, first, last)
         return records
 
-    def segment(self, entry: Entry) -> Iterator[Record]:
-        """Every record of one segment, in order.
+    def segment(self, entry: Entry, start: int = 0) -> Iterator[Record]:
+        """Every record of one segment from the offset ``start`` on, in order.
 
         Raises:
             NotFound: the archive's retention took a part of it away.
         """
-        for first in range(0, entry.size, _STRIDE):
+        for first in range(start, entry.size, _STRIDE):
             with self._lock:
                 records = self._segment(entry.writer, entry.number, first, first + _STRIDE)
             yield from records

@@ -9,7 +9,7 @@ from serinus.errors import NotFound
 from serinus.ledger import ids as addresses
 from serinus.ledger.archive.lookup import Archive
 from serinus.ledger.archive.sources import open_segments
-from serinus.ledger.archive.types import Segments
+from serinus.ledger.archive.types import Entry, Segments
 from serinus.ledger.opening import Address, open_reader
 from serinus.ledger.types import Batch, Offset, Offsets, Reader, Record
 from serinus.wire import Event, WorkerStatus
@@ -96,7 +96,9 @@ class ArchivedReader:
         return found
 
     def scan(self, model: str | None = None, since_us: int | None = None) -> Iterator[Record]:
-        """Every record of the archive and the ledger, none twice; for replays, not for serving.
+        """Every record of the archive and the ledger, each writer's in order and none twice.
+
+        For replays, not for serving.
 
         Args:
             model: only events of this model (worker status events belong to none).
@@ -105,24 +107,43 @@ class ArchivedReader:
         Raises:
             Unavailable: the ledger cannot be reached now.
         """
-        # What retention removes while this runs is then in neither half; it is looked for below.
-        told: set[tuple[str, int]] = set()
-        for record in self._reader.scan(model, since_us):
-            told.add((record.id[:4].hex(), int.from_bytes(record.id[4:8], "big")))
-            yield record
-        for entry in self._archive.entries():
-            if (entry.writer, entry.number) in told or entry.removed:
-                continue
-            if since_us is not None and entry.newest_us < since_us:
-                continue
-            for record in self._archive.segment(entry):
-                if _matches(record.event, model, since_us):
-                    yield record
+        for record in self._everything(since_us):
+            if _matches(record.event, model, since_us):
+                yield record
 
     def close(self) -> None:
         """Let go of open files or connections; the next call opens them again."""
         self._reader.close()
         self._segments.close()
+
+    def _everything(self, since_us: int | None) -> Iterator[Record]:
+        """The ledger's records, and before each what the archive has of what was there.
+
+        What retention removes while this runs is looked for like what it removed before. Archived
+        segments without an event since ``since_us`` may be left out.
+        """
+        told: dict[str, Offset] = {}
+        beginning = Offset(self._segments.first, 0)
+        for record in self._reader.scan():
+            at = addresses.unpack(record.id)
+            before = told.get(at.writer, beginning)
+            for number in range(before.segment, at.segment):
+                entry = self._archive.entry(at.writer, number)
+                yield from self._archived(entry, before, since_us)
+            told[at.writer] = Offset(at.segment, at.offset + 1)
+            yield record
+        for entry in self._archive.entries():
+            yield from self._archived(entry, told.get(entry.writer, beginning), since_us)
+
+    def _archived(
+        self, entry: Entry | None, start: Offset, since_us: int | None
+    ) -> Iterator[Record]:
+        """A segment's records from ``start`` on, which may lie before it or behind it."""
+        if entry is None or entry.removed or entry.number < start.segment:
+            return
+        if since_us is None or entry.newest_us >= since_us:
+            first = start.offset if entry.number == start.segment else 0
+            yield from self._archive.segment(entry, first)
 
     def _stretch(self, writer: str, number: int, begin: Offset, stop: Offset) -> list[Record]:
         """A part of one segment, from wherever it is."""

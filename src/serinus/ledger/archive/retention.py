@@ -1,7 +1,8 @@
 """What may go, and why: a segment once nobody can need it, an archived file once it is old enough.
 
 A segment goes when it is archived, older than the retention, behind what every consumer has read,
-and older than any deployment that is still live. An archived file goes when it is older than the
+and older than any deployment that is still live, and with it all that its writer wrote before: what
+is left of a writer is always its end, without holes. An archived file goes when it is older than the
 archive's retention and its segment has gone.
 """
 
@@ -101,6 +102,7 @@ class Retention:
         # Listed before the entries are read: what is archived meanwhile is not missed.
         listed = self._segments.listed()
         entries = {(entry.writer, entry.number): entry for entry in self._catalog.entries()}
+        staying: set[str] = set()
         for segment in listed:
             key = (segment.writer, segment.number)
             decision = of_segment(segment, entries.get(key), rules, consumers, now)
@@ -108,6 +110,12 @@ class Retention:
                 decision = msgspec.structs.replace(
                     decision, goes=False, reason=f"its archived file {lost} is not whole"
                 )
+            if decision.goes and segment.writer in staying:
+                decision = msgspec.structs.replace(
+                    decision, goes=False, reason="an older segment of the same writer stays"
+                )
+            if not decision.goes:
+                staying.add(segment.writer)
             yield decision, partial(self._segments.remove, segment.writer, segment.number)
         left = {(segment.writer, segment.number) for segment in listed}
         for key, entry in entries.items():

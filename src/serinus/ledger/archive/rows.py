@@ -88,6 +88,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         *_ASSIGNMENT,
         Column("reason", "name"),
         Column("latency_us", "integer"),
+        Column("fallback", "name"),
     ),
     Kind.SHADOWS: (
         Column("event_id", "id"),
@@ -153,7 +154,7 @@ def shape(record: Record, names: Names) -> tuple[Kind, Row]:
             return Kind.PREDICTIONS, (*row, event.latency_us, event.fallback, *described)
         case wire.Failure():
             row = (id, event.at, *_assigned(event))
-            return Kind.FAILURES, (*row, event.reason, event.latency_us)
+            return Kind.FAILURES, (*row, event.reason, event.latency_us, event.fallback)
         case wire.Shadow():
             row = (id, event.at, event.prediction.hex(), *_assigned(event))
             row = (*row, *_output(event.champion), *_output(event.output))
@@ -282,6 +283,7 @@ def _failure(row: Mapping[str, Any]) -> Event:
         version=row["version"],
         reason=row["reason"],
         latency_us=row["latency_us"],
+        fallback=row["fallback"],
     )
 
 

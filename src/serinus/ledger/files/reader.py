@@ -43,6 +43,8 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ends: dict[str, Offset] = {}
+        # Where nothing came next, and the state of the writer's folder at that time.
+        self._tails: dict[str, tuple[int, int]] = {}
 
     def read(self, offsets: Offsets, limit: int) -> Batch:
         """Up to ``limit`` records behind ``offsets``, each writer's in order.
@@ -167,14 +169,21 @@ class Reader:
         return _Piece(records, here, damaged)
 
     def _following(self, name: str, here: Offset) -> Offset:
-        """The start of the next segment if there is one, else ``here``."""
+        """The start of the next segment that is there, else ``here``."""
         if segments.size(self._folder, name, here.segment + 1) is not None:
             return Offset(here.segment + 1, 0)
-        if segments.size(self._folder, name, here.segment) is not None:
+        # Behind a hole is looked only when the folder has changed: a poll must stay cheap.
+        tail = (here.segment, segments.changed_ns(self._folder, name))
+        if self._tails.get(name) == tail:
             return here
-        # Retention took segments away: go on with the oldest that is left.
-        later = [number for number in segments.numbers(self._folder, name) if number > here.segment]
-        return Offset(later[0], 0) if later else here
+        last = max(segments.numbers(self._folder, name), default=0)
+        # A listing may lack what was begun while it was made, but whatever came before a segment
+        # that it shows was begun earlier: if it is not there now, it was taken away.
+        for number in range(here.segment + 1, last + 1):
+            if segments.size(self._folder, name, number) is not None:
+                return Offset(number, 0)
+        self._tails[name] = tail
+        return here
 
     def _read_segment(self, name: str, here: Offset, limit: int, *, final: bool) -> _Piece:
         """Some records of a segment; ``final`` is whether no more will be written to it."""

@@ -47,6 +47,14 @@ def size(folder: Path, writer: str, number: int) -> int | None:
         return None
 
 
+def changed_ns(folder: Path, writer: str) -> int:
+    """When a file was last made in a writer's folder or taken away; 0 if there is no folder."""
+    try:
+        return (folder / writer).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def is_closed(folder: Path, writer: str) -> bool:
     """Whether nothing more will be written by this writer."""
     return (folder / writer / CLOSED).exists()
