@@ -7,7 +7,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from tests.ledger.archive.conftest import DAY_US, START_US, Kept, label, names, prediction
 
@@ -103,6 +105,27 @@ def test_workers_can_be_asked_for(kept: Kept) -> None:
 def test_fault_in_the_sql_is_told_in_the_engines_words(kept: Kept, sql: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=f"(?s)SQL: .*{words}"):
         kept.ask(sql)
+
+
+def test_fault_leaves_no_thread_and_no_engine_behind(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[duckdb.DuckDBPyConnection] = []
+    connect = duckdb.connect
+
+    def remembered(*given: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        opened.append(connect(*given, **named))
+        return opened[-1]
+
+    monkeypatch.setattr(duckdb, "connect", remembered)
+    for _ in range(3):
+        with pytest.raises(InvalidInput):
+            kept.ask("SELECT nothing FROM predictions")
+    assert not [one.name for one in threading.enumerate() if one.name.startswith("query")]
+    assert len(opened) == 6
+    for connection in opened:
+        with pytest.raises(duckdb.ConnectionException, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_fault_that_comes_late_is_told_too(kept: Kept) -> None:

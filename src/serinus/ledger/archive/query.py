@@ -92,16 +92,20 @@ class Ledger:
         connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
-        for kind in Kind:
-            connection.execute(_view(kind, files[kind]))
-        for option, value in (
-            ("TimeZone", "UTC"),
-            ("temp_directory", str(work / "spill")),
-            ("allowed_directories", [str(self._catalog.folder), str(work)]),
-            ("enable_external_access", False),
-            ("lock_configuration", True),
-        ):
-            connection.execute(f"SET {option} = {_literal(value)}")
+        try:
+            for kind in Kind:
+                connection.execute(_view(kind, files[kind]))
+            for option, value in (
+                ("TimeZone", "UTC"),
+                ("temp_directory", str(work / "spill")),
+                ("allowed_directories", [str(self._catalog.folder), str(work)]),
+                ("enable_external_access", False),
+                ("lock_configuration", True),
+            ):
+                connection.execute(f"SET {option} = {_literal(value)}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _files(self, kinds: set[Kind], work: Path) -> dict[Kind, list[str]]:
@@ -156,9 +160,13 @@ class Answer:
         self._connection = connection
         # In a thread, because the engine hears Ctrl-C only between rows, and waits hear it.
         self._pool = ThreadPoolExecutor(1, "query")
-        self._reader: pa.RecordBatchReader = self._waited(
-            lambda: connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-        )
+        try:
+            self._reader: pa.RecordBatchReader = self._waited(
+                lambda: connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+            )
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def schema(self) -> pa.Schema:
