@@ -64,6 +64,7 @@ events = st.one_of(
         version=_text,
         reason=_text,
         latency_us=_int64,
+        fallback=_text,
     ),
     st.builds(
         wire.Shadow,

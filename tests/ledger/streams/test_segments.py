@@ -49,6 +49,48 @@ def test_segments_are_read_as_they_were_written(redis_url, monkeypatch):
     home.close()
 
 
+@pytest.mark.parametrize("place", [0, 1, 3, 5])
+@pytest.mark.parametrize("kept", [None, 0, 10])
+def test_segments_are_read_past_what_the_server_lost(redis_url, place, kept):
+    """An entry that is gone, that is empty, or whose end is missing, wherever it is."""
+    home = RedisHome(redis_url)
+    listing, writer = StreamSegments(redis_url), home.writer()
+    made = writer.append([prediction(number) for number in range(6)])
+    writer.close()
+    key, at = home.key(writer.name), ids.unpack(made[place])
+    entries = home.client.xrange(key)
+    home.client.delete(key)
+    for name, fields in entries:
+        if name == f"{at.segment}-{at.offset}".encode():
+            if kept is None:
+                continue
+            fields[b"f"] = fields[b"f"][:kept]
+        home.client.xadd(key, fields, id=name)
+    [segment] = listing.listed()
+    left = [id for id in made if id != made[place]]
+    assert [record.id for piece in listing.read(segment) for record in piece] == left
+    listing.close()
+    home.close()
+
+
+def test_segments_whose_end_is_lost_after_they_were_listed(redis_url, monkeypatch):
+    monkeypatch.setattr(segments_module, "_READ_AT_ONCE", 2)
+    home = RedisHome(redis_url)
+    listing, writer = StreamSegments(redis_url), home.writer()
+    made = writer.append([prediction(number) for number in range(6)])
+    [segment] = listing.listed()
+    home.client.xdel(home.key(writer.name), f"1-{ids.unpack(made[5]).offset}")
+    assert [record.id for piece in listing.read(segment) for record in piece] == made[:5]
+    # But one that is removed while it is read must not seem to be shorter.
+    pieces = listing.read(segment)
+    next(pieces)
+    listing.remove(writer.name, 1)
+    with pytest.raises(NotFound):
+        list(pieces)
+    listing.close()
+    home.close()
+
+
 def test_segments_are_removed_in_any_order(redis_url):
     home = RedisHome(redis_url)
     listing = StreamSegments(redis_url)

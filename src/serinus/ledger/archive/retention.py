@@ -2,8 +2,8 @@
 
 A segment goes when it is archived, older than the retention, behind what every consumer has read,
 and older than any deployment that is still live, and with it all that its writer wrote before: what
-is left of a writer is always its end, without holes. An archived file goes when it is older than the
-archive's retention and its segment has gone.
+is left of a writer is always its end, without holes. An archived file goes when it is older than
+the archive's retention and its segment has gone.
 """
 
 from __future__ import annotations

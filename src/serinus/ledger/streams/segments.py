@@ -53,22 +53,27 @@ class StreamSegments:
     def read(self, segment: Segment) -> Iterator[list[Record]]:
         """A segment's records in order, up to its size, a few megabytes at a time.
 
-        What the server lost in its middle is passed over, as damage is.
+        What the server lost of it is passed over, as damage is; the ledger's reader counts it.
 
         Raises:
-            NotFound: it is gone, or its end is.
+            NotFound: it is gone, or goes while it is read.
             Unavailable: the server cannot be reached.
         """
         key = self._server.stream(segment.writer)
         course = Course(segment.writer, segment.number, 0)
         last = Offset(segment.number, segment.size - 1)
+        first = None
         while course.offset < segment.size:
             found, more = self._server.ask_all(
                 ranges(key, course.here, _READ_AT_ONCE, _CHUNK_BYTES, last)
             )
             for entry in found or more:
                 course.take(entry)
+            first = first or next((entry[0] for entry in found or more), None)
             if not (found or more):
+                if first and self._server.ask("XRANGE", key, first, first):
+                    # What is removed goes from its beginning on: its end alone was lost.
+                    return
                 raise NotFound(
                     f"segment {segment.number} of the log {segment.writer} is not there any more",
                     where=self._server.place,
