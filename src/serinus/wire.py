@@ -191,13 +191,18 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="pr
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failure"):
-    """A request that the assigned arm failed and nobody could answer in its place."""
+    """A request that the assigned arm failed and nobody could answer in its place.
+
+    ``version`` was the last one asked, and ``reason`` is why it did not answer. If that was the
+    champion in a challenger's place, ``fallback`` is why the challenger did not.
+    """
 
     at: int
     assignment: Assignment
     version: str
     reason: str
     latency_us: int
+    fallback: str = ""
 
 
 class Shadow(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="shadow"):

@@ -31,12 +31,12 @@ def test_recorder_wakes_requests_once_their_events_are_in_the_ledger(tmp_path):
         writer = Writer(tmp_path, segment_bytes=10**6)
         live = scripted.live_route(scripted.lane("1", scripted.saying(1)))
         rows = settled_rows(live, 3)
-        rows[1].output, rows[1].failure = None, "broken"
+        rows[1].output, rows[1].failure, rows[1].fallback = None, "broken", "first"
         recorder_of(writer, Counters()).record(rows)
         assert all(row.ticket.is_over for row in rows)
         found = {record.id: record.event for record in Reader(tmp_path).scan()}
         assert [type(found[row.id]) for row in rows] == [Prediction, Failure, Prediction]
-        assert found[rows[1].id].reason == "broken"
+        assert (found[rows[1].id].reason, found[rows[1].id].fallback) == ("broken", "first")
         assert found[rows[0].id].features == rows[0].features
         writer.close()
 
