@@ -23,7 +23,7 @@ MAX_DISCARDED_BYTES = 1 << 26
 IDLE_SECONDS = 75.0
 LINGER_SECONDS = 1.0
 UNREAD_SECONDS = 30.0
-"""How long an answer may wait for its client to read it."""
+"""How long an answer may wait for its client to read it, also one behind which all ends."""
 
 _VERSIONS = ("1.1", "1.0")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._is_lingering = False
         self._unread = False
-        self._ticks = 0
+        self._ticks = self._stuck_ticks = 0
         self._headers: list[Header] = []
         self._body: list[bytes] = []
         self._begin()
@@ -126,16 +126,20 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more; it may still wait for an answer."""
         self._ended = True
-        return self._current is not None
+        return self._is_awaited()
 
     def pause_writing(self) -> None:
-        """The client does not read its answers."""
+        """The client does not read its answers: it is asked for no more, and gets no more."""
         self._unread = True
-        self._ticks = 0
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """The client reads again: what waited goes on."""
         self._unread = False
+        self._stuck_ticks = 0
+        if not self._is_starting:
+            self._next()
 
     # -------------------------------------------------------------- from the parser
 
@@ -192,7 +196,7 @@ class Connection(asyncio.Protocol):
         if version not in _VERSIONS and self._refusal is None:
             # The parser takes 0.9 and 2.0 as well, whose answers look otherwise.
             self._refuse(Refusal(400, f"this is HTTP/{version}, not HTTP/1.1"))
-        if self._refusal is not None or parser is None:
+        if self._refusal is not None or parser is None or self._ended:
             self._leave()
             return
         path, _, query = self._url.partition(b"?")
@@ -230,17 +234,20 @@ class Connection(asyncio.Protocol):
         self._is_starting = True
         self._shared.handle(exchange)
         self._is_starting = False
-        if self._behind:
-            self._next()
 
     def _next(self) -> None:
         while self._behind and self._is_free():
             self._start(*self._behind.popleft())
-        if not self._behind and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        transport = self._transport
+        if self._behind or self._unread or transport is None or transport.is_closing():
+            return
+        transport.resume_reading()
 
     def _is_free(self) -> bool:
-        return self._current is None and not self._is_starting
+        return self._current is None and not self._unread and not self._is_starting
+
+    def _is_awaited(self) -> bool:
+        return self._current is not None or bool(self._behind)
 
     def _finish(self, lines: bytes, body: bytes) -> None:
         exchange, transport = self._current, self._transport
@@ -257,6 +264,7 @@ class Connection(asyncio.Protocol):
         end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(body))
         transport.write(end if exchange.method == b"HEAD" else end + body)
         if not keep:
+            self._ended = True
             self._behind.clear()
             transport.close()
         elif self._behind and not self._is_starting:
@@ -266,7 +274,7 @@ class Connection(asyncio.Protocol):
         """Answer a request that is not read to its end, and read the rest only to drop it."""
         self._refusal = refusal
         answer = self._shared.refuse(self._url.partition(b"?")[0], refusal)
-        if self._transport is None or self._transport.is_closing() or self._current is not None:
+        if self._transport is None or self._transport.is_closing() or self._is_awaited():
             # An answer is still to come on this connection, which then simply ends.
             return
         lines = head(answer.status, answer.kind) + _CLOSE
@@ -279,7 +287,7 @@ class Connection(asyncio.Protocol):
         A connection that is closed while its client still sends takes the answer with it.
         """
         transport = self._transport
-        if self._current is not None or transport is None or transport.is_closing():
+        if self._is_awaited() or transport is None or transport.is_closing():
             self._leave()
             return
         self._ended = self._is_lingering = True
@@ -290,6 +298,7 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         self._ended = True
         self._keep = False
+        self._behind.clear()
         if self._current is None and self._transport is not None:
             self._transport.close()
 
@@ -300,12 +309,16 @@ class Connection(asyncio.Protocol):
 
         One look at all connections now and then costs less than a timer for each request.
         """
+        transport = self._transport
+        if transport is not None and (self._unread or transport.is_closing()):
+            # Answers of other exchanges that come meanwhile are no sign of life.
+            self._stuck_ticks += 1
+            if self._stuck_ticks * SWEEP_SECONDS > UNREAD_SECONDS:
+                transport.abort()
+            return
         self._ticks += 1
         waited = self._ticks * SWEEP_SECONDS
-        if self._unread:
-            if waited > UNREAD_SECONDS and self._transport is not None:
-                self._transport.abort()
-        elif self._is_lingering:
+        if self._is_lingering:
             if waited >= LINGER_SECONDS:
                 self._leave()
         elif self._reading:
@@ -320,7 +333,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close unless a request is being read or answered; what is written still leaves."""
-        if not self._reading and self._current is None:
+        if not self._reading and not self._is_awaited():
             self._leave()
 
     def abort(self) -> None:
