@@ -118,10 +118,8 @@ class Connection(asyncio.Protocol):
             if self._refusal is None:
                 self._refuse(Refusal(400, f"this is not HTTP/1.1 ({error})"))
             self._linger()
-        if self._reading and not self._has_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
-                self._refuse(_head_too_large())
+        if self._reading:
+            self._weigh(len(data))
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still wait for an answer."""
@@ -159,7 +157,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: what cannot be taken is refused before it is sent."""
-        self._has_head = True
+        self._has_head = self._has_come_on = True
         limit = self._shared.limits.max_bytes
         size, waits = len(self._url), False
         for name, value in self._headers:
@@ -178,6 +176,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._size += len(body)
+        self._has_come_on = True
         if self._refusal is not None:
             if self._size > MAX_DISCARDED_BYTES:
                 self._leave()
@@ -219,7 +218,8 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._reading = True
         self._has_head = False
-        self._head_bytes = 0
+        self._has_come_on = True
+        self._beside = 0
         self._url = b""
         self._headers = []
         self._body = []
@@ -280,6 +280,23 @@ class Connection(asyncio.Protocol):
         lines = head(answer.status, answer.kind) + _CLOSE
         end = b"%bcontent-length: %d\r\n\r\n" % (lines, len(answer.body))
         self._transport.write(end + answer.body)
+
+    def _weigh(self, size: int) -> None:
+        """Count what came of a head, of trailers or between chunks: of these there is an end.
+
+        A piece in which a request began, its head ended or its body came on holds other things as
+        well and counts nothing; the whole of a head is looked at when it has ended.
+        """
+        if self._has_come_on:
+            self._has_come_on = False
+            self._beside = 0
+            return
+        self._beside += size
+        if self._beside > MAX_HEAD_BYTES:
+            if self._refusal is None:
+                self._refuse(_head_too_large())
+            # The parser would keep the rest of it.
+            self._linger()
 
     def _linger(self) -> None:
         """Say that nothing more comes, and close once the client has had time to read why.
