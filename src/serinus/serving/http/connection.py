@@ -203,7 +203,8 @@ class Connection(asyncio.Protocol):
             path, query = found
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         exchange = Exchange(parser.get_method(), path, query, self._headers, body, self._finish)
-        keep = bool(parser.should_keep_alive())
+        # Behind the offer of an upgrade the parser takes no more requests.
+        keep = bool(parser.should_keep_alive()) and not parser.should_upgrade()
         # A client of HTTP/1.0 has to be told that its connection is kept.
         greet = keep and version == "1.0"
         if self._is_free():
