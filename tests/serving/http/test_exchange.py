@@ -1,4 +1,5 @@
 import gzip
+import os
 import zlib
 
 import pytest
@@ -75,6 +76,41 @@ def test_exchange_content_is_unpacked_within_its_limit(coding, pack):
         with pytest.raises(Refusal) as caught:
             made.content(100)
         assert caught.value.status == 400
+
+
+def test_exchange_content_is_all_members_of_gzip():
+    parts = [b"abc" * 10, b"", os.urandom(100_000), b"end"]
+    whole = b"".join(parts)
+    made, _ = exchange((b"content-encoding", b"gzip"), body=b"".join(map(gzip.compress, parts)))
+    assert made.content(len(whole)) == whole
+    with pytest.raises(Refusal) as caught:
+        made.content(len(whole) - 1)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        (b"gzip", gzip.compress(b"abc") + b"nonsense"),
+        (b"gzip", gzip.compress(b"abc") + gzip.compress(b"def")[:-3]),
+        (b"gzip", gzip.compress(b"") * 100_000),
+        (b"deflate", zlib.compress(b"abc") * 2),
+    ],
+    ids=["nonsense", "cut", "endless", "deflate"],
+)
+def test_exchange_content_behind_its_end_is_refused(coding, body):
+    made, _ = exchange((b"content-encoding", coding), body=body)
+    with pytest.raises(Refusal) as caught:
+        made.content(100)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("coding", [b"GZIP", b"Gzip ", b"x-gzip"])
+def test_exchange_content_has_codings_in_any_case(coding):
+    made, _ = exchange((b"content-encoding", coding), body=gzip.compress(b"abc"))
+    assert made.content(3) == b"abc"
+    made, _ = exchange((b"content-encoding", b"Identity"), body=b"abc")
+    assert made.content(3) == b"abc"
 
 
 def test_exchange_content_of_an_unknown_coding_is_refused():

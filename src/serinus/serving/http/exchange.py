@@ -16,7 +16,14 @@ TIMEOUT = b"x-serinus-timeout-ms"
 COMPRESS_FROM_BYTES = 16_384
 
 _COMPRESSED = (b"content-encoding: gzip\r\n", b"vary: accept-encoding\r\n")
-_WINDOWS = {b"gzip": zlib.MAX_WBITS | 16, b"deflate": zlib.MAX_WBITS}
+_MAX_MEMBERS = 1_000
+_PIECE_BYTES = 65_536
+# How each coding is read, and how many streams may follow one another in it.
+_CODINGS = {
+    b"gzip": (zlib.MAX_WBITS | 16, _MAX_MEMBERS),
+    b"x-gzip": (zlib.MAX_WBITS | 16, _MAX_MEMBERS),
+    b"deflate": (zlib.MAX_WBITS, 1),
+}
 
 Header = tuple[bytes, bytes]
 Finish = Callable[[bytes, bytes], None]
@@ -72,23 +79,17 @@ class Exchange:
         Raises:
             Refusal: it is not what its header says, or larger than ``max_bytes``.
         """
-        coding = self.header(b"content-encoding")
-        if coding is None or coding == b"identity":
+        coding = (self.header(b"content-encoding") or b"identity").strip().lower()
+        if coding == b"identity":
             return self.body
-        if coding not in _WINDOWS:
+        if coding not in _CODINGS:
             raise Refusal(
                 415, "the body's content encoding cannot be read", remedy="Send gzip, or plain."
             )
-        unpack = zlib.decompressobj(_WINDOWS[coding])
         try:
-            plain = unpack.decompress(self.body, max_bytes + 1)
+            return _unpacked(self.body, *_CODINGS[coding], max_bytes)
         except zlib.error as error:
             raise Refusal(400, f"the compressed body is damaged ({error})") from error
-        if len(plain) > max_bytes:
-            raise too_large(max_bytes)
-        if not unpack.eof:
-            raise Refusal(400, "the compressed body is cut short")
-        return plain
 
     def answer(
         self,
@@ -115,6 +116,26 @@ class Exchange:
     def abandon(self) -> None:
         """Take note that nobody waits for the answer any more."""
         self._finish = None
+
+
+def _unpacked(packed: bytes, window: int, members: int, max_bytes: int) -> bytes:
+    """All that is in a compressed body; gzip may be several streams, one behind the other."""
+    plain = bytearray()
+    rest = memoryview(packed)
+    for _ in range(members):
+        unpack = zlib.decompressobj(window)
+        # In pieces: zlib copies what is behind a stream, for each of them.
+        while rest and not unpack.eof:
+            piece = rest[:_PIECE_BYTES]
+            plain += unpack.decompress(piece, max_bytes + 1 - len(plain))
+            if len(plain) > max_bytes:
+                raise too_large(max_bytes)
+            rest = rest[len(piece) - len(unpack.unused_data) :]
+        if not unpack.eof:
+            raise Refusal(400, "the compressed body is cut short")
+        if not rest:
+            return bytes(plain)
+    raise Refusal(400, "the compressed body goes on behind its end")
 
 
 def head(status: int, kind: bytes = answers.JSON) -> bytes:
