@@ -1,3 +1,4 @@
+import resource
 import signal
 import socket
 import subprocess
@@ -61,7 +62,9 @@ def test_gateway_alone_in_its_process_serves_and_ends(tmp_path, folders, free_po
     table = wire.RoutingTable(1, {"mood": route(folders, "good")})
     (tmp_path / "routing.json").write_bytes(msgspec.json.encode(table))
     script = (
-        "import sys\nfrom pathlib import Path\n"
+        "import resource, sys\nfrom pathlib import Path\n"
+        "few = (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1])\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, few)\n"
         "from serinus.serving import gateway\nfrom serinus.serving.types import GatewayOptions\n"
         "home = Path(sys.argv[1])\n"
         "gateway.run(GatewayOptions(port=int(sys.argv[2]), routing_table=home / 'routing.json',"
@@ -80,6 +83,9 @@ def test_gateway_alone_in_its_process_serves_and_ends(tmp_path, folders, free_po
             except httpx.TransportError:
                 time.sleep(0.02)
         assert answer.json()["prediction"] == "yes"
+        # A connection is a descriptor: it takes as many as it is allowed.
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard > 256
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         assert process.stdout.read() == "ended\n"

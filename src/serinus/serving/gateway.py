@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -63,6 +64,10 @@ def run(
     warnings.filterwarnings("ignore", message="X (does not have valid|has) feature names")
     # A model's thread must not wait 5 ms, the default, each time the loop holds the interpreter.
     sys.setswitchinterval(SWITCH_SECONDS)
+    # A connection is a descriptor; the soft limit, often 1,024, is for programs that use select().
+    with contextlib.suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     listener = listener or listen(options.host, options.port)
     prepare(options.ledger)
     writer = open_writer(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
+import logging
 import socket
 
 from serinus import clock
@@ -12,6 +13,11 @@ from serinus.serving.http.connection import SWEEP_SECONDS, Connection, Shared
 
 COURTESY_SECONDS = 0.001
 """How long a worker with more connections than others leaves a new one to these."""
+EXHAUSTED_SECONDS = 0.5
+"""How long no connection is taken when the system has no room for one."""
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_log = logging.getLogger("serinus.serving")
 
 
 class Server:
@@ -40,6 +46,7 @@ class Server:
         self._board = board
         self._slot = slot
         self._has_stopped = False
+        self._is_exhausted = False
         self._joining: set[asyncio.Task[object]] = set()
 
     def start(self) -> None:
@@ -73,30 +80,59 @@ class Server:
 
     def _offered(self) -> None:
         """Take a connection, one a turn; one with fewer of them may be faster for a moment."""
-        if self._board.has_fewest(self._slot):
-            self._accept()
-        else:
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(COURTESY_SECONDS, self._resume)
+        if not self._board.has_fewest(self._slot):
+            self._pause(COURTESY_SECONDS)
+        elif not self._accept():
+            self._pause(EXHAUSTED_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        # Who waits in the listener's queue would be offered again at once.
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
-        if not self._has_stopped:
-            self._accept()
+        if self._has_stopped:
+            return
+        if self._accept():
             self._loop.add_reader(self._listener, self._offered)
+        else:
+            self._loop.call_later(EXHAUSTED_SECONDS, self._resume)
 
     def _seat(self) -> None:
         self._board.seat(self._slot, len(self._shared.connections) + len(self._joining))
 
-    def _accept(self) -> None:
-        # Another worker may have been faster, or the client gone.
-        with contextlib.suppress(OSError):
+    def _accept(self) -> bool:
+        """Take a connection if there is one; whether the system has room for another."""
+        try:
             accepted, _ = self._listener.accept()
+        except OSError as error:
+            # Else another worker was faster, or the client is gone.
+            if error.errno in _EXHAUSTED:
+                self._note_exhausted(error)
+                return False
+            return True
+        self._is_exhausted = False
+        try:
             accepted.settimeout(0.0)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            joining = self._loop.create_task(self._join(accepted))
-            self._joining.add(joining)
-            joining.add_done_callback(self._joining.discard)
-            self._seat()
+        except OSError:
+            accepted.close()
+            return True
+        joining = self._loop.create_task(self._join(accepted))
+        self._joining.add(joining)
+        joining.add_done_callback(self._joining.discard)
+        self._seat()
+        return True
+
+    def _note_exhausted(self, error: OSError) -> None:
+        if not self._is_exhausted:
+            self._is_exhausted = True
+            _log.error(
+                "no room for more than %d connections (%s): the others wait. "
+                "Raise the limit of open files, or run more workers.",
+                len(self._shared.connections),
+                error.strerror,
+            )
 
     async def _join(self, accepted: socket.socket) -> None:
         try:
