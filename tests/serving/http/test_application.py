@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import http.client
 import json
@@ -15,6 +16,12 @@ from tests.serving.http.asking import FEATURES, problem
 
 from serinus import wire
 from serinus.ledger import ids
+from serinus.ledger.files.writer import Writer
+from serinus.serving.board import Board
+from serinus.serving.http.application import Application
+from serinus.serving.http.exchange import Exchange
+from serinus.serving.service import Service
+from serinus.serving.types import GatewayOptions
 
 
 def events(serving, kind):
@@ -401,3 +408,28 @@ def test_feedback_of_no_class_of_the_model(serving, label):
     answer = serving.post("/models/mood/predict", {"features": FEATURES}).json()
     body = {"prediction_id": answer["prediction_id"], "label": label}
     assert problem(serving.post("/feedback", body), 422)["where"] == "label"
+
+
+def test_paths_that_clients_choose_are_kept_only_if_they_are_short(tmp_path):
+    asked = [b"/v2/" + b"x" * size for size in (10, 252, 253, 60_000)]
+    answered = []
+
+    def finish(lines, _body):
+        answered.append(lines.split()[1])
+
+    async def scenario(writer):
+        options = GatewayOptions(routing_table=tmp_path / "routing.json", ledger=tmp_path)
+        loop = asyncio.get_running_loop()
+        application = Application(
+            Service(options, writer, loop, board=Board(), slot=0), options, loop
+        )
+        for path in asked:
+            application.handle(Exchange(b"GET", path, b"", [], b"", finish))
+        return set(application._found)
+
+    writer = Writer(tmp_path, segment_bytes=1 << 20)
+    try:
+        assert asyncio.run(scenario(writer)) == set(asked[:2])
+    finally:
+        writer.close()
+    assert answered == [b"404"] * 4

@@ -29,6 +29,7 @@ Handler: TypeAlias = Callable[[Exchange, "str | None"], "Coroutine[None, None, N
 
 REMEMBERED_REVISIONS = 64
 REMEMBERED_PATHS = 1_000
+REMEMBERED_PATH_BYTES = 256
 
 
 class Application:
@@ -107,9 +108,10 @@ class Application:
         found = self._found.get(path)
         if found is None:
             found = self._find(path)
-            if len(self._found) >= REMEMBERED_PATHS:
-                self._found.clear()
-            self._found[path] = found
+            if len(path) <= REMEMBERED_PATH_BYTES:
+                if len(self._found) >= REMEMBERED_PATHS:
+                    self._found.clear()
+                self._found[path] = found
         allowed, handler, model = found
         if method != allowed and allowed and not (method == b"HEAD" and allowed == b"GET"):
             raise Refusal(
