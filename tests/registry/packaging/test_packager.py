@@ -71,6 +71,27 @@ class Deadly:
         return os._exit, (77,)
 
 
+class Curious:
+    """A model whose code tells what its process knows, by ending it with so many secrets."""
+
+    def __reduce__(self) -> Any:
+        found = "'SERINUS_LEDGER_URL' in os.environ, 'AWS_SECRET' in os.environ"
+        return exec, (f"import os; os._exit(40 + sum([{found}]))",)
+
+
+def test_a_model_learns_no_secret_while_it_is_packaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERINUS_LEDGER_URL", "redis://:secret@host/0")
+    monkeypatch.setenv("AWS_SECRET", "secret")
+    uri = save(tmp_path / "version", logistic(), ABOUT)
+    import pickle
+
+    (Path(uri) / "model.pkl").write_bytes(pickle.dumps(Curious()))
+    made = packager.package(uri, ABOUT, rows(), limits=Limits())
+    assert "ended with 40:" in made.attempts[0].outcome
+
+
 def test_a_model_that_kills_the_process_harms_nothing_else(tmp_path: Path) -> None:
     uri = save(tmp_path / "version", logistic(), ABOUT)
     import pickle

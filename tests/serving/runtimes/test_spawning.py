@@ -184,6 +184,33 @@ def test_spawned_that_speaks_nonsense_is_killed(tmp_path, monkeypatch, said, why
     until(lambda: ends)
 
 
+TELLER = """
+import os
+print("\\n".join(os.environ), "that is all", sep="\\n")
+"""
+
+
+def test_spawned_knows_no_secret_of_its_gateway(tmp_path, monkeypatch):
+    secret = {"SERINUS_LEDGER_URL", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "MLFLOW_TRACKING_URI"}
+    for name in (*secret, "OMP_NUM_THREADS", "LC_ALL"):
+        monkeypatch.setenv(name, "1")
+    program = tmp_path / "teller.py"
+    program.write_text(TELLER)
+    monkeypatch.setattr("serinus.serving.runtimes.child.__file__", str(program))
+    ends: list[str] = []
+    process = Spawned(
+        sys.executable,
+        is_own=False,
+        memory_bytes=0,
+        name="teller",
+        ended=lambda _, why: ends.append(why),
+    )
+    until(lambda: ends)
+    known = set(bytes(process._tail).decode().splitlines())
+    assert {"PATH", "OMP_NUM_THREADS", "LC_ALL", "that is all"} <= known
+    assert not known & secret
+
+
 PARENT = """
 import sys, threading, time
 from pathlib import Path

@@ -21,6 +21,7 @@ import yaml
 from serinus import wire
 from serinus.errors import InvalidInput, NotFound
 from serinus.registry.packaging.types import Limits, Row, Task
+from serinus.serving.runtimes import surroundings
 
 _log = structlog.get_logger(__name__)
 _CHILD = "serinus.registry.packaging.child"
@@ -99,12 +100,17 @@ def packaged(uri: str) -> wire.Package:
 
 
 def _run(task: Task, work: Path, seconds: float) -> wire.Package:
-    """What a process of its own makes of the task: a library that crashes takes only that along."""
+    """What a process of its own makes of the task: a library that crashes takes only that along.
+
+    It runs the model's code, and learns nothing of this process's secrets: what is to be fetched
+    from the store and brought there is fetched and brought here.
+    """
     (work / "task").write_bytes(msgspec.msgpack.encode(task))
     command = [sys.executable, "-m", _CHILD, str(work)]
     try:
         ended = subprocess.run(
             command,
+            env=surroundings.harmless(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,

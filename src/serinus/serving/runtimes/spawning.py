@@ -1,8 +1,8 @@
 """One process of a model: started, asked, and stopped whatever it does.
 
 A thread cannot be stopped, a process can: whoever does not answer in time, takes too much memory
-or speaks nonsense is killed together with everything that it started. Starting it again is the
-business of ``process``.
+or speaks nonsense is killed together with everything that it started. It is told nothing of this
+process's environment but what is harmless. Starting it again is the business of ``process``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from serinus import clock
 from serinus.errors import InvalidInput, Unavailable
-from serinus.serving.runtimes import child, columns
+from serinus.serving.runtimes import child, columns, surroundings
 
 LARGEST_ANSWER = 64_000_000
 TAIL_BYTES = 4_000
@@ -63,6 +63,7 @@ class Spawned:
         try:
             self._process = subprocess.Popen(
                 _command(python, theirs.fileno(), life, is_own=is_own),
+                env=surroundings.harmless(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
