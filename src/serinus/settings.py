@@ -188,6 +188,11 @@ class Settings:
         return self.home / "archive"
 
     @property
+    def environments(self) -> Path:
+        """The folder of environments that versions have of their own."""
+        return self.home / "environments"
+
+    @property
     def routing_table(self) -> Path:
         """The file that carries the routing table to the gateways of this machine."""
         return self.home / "routing.json"

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from serinus.processes import gateway
+from serinus.registry.environments import FOLDER
 from serinus.settings import Settings
 
 
@@ -28,3 +29,4 @@ def test_options_carry_every_setting_of_the_same_name(tmp_path: Path) -> None:
     }
     assert "request_timeout_seconds" in shared
     assert (options.port, options.ledger) == (1234, tmp_path / "ledger")
+    assert options.environments == tmp_path / FOLDER

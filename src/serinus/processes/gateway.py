@@ -57,6 +57,7 @@ def options(settings: Settings) -> GatewayOptions:
         waiting_max_rows=settings.waiting_max_rows,
         model_memory_bytes=settings.model_memory_bytes,
         process_memory_bytes=settings.process_memory_bytes,
+        environments=settings.environments,
         remembered_rows=settings.remembered_rows,
         hooks=settings.hooks,
         ledger_full=settings.ledger_full,

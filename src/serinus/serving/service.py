@@ -102,6 +102,7 @@ class Service:
             ProcessLimits(
                 call_seconds=options.request_timeout_seconds / 2,
                 memory_bytes=options.process_memory_bytes,
+                environments=options.environments,
             ),
         )
         self._table = RoutingTable(0, {})

@@ -41,6 +41,7 @@ class GatewayOptions:
     waiting_max_rows: int = 8_192
     model_memory_bytes: int = 0
     process_memory_bytes: int = 0
+    environments: Path | None = None
     remembered_rows: int = 0
     hooks: str = ""
     grpc_port: int = 0

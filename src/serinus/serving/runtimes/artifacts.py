@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,9 @@ from serinus.wire import MANIFEST_FILE, PACKAGE_FILE, Manifest, Package, Target
 _PROBES = 16
 _log = logging.getLogger(__name__)
 _ALONE = threading.Lock()
+# Made here, in one thread: msgspec may crash if several threads meet a type of it at once.
+_MANIFESTS = msgspec.json.Decoder(Manifest)
+_PACKAGES = msgspec.json.Decoder(Package)
 
 
 def load(model: str, target: Target, limits: ProcessLimits | None = None) -> Runtime:
@@ -69,7 +73,7 @@ def _folder(uri: str) -> Path:
 def _manifest(folder: Path, model: str) -> Manifest:
     path = folder / MANIFEST_FILE
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = _MANIFESTS.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise InvalidInput(
             f"the manifest cannot be read ({error})",
@@ -88,13 +92,15 @@ def _open(
 ) -> Runtime:
     package = package_of(folder)
     if package is not None and package.form == "onnx":
+        graph = _inside(folder, package.path)
         try:
-            return open_graph(folder / package.path, manifest)
+            return open_graph(graph, manifest)
         except Exception as error:
             # The original is beside it, and it answers the same.
             label = f"{manifest.model}@{target.version}"
             _log.warning("%s is served by its original: its graph fails (%s)", label, error)
     if package is not None and package.form == "process":
+        _check_interpreter(package.python, limits.environments if limits else None)
         return open_process(folder, manifest, package.python, limits)
     return open_original(folder, manifest)
 
@@ -108,10 +114,36 @@ def size(target: Target) -> int:
         folder = _folder(target.uri)
         package = package_of(folder)
         if package is not None and package.form == "onnx":
-            return (folder / package.path).stat().st_size
+            return _inside(folder, package.path).stat().st_size
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     except (OSError, SerinusError):
         return 0
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """A file that a package names; whoever may write a version's folder names none of another's."""
+    found = (folder / path).resolve()
+    if not found.is_relative_to(folder.resolve()):
+        raise InvalidInput(
+            f"the package names a file outside of its folder: {path}",
+            where=str(folder / PACKAGE_FILE),
+            remedy="Package the version again: serinus models package NAME VERSION.",
+        )
+    return found
+
+
+def _check_interpreter(python: str, environments: Path | None) -> None:
+    """Refuse a program that is neither this process's interpreter nor one that was made for it."""
+    if environments is None or python in ("", sys.executable):
+        return
+    # The interpreter itself may be a link to one outside; the folder that it is in is none.
+    place = Path(python).parent.resolve()
+    if not (Path(python).is_absolute() and place.is_relative_to(environments.resolve())):
+        raise InvalidInput(
+            f"the package names an interpreter that is in no environment made here: {python}",
+            where=str(environments),
+            remedy="Package the version again on this machine: serinus models package.",
+        )
 
 
 def package_of(folder: Path) -> Package | None:
@@ -122,7 +154,7 @@ def package_of(folder: Path) -> Package | None:
     """
     path = folder / PACKAGE_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Package)
+        return _PACKAGES.decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from serinus.serving.types import Features, Outcome
@@ -12,7 +13,7 @@ from serinus.wire import Manifest
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessLimits:
-    """What a model's process may take.
+    """What a model's process may take, and what it may run with.
 
     Attributes:
         start_seconds: until it is loaded.
@@ -21,6 +22,8 @@ class ProcessLimits:
             any.
         rest_seconds: before the second start in a row; each further start waits twice as long.
         longest_rest_seconds: between two starts. Who lived longer than that begins anew.
+        environments: the folder with the interpreters that it may run with beside this process's
+            own; None is any.
     """
 
     start_seconds: float = 45.0
@@ -28,6 +31,7 @@ class ProcessLimits:
     memory_bytes: int = 0
     rest_seconds: float = 0.5
     longest_rest_seconds: float = 30.0
+    environments: Path | None = None
 
 
 class Runtime(Protocol):
