@@ -114,6 +114,19 @@ def test_infer_refuses_in_words_that_the_client_shows(
     assert words in caught.value.message()
 
 
+def test_infer_refused_is_counted_as_a_violation(serving, client):
+    def counted():
+        found = serving.get("/stats").json()["violations"]
+        return found.get("mood", {}).get("age", {}).get("type", 0)
+
+    before = counted()
+    text = InferInput("age", [1], "BYTES")
+    text.set_data_from_numpy(np.array([b"old"], dtype=np.object_))
+    with pytest.raises(InferenceServerException, match="datatype"):
+        client.infer("mood", [text])
+    serving.until(lambda: counted() == before + 1)
+
+
 def test_workers_share_the_port(serving, address):
     """Connections are dealt out by the kernel: some of many reach each worker."""
 

@@ -145,10 +145,11 @@ class _Calls:
 
     async def _infer(self, request: Any, context: Any) -> Any:
         live, arm = await self._find(request, "model_name", "model_version")
-        asked = codec.read(request)
         manifest = live.champion.runtime.manifest
-        tensors.check_outputs(asked.outputs, manifest)
-        rows = tensors.features(asked.tensors, live.decoder.inputs, self._max_rows)
+        with self._service.counters.violations.of(live.route.model, live.decoder.inputs):
+            asked = codec.read(request)
+            tensors.check_outputs(asked.outputs, manifest)
+            rows = tensors.features(asked.tensors, live.decoder.inputs, self._max_rows)
         demanded = dict(context.invocation_metadata() or ()).get(ARM.decode())
         future: asyncio.Future[list[Predicted]] = asyncio.get_running_loop().create_future()
 
