@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import httpx
 import msgspec
@@ -61,13 +62,16 @@ class Gateway:
         part.write_bytes(msgspec.json.encode(table))
         part.replace(self.table)
 
+    def begin(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", _START, msgspec.json.encode(self._given).decode()],
+            stdout=log,
+            stderr=log,
+        )
+
     def start(self) -> Gateway:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _START, msgspec.json.encode(self._given).decode()],
-                stdout=log,
-                stderr=log,
-            )
+            self.process = self.begin(log)
         self.until(lambda: self.get("/health/live").status_code == 200)
         return self
 

@@ -66,3 +66,12 @@ def test_board_knows_who_has_the_fewest_connections():
     assert shared.has_fewest(1)
     shared.retire(1)
     assert shared.has_fewest(0)
+
+
+def test_board_knows_who_is_alone():
+    shared = board.Board(2)
+    shared.seat(0, 3)
+    assert shared.is_alone(0)
+    assert not shared.is_alone(1)
+    shared.retire(0)
+    assert shared.is_alone(1)

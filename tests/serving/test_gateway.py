@@ -6,13 +6,16 @@ import sys
 import time
 
 import pytest
+from tests.serving import samples
 from tests.serving.conftest import route
 from tests.serving.loads import Load
+from tests.serving.running import Gateway
 
 from serinus.errors import Unavailable
 from serinus.ledger import ids
 from serinus.ledger.files import segments
 from serinus.serving import gateway as gateways
+from serinus.wire import Route, Target
 
 
 def test_listen_on_a_taken_port_names_it():
@@ -89,3 +92,32 @@ def test_gateway_alone_in_its_process_serves_and_ends(tmp_path, folders, free_po
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         assert process.stdout.read() == "ended\n"
+
+
+def test_gateway_alone_answers_before_its_slowest_model_is_there(gateway, folders, tmp_path):
+    uri = samples.save(tmp_path / "sleepy", samples.sleepy(8.0), samples.number_manifest("sleepy"))
+    running = gateway()
+    running.publish(1, route(folders, "good"), Route("sleepy", Target("1", uri)))
+    started = time.monotonic()
+    with running:
+        body = {"features": {"age": 61.0}}
+        assert running.post("/models/mood/predict", body).status_code == 200
+        assert time.monotonic() - started < 8.0
+        waiting = running.post("/models/sleepy/predict", {"features": {}})
+        assert (waiting.status_code, waiting.json()["detail"]) == (503, "the model is being loaded")
+
+
+def test_gateway_that_still_loads_ends_when_it_is_told(folders, tmp_path, free_port):
+    uri = samples.save(tmp_path / "sleepy", samples.sleepy(15.0), samples.number_manifest("sleepy"))
+    running = Gateway(tmp_path / "home", free_port())
+    running.publish(1, Route("sleepy", Target("1", uri)))
+    with running.log.open("ab") as log:
+        running.process = running.begin(log)
+    deadline = time.monotonic() + 20
+    while not running.workers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    started = time.monotonic()
+    assert running.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - started < 6.0
+    running.client.close()

@@ -65,6 +65,11 @@ class Board:
         seats = [_SEAT.unpack_from(self._seats, at)[0] for at in range(0, len(self._seats), 4)]
         return all(seats[slot] <= other for other in seats if other != _NOBODY)
 
+    def is_alone(self, slot: int) -> bool:
+        """Whether no other worker takes connections."""
+        seats = [_SEAT.unpack_from(self._seats, at)[0] for at in range(0, len(self._seats), 4)]
+        return all(seat == _NOBODY for other, seat in enumerate(seats) if other != slot)
+
     def others(self, slot: int) -> list[Counts]:
         """The counts of all other workers, gone ones included, as they last showed them."""
         found = [self._read(other) for other in range(self._gone + 1) if other != slot]

@@ -30,6 +30,7 @@ from serinus.serving.table import RoutingFile
 from serinus.serving.types import GatewayOptions
 
 FIRST_LOAD_SECONDS = 20.0
+SLOWEST_SECONDS = 2.0
 NOTICE_SECONDS = 0.25
 SHADOW_SECONDS = 1.0
 BACKLOG = 2_048
@@ -136,10 +137,8 @@ async def _serve(
     server = Server(loop, shared, listener, board=board, slot=slot)
     stop = asyncio.Event()
     _on_end(loop, stop.set, parent)
-    # Connections wait in the listener's queue meanwhile, so nobody meets a gateway half loaded.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(FIRST_LOAD_SECONDS):
-            await service.reload()
+    stopping = loop.create_task(stop.wait())
+    await _first_load(service, stopping, is_alone=board.is_alone(slot))
     # What was loaded stays: looking through all of it for garbage again and again would stop
     # the loop for 100 ms each time.
     gc.collect()
@@ -153,7 +152,6 @@ async def _serve(
     _log.info("worker %s listens on %s:%d", writer.name, options.host, options.port)
     lives = (service.follow(), _expire(service), server.sweep())
     beside = [loop.create_task(life) for life in lives]
-    stopping = loop.create_task(stop.wait())
     # Whatever ends first: nothing here ends by itself unless something is wrong.
     done, _ = await asyncio.wait([*beside, stopping], return_when=asyncio.FIRST_COMPLETED)
     # First the notice: answers ask clients to close, so that few meet a closed connection.
@@ -166,6 +164,24 @@ async def _serve(
         task.cancel()
     for task in done - {stopping}:
         task.result()
+
+
+async def _first_load(service: Service, stopping: asyncio.Task[object], *, is_alone: bool) -> None:
+    """Wait until the first table is loaded, or this worker is to end.
+
+    Connections wait in the listener's queue meanwhile, so few meet a gateway half loaded. One
+    that has nobody beside it does not make all its models wait for the slowest.
+    """
+    loading = asyncio.ensure_future(service.reload())
+    begun = clock.monotonic()
+    while not (loading.done() or stopping.done()):
+        waited = clock.monotonic() - begun
+        if waited > FIRST_LOAD_SECONDS:
+            break
+        if is_alone and waited > SLOWEST_SECONDS and service.snapshot.routes:
+            break
+        await asyncio.wait({loading, stopping}, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+    loading.cancel()
 
 
 def _on_end(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], parent: int | None) -> None:

@@ -112,7 +112,8 @@ class _Calls:
             except SerinusError as error:
                 code = _CODES.get(error.status, grpc.StatusCode.INTERNAL)
                 self._service.counters.refuse(error.status)
-                await context.abort(code, " ".join(str(error).split("\n")))
+                lines = [line.rstrip(".") for line in str(error).split("\n")]
+                await context.abort(code, ". ".join(lines))
             except Exception as error:
                 if isinstance(error, grpc.aio.AbortError):
                     raise

@@ -216,3 +216,23 @@ def test_feedback_that_is_too_much(value):
     with pytest.raises(InvalidInput) as caught:
         decode.feedback(text.encode(), 5)
     assert "5" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("body", "remedy"),
+    [
+        (b'{"count":1}', 'Put the inputs into "features": {...}.'),
+        (b'{"feature":{}}', "Did you mean 'features'?"),
+        (b'{"features":{"cuont":1}}', "Did you mean 'count'?"),
+        (b'{"features":{"entity":"e"}}', "GET /model-info lists the fields."),
+    ],
+)
+def test_single_unknown_field_is_told_what_was_meant(body, remedy):
+    for given_, place in ((body, ""), (b'{"requests":[%b]}' % body, "requests[0].")):
+        if place:
+            fault = DECODER.batch(given_, 10)[0]
+        else:
+            with pytest.raises(InvalidInput) as caught:
+                DECODER.single(given_)
+            fault = caught.value
+        assert (fault.what, fault.remedy) == ("the field is unknown", remedy)

@@ -32,6 +32,7 @@ _WORDS = {
     "object": "an object",
     "array": "an array",
 }
+_ROW_FIELDS = ("features", "entity", "model")
 _ITEM_FIELDS = ("prediction_id", "label", "value", "labels")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 _TYPE_FAULT = re.compile(r"^Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`$")
@@ -323,6 +324,16 @@ def _malformed(error: Exception) -> InvalidInput:
     )
 
 
+def _meant(name: str, path: str, names: Sequence[str]) -> str:
+    """What whoever sent an unknown field may have meant by it."""
+    is_outside = ".features" not in path and "labels" not in path
+    if is_outside and name in names and "prediction_id" not in names:
+        return 'Put the inputs into "features": {...}.'
+    known = [*names, *_ROW_FIELDS] if is_outside else names
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else "GET /model-info lists the fields."
+
+
 def _explain(error: msgspec.ValidationError, place: str, names: Sequence[str]) -> InvalidInput:
     """Msgspec's message in a person's words, with the field's place apart."""
     found = _AT.match(str(error))
@@ -332,9 +343,9 @@ def _explain(error: msgspec.ValidationError, place: str, names: Sequence[str]) -
         where = f"{where}.{field['name']}" if where else field["name"]
         if field["kind"] == "missing required":
             return InvalidInput("the field is missing", where=where)
-        close = difflib.get_close_matches(field["name"], names, n=1)
-        remedy = f"Did you mean {close[0]!r}?" if close else "GET /model-info lists the fields."
-        return InvalidInput("the field is unknown", where=where, remedy=remedy)
+        return InvalidInput(
+            "the field is unknown", where=where, remedy=_meant(field["name"], path or "", names)
+        )
     if kind := _TYPE_FAULT.match(what):
         wanted = " or ".join(_WORDS.get(word, word) for word in kind["wanted"].split(" | "))
         what = f"expected {wanted}, got {_WORDS.get(kind['got'], kind['got'])}"
