@@ -50,11 +50,39 @@ def test_a_version_is_packaged_served_as_packaged_and_packaged_again(tmp_path: P
     served = artifacts.load("m", Target("1.0.0", uri))
     assert isinstance(served, OnnxRuntime)
     (Path(uri) / "serinus-0ld.onnx").touch()
-    again = packager.package(Path(uri).as_uri(), ABOUT, rows()[:29], limits=Limits())
+    again = packager.package(Path(uri).as_uri(), ABOUT, rows(), limits=Limits(double=0.0))
     assert again.form == "estimator"
-    assert "--data FILE" in again.attempts[0].outcome
+    assert "not equal" in again.attempts[0].outcome
     assert {path.name for path in Path(uri).iterdir()} - before == {PACKAGE_FILE}
     assert isinstance(artifacts.load("m", Target("1.0.0", uri)), SklearnRuntime)
+
+
+@pytest.mark.parametrize("quantize", [None, 0.05])
+def test_too_few_rows_take_no_proof_away(tmp_path: Path, quantize: float | None) -> None:
+    uri = save(tmp_path / "version", logistic(), ABOUT)
+    first = packager.package(uri, ABOUT, rows()[:29] * 3, limits=Limits(), version="1.2.0")
+    command = "serinus models package m 1.2.0 --data FILE"
+    assert (first.form, first.attempts[0].outcome.split("run: ")[1]) == ("estimator", command)
+    proven = packager.package(uri, ABOUT, rows(), limits=Limits())
+
+    for _ in range(2):
+        again = packager.package(uri, ABOUT, rows()[:3], limits=Limits(), quantize=quantize)
+
+        assert (again.form, again.path, again.rows) == ("onnx", proven.path, proven.rows)
+        used, *tried = again.attempts
+        assert used == proven.attempts[0]
+        assert [attempt.form for attempt in tried] == ["onnx", "onnx-int8"][: len(tried)]
+        assert "there are 3 different rows" in tried[0].outcome
+        assert "proven on 300 rows stays in use" in tried[0].outcome
+        assert packager.packaged(uri) == again
+        assert isinstance(artifacts.load("m", Target("1.0.0", uri)), OnnxRuntime)
+
+
+def test_a_graph_that_is_gone_is_not_kept(tmp_path: Path) -> None:
+    uri = save(tmp_path / "version", logistic(), ABOUT)
+    proven = packager.package(uri, ABOUT, rows(), limits=Limits())
+    (Path(uri) / proven.path).unlink()
+    assert packager.package(uri, ABOUT, [], limits=Limits()).form == "estimator"
 
 
 def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import yaml
 
 from serinus import wire
 from serinus.errors import InvalidInput, NotFound
-from serinus.registry.packaging.types import Limits, Row, Task
+from serinus.registry.packaging.types import MIN_ROWS, Limits, Row, Task
 from serinus.serving.runtimes import surroundings
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +40,8 @@ def package(
 ) -> wire.Package:
     """Convert a version, prove the result on rows, and write how the version is served.
 
-    Whatever goes wrong, the version is served as it was registered, and the package says why.
+    Whatever goes wrong, the version is served as it was registered, and the package says why. A
+    graph that was proven earlier stays where there are too few rows to prove anything now.
 
     Args:
         uri: its folder, or an address that MLflow can reach.
@@ -65,7 +66,11 @@ def package(
         )
         made = _run(task, work, limits.seconds)
         graph = work / made.path if made.path else None
-        written = _named(made, graph)
+        earlier = _earlier(local)
+        if earlier is not None and len(set(task.rows)) < min(MIN_ROWS, earlier.rows):
+            written = _kept(earlier, made)
+        else:
+            written = _named(made, graph)
         install(uri, local, graph, written)
     _log.info(
         "packaged",
@@ -129,6 +134,27 @@ def _run(task: Task, work: Path, seconds: float) -> wire.Package:
 def _original(task: Task, why: str, seconds: float) -> wire.Package:
     attempt = wire.Attempt("onnx", why, round(seconds, 3))
     return wire.Package(form=_form(Path(task.folder)), attempts=(attempt,))
+
+
+def _earlier(folder: Path) -> wire.Package | None:
+    """The package whose proven graph is in use; None if there is no such graph."""
+    try:
+        found = msgspec.json.decode((folder / wire.PACKAGE_FILE).read_bytes(), type=wire.Package)
+    except (OSError, msgspec.DecodeError):
+        return None
+    in_use = found.form == "onnx" and (folder / found.path).is_file()
+    return found if in_use else None
+
+
+def _kept(earlier: wire.Package, made: wire.Package) -> wire.Package:
+    """The earlier package, with what was tried now after what is in use."""
+    stays = f"the graph that was proven on {earlier.rows} rows stays in use"
+    used = [attempt for attempt in earlier.attempts if attempt.outcome == "used"]
+    tried = [
+        msgspec.structs.replace(attempt, outcome=f"{attempt.outcome}; {stays}")
+        for attempt in made.attempts
+    ]
+    return msgspec.structs.replace(earlier, attempts=(*used, *tried))
 
 
 def _form(folder: Path) -> Literal["estimator", "pyfunc"]:
