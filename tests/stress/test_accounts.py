@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from serinus.ledger import ids
+from serinus.ledger.types import Offset
 from serinus.stress import accounts
 from serinus.wire import Arm, Assignment, Failure, Label, Output, Prediction
 
@@ -40,6 +41,28 @@ def test_balance_counts_what_is_evidence() -> None:
     assert books.told == {"d": 2}
     assert accounts.missing([ids.encode(id(1)), ids.encode(id(9))], books) == {ids.encode(id(9))}
     assert accounts.unlabelled([ids.encode(id(1)), "f" * 32], books) == {"f" * 32}
+
+
+def test_learnt_is_what_was_read_before_a_deployment_ended() -> None:
+    def at(writer: int, segment: int, offset: int) -> bytes:
+        return ids.pack(bytes([0, 0, 0, writer]), segment, offset, 0)
+
+    records = [
+        (at(1, 0, 0), prediction(given())),
+        (at(1, 1, 50), prediction(given(Arm.CHALLENGER))),
+        (at(1, 1, 100), prediction(given())),
+        (at(2, 9, 0), prediction(given())),
+        (at(3, 0, 0), prediction(given(deployment="other"))),
+        (at(3, 0, 50), prediction(given(deployment="live"))),
+        (at(1, 0, 10), prediction(given(share=0.0))),
+        (at(1, 0, 20), label(1)),
+    ]
+    ends = {"d": {"00000001": Offset(1, 100)}, "other": {"00000003": Offset(0, 50)}, "none": {}}
+    assert accounts.learnt(records, ends) == {
+        "d": {Arm.CHAMPION: 1, Arm.CHALLENGER: 1},
+        "other": {Arm.CHAMPION: 1},
+        "none": {},
+    }
 
 
 def test_excess_is_told_by_key() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from serinus.ledger import ids
+from serinus.ledger.types import Offset, Offsets
 from serinus.wire import Event, Failure, Label, Prediction
 
 
@@ -42,13 +43,32 @@ def balance(records: Iterable[tuple[bytes, Event]]) -> Books:
         if isinstance(event, Prediction):
             count.predictions.add(ids.encode(id))
         if isinstance(event, Prediction | Failure):
-            given = event.assignment
-            if given.deployment and given.share > 0:
+            if _is_evidence(event):
+                given = event.assignment
                 count.requests.setdefault(given.deployment, Counter())[given.arm] += 1
         elif isinstance(event, Label):
             count.labels[ids.encode(event.prediction)] += 1
             count.told[event.assignment.deployment] += 1
     return Books(frozenset(count.predictions), count.labels, count.requests, count.told)
+
+
+def learnt(
+    records: Iterable[tuple[bytes, Event]], ends: Mapping[str, Offsets]
+) -> dict[str, Counter[str]]:
+    """By deployment and arm, the requests that it must have counted before it ended.
+
+    Args:
+        records: of the ledger.
+        ends: by deployment, how far each writer had been read when it last learnt anything.
+    """
+    found: dict[str, Counter[str]] = {deployment: Counter() for deployment in ends}
+    for id, event in records:
+        if isinstance(event, Prediction | Failure) and event.assignment.deployment in ends:
+            at = ids.unpack(id)
+            end = ends[event.assignment.deployment].get(at.writer)
+            if _is_evidence(event) and end and Offset(at.segment, at.offset) < end:
+                found[event.assignment.deployment][event.assignment.arm] += 1
+    return found
 
 
 def missing(acknowledged: Iterable[str], books: Books) -> set[str]:
@@ -64,3 +84,7 @@ def unlabelled(accepted: Iterable[str], books: Books) -> set[str]:
 def excess(counted: Mapping[str, int], recorded: Mapping[str, int]) -> int:
     """How many more were counted than there are, over all keys."""
     return sum(max(0, number - recorded.get(key, 0)) for key, number in counted.items())
+
+
+def _is_evidence(event: Prediction | Failure) -> bool:
+    return bool(event.assignment.deployment) and event.assignment.share > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +14,15 @@ from pathlib import Path
 from serinus import clock
 from serinus.client import Serinus
 from serinus.client.types import DeploymentStatus
+from serinus.delivery import journal
 from serinus.demo import installation, rows
 from serinus.demo.installation import Installation
 from serinus.demo.traffic import Tally, Traffic
 from serinus.errors import SerinusError, Unavailable
 from serinus.ledger.opening import open_reader
+from serinus.ledger.types import Offset
 from serinus.proof.types import Bar
+from serinus.store.engine import open_engine, reading
 from serinus.stress import accounts, strikes
 from serinus.stress.accounts import Books
 from serinus.stress.types import Finding, at_least, at_most
@@ -84,10 +87,29 @@ class _Run:
         with self.system.client as client:
             _until(lambda: _has_canary(client), "a running canary")
 
+    def end_canary(self) -> None:
+        """End the canary that runs: one that has ended is to have its requests counted too."""
+        with self.system.client as client:
+            _until(lambda: _has_no_canary(client), "the end of a canary")
+
     def settle(self) -> None:
         """Wait until everything that was killed is back."""
         _until(lambda: strikes.answers(self.system), "the installation")
         self.keep_canary()
+
+
+@dataclass(frozen=True)
+class _Audit:
+    """The ledger's books, and what the control plane has of them.
+
+    ``due`` are the requests that each deployment must count, ``unexact`` is how many replays are
+    not exact.
+    """
+
+    books: Books
+    due: Mapping[str, Mapping[str, int]]
+    deployments: list[DeploymentStatus]
+    unexact: int
 
 
 def run(
@@ -124,22 +146,28 @@ def run(
                 attack.assault(kills)
                 attack.settle()
                 clock.sleep(1.0)
+                attack.end_canary()
+                attack.keep_canary()
+                clock.sleep(1.0)
             finally:
                 tally = traffic.stop()
-            books, deployments, unexact = _audit(system)
+            audit = _audit(system)
     return Finding(
         name="kill",
         statement=STATEMENT,
-        bars=_bars(attack, tally, books, deployments, unexact),
+        bars=_bars(kills, attack, tally, audit),
         seed=seed,
         seconds=clock.monotonic() - started,
         notes={
             "kills": {part: float(attack.killed[part]) for part in strikes.PARTS},
             "requests": {"acknowledged": len(tally.acknowledged), "not": tally.dropped},
-            "deployments": {"number": float(len(deployments))},
+            "deployments": {
+                "ended": float(sum(not one.deployment.live for one in audit.deployments)),
+                "live": float(sum(one.deployment.live for one in audit.deployments)),
+            },
         },
         faults=tuple(
-            f"missing: {id}" for id in sorted(accounts.missing(tally.acknowledged, books))
+            f"missing: {id}" for id in sorted(accounts.missing(tally.acknowledged, audit.books))
         ),
     )
 
@@ -173,8 +201,15 @@ def _has_canary(client: Serinus) -> bool:
     return live.phase == "running"
 
 
-def _audit(system: Installation) -> tuple[Books, list[DeploymentStatus], int]:
-    """The ledger's books, what each deployment counts, and how many replays are not exact."""
+def _has_no_canary(client: Serinus) -> bool:
+    """Whether no canary runs; ends the one that does."""
+    live = next((found for found in client.deployments(MODEL) if found.live), None)
+    if live is not None:
+        client.abort(live.id, reason="the proof has seen enough of it")
+    return live is None
+
+
+def _audit(system: Installation) -> _Audit:
     reader = open_reader(system.home / "ledger")
     books = accounts.balance(reader.scan(MODEL))
     with system.client as client:
@@ -185,32 +220,58 @@ def _audit(system: Installation) -> tuple[Books, list[DeploymentStatus], int]:
         found = statuses()
         deadline = clock.monotonic() + _PATIENCE_SECONDS
         # What the consumer has not read yet, it will; what it never reads is told.
-        while _lacking(found, books) and clock.monotonic() < deadline:
+        while _lacking(found, books.requests) and clock.monotonic() < deadline:
             clock.sleep(_LOOK_SECONDS)
             found = statuses()
         # A moment more, in which what was counted once could be counted again.
         clock.sleep(1.0)
         found = statuses()
         replayed = [client.replay(status.deployment.id) for status in found]
-    return books, found, sum(not replay.exact for replay in replayed)
+    ended = [status.deployment.id for status in found if not status.deployment.live]
+    due = accounts.learnt(reader.scan(MODEL), _ends(system, ended))
+    unexact = sum(not replay.exact for replay in replayed)
+    return _Audit(books, {**books.requests, **due}, found, unexact)
 
 
-def _lacking(deployments: Iterable[DeploymentStatus], books: Books) -> int:
-    """Recorded requests of live deployments that are in no evidence; ended ones learn no more."""
+def _ends(system: Installation, deployments: Iterable[str]) -> dict[str, dict[str, Offset]]:
+    """How far each writer had been read when a deployment last learnt anything, by its journal."""
+    engine = open_engine(f"sqlite:///{system.home / 'serinus.db'}")
+    try:
+        with reading(engine) as connection:
+            return {
+                deployment: {
+                    span.writer: Offset(*span.end)
+                    for fold in journal.folds(connection, deployment)
+                    for span in fold.spans
+                }
+                for deployment in deployments
+            }
+    finally:
+        engine.dispose()
+
+
+def _lacking(
+    deployments: Iterable[DeploymentStatus],
+    due: Mapping[str, Mapping[str, int]],
+    *,
+    ended: bool = False,
+) -> int:
+    """Recorded requests that are in no evidence; what came behind its end no deployment learns.
+
+    Args:
+        deployments: to look at.
+        due: the requests that each must count, by arm.
+        ended: whether those that have ended are looked at, too.
+    """
     return sum(
-        accounts.excess(books.requests.get(status.deployment.id, {}), status.counts.requests)
+        accounts.excess(due.get(status.deployment.id, {}), status.counts.requests)
         for status in deployments
-        if status.deployment.live
+        if ended or status.deployment.live
     )
 
 
-def _bars(
-    attack: _Run,
-    tally: Tally,
-    books: Books,
-    deployments: list[DeploymentStatus],
-    unexact: int,
-) -> tuple[Bar, ...]:
+def _bars(kills: int, attack: _Run, tally: Tally, audit: _Audit) -> tuple[Bar, ...]:
+    books, deployments = audit.books, audit.deployments
     twice = sum(
         accounts.excess(status.counts.requests, books.requests.get(status.deployment.id, {}))
         for status in deployments
@@ -220,19 +281,23 @@ def _bars(
         for status in deployments
     )
     counted = sum(sum(status.counts.requests.values()) for status in deployments)
+    of_ended = sum(
+        sum(status.counts.requests.values()) for status in deployments if not status.deployment.live
+    )
     return (
         at_most(MISSING, len(accounts.missing(tally.acknowledged, books)), 0),
         at_most(UNLABELLED, len(accounts.unlabelled(tally.labelled, books)), 0),
         at_most(UNASKED, max(0, len(books.predictions) - tally.requests), 0),
         at_most(TWICE, twice, 0),
         at_most(LABELS_TWICE, labels_twice, 0),
-        at_most(LACKING, _lacking(deployments, books), 0),
-        at_most(UNEXACT, unexact, 0),
-        at_least(KILLS, sum(attack.killed.values()), 1),
+        at_most(LACKING, _lacking(deployments, audit.due, ended=True), 0),
+        at_most(UNEXACT, audit.unexact, 0),
+        at_least(KILLS, sum(attack.killed.values()), kills),
         at_most("processes that were killed", attack.processes, None),
         at_least("acknowledged predictions", len(tally.acknowledged), 1),
         at_least("accepted labels", len(tally.labelled), 1),
         at_least("requests counted in evidence", counted, 1),
+        at_least("of these by deployments that have ended", of_ended, 1),
     )
 
 
