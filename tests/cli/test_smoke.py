@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from tests.api.running import MODEL, Faces
+import msgspec
+from tests.api.running import MANIFEST, MODEL, Faces
 from tests.cli.calling import serinus
 
 from serinus.registry.types import Stage
@@ -24,3 +25,16 @@ def test_smoke_names_what_does_not_answer(faces: Faces) -> None:
         "routing": True,
         f"prediction by {MODEL}": False,
     }
+
+
+def test_smoke_skips_a_model_without_an_example(faces: Faces) -> None:
+    bare = msgspec.structs.replace(MANIFEST, example={})
+    faces.register("1.0.0", stage=Stage.PRODUCTION, manifest=bare)
+    faces.app.delivery.publish()
+
+    options = ("smoke", "--endpoint", "http://127.0.0.1:9")
+    answer = serinus(*options, home=faces.app.settings.home, control=faces.url)
+
+    line = next(line for line in answer.out.splitlines() if f"prediction by {MODEL}" in line)
+    assert "no example, skipped" in line
+    assert "FAILED" not in line

@@ -16,7 +16,8 @@ with warnings.catch_warnings():
     import mlflow
     import mlflow.pyfunc
     import mlflow.sklearn
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
+    from mlflow.models.utils import _save_example
     from mlflow.types import DataType, Schema, TensorSpec
     from mlflow.types.schema import AnyType, ColSpec
 
@@ -114,6 +115,8 @@ def test_rows_of_the_input_example(tmp_path: Path, example: Any) -> None:
     manifest, _ = imported.manifest_from(source, "m", "y")
     expected = list(ROWS.itertuples(index=False, name=None))
     assert imported.example_rows(source, manifest) == expected
+    names = [field.name for field in manifest.inputs]
+    assert manifest.example == dict(zip(names, (1.0, 0.5), strict=True))
 
 
 def test_a_model_without_an_example_has_no_rows(tmp_path: Path) -> None:
@@ -121,6 +124,48 @@ def test_a_model_without_an_example_has_no_rows(tmp_path: Path) -> None:
     source = save(tmp_path / "m", model, mlflow.models.infer_signature(ROWS, np.array([1.0])))
     manifest, _ = imported.manifest_from(source, "m", "y")
     assert imported.example_rows(source, manifest) == []
+    assert manifest.example == {}
+
+
+def test_the_example_is_the_first_complete_row_with_the_types_of_the_inputs(
+    tmp_path: Path,
+) -> None:
+    frame = pd.DataFrame(
+        {
+            "x": [np.nan, np.inf, 3.0, 4.0],
+            "n": [1, 2, 3, 4],
+            "b": [True, False, True, False],
+            "s": ["a", "b", None, "d"],
+        }
+    )
+    signature = ModelSignature(
+        Schema(
+            [
+                ColSpec(DataType.double, "x", required=False),
+                ColSpec(DataType.long, "n"),
+                ColSpec(DataType.boolean, "b"),
+                ColSpec(DataType.string, "s", required=False),
+            ]
+        )
+    )
+    model = LinearRegression().fit(ROWS, [1.0, 2.0, 3.0, 4.0])
+    for rows, expected in (
+        (frame, {"x": 4.0, "n": 4, "b": False, "s": "d"}),
+        (frame.head(3), {"x": None, "n": 1, "b": True, "s": "a"}),
+        (frame.iloc[[1]], {}),
+    ):
+        source = save(tmp_path / f"{len(rows)}", model, signature)
+        # MLflow asks the model itself about an example it is given; this one takes no text.
+        saved = Model.load(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _save_example(saved, rows, source)
+        saved.save(f"{source}/MLmodel")
+        example = imported.manifest_from(source, "m", "y")[0].example
+        assert example == expected
+        assert [type(value) for value in example.values()] == [
+            type(value) for value in expected.values()
+        ]
 
 
 def test_a_copy_leaves_behind_how_the_other_was_served(tmp_path: Path) -> None:

@@ -264,6 +264,7 @@ def test_register_object_serves_by_alias_what_was_promoted(
     assert (folder / "MLmodel").is_file()
 
 
+@pytest.mark.filterwarnings("ignore:Operation with range")
 def test_register_uri_copies_a_model_that_mlflow_has(
     registry: Registry,
     store: mlflow.MlflowClient,
@@ -281,6 +282,7 @@ def test_register_uri_copies_a_model_that_mlflow_has(
             signature=mlflow.models.infer_signature(rows, model.predict(rows)),
             serialization_format="cloudpickle",
             pip_requirements=["scikit-learn"],
+            input_example=rows.head(3),
         )
     made = registry.register_uri(logged.model_uri, model="fraud", target="t")
 
@@ -288,6 +290,7 @@ def test_register_uri_copies_a_model_that_mlflow_has(
     assert made.metrics == {"f1": 0.75}
     assert made.manifest.classes == ("no", "yes")
     assert [item.name for item in made.manifest.inputs] == ["a", "b"]
+    assert made.manifest.example == folders.example_of(rows)
     assert (Path(made.uri) / wire.MANIFEST_FILE).is_file()
     assert not (Path(logged.artifact_path) / wire.MANIFEST_FILE).exists()
     assert folders.load(made.uri).predict(rows).tolist() == model.predict(rows).tolist()

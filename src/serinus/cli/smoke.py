@@ -15,6 +15,8 @@ from serinus.errors import SerinusError
 if TYPE_CHECKING:
     from serinus.client import Serinus
 
+_NO_EXAMPLE = "no example, skipped"
+
 
 def add_to(app: typer.Typer) -> None:
     """Add this command."""
@@ -36,7 +38,8 @@ def smoke(
         checks = list(_checks(client))
     passed = all(check["passed"] for check in checks)
     rows = [
-        (check["name"], "ok" if check["passed"] else "FAILED", check["detail"]) for check in checks
+        (check["name"], _word(check["passed"], check["detail"]), check["detail"])
+        for check in checks
     ]
     finish(
         {"passed": passed, "checks": checks},
@@ -45,6 +48,12 @@ def smoke(
     )
     if not passed:
         raise typer.Exit(1)
+
+
+def _word(passed: bool, detail: str) -> str:
+    if detail == _NO_EXAMPLE:
+        return "-"
+    return "ok" if passed else "FAILED"
 
 
 def _checks(client: Serinus) -> Iterator[dict[str, Any]]:
@@ -81,6 +90,8 @@ def _predicted(client: Serinus, model: str) -> str:
     """Ask the champion for its own example; a forced arm leaves no evidence behind."""
     champion = client.routing().routes[model].champion.version
     manifest = client.version(model, champion).manifest
+    if not manifest.example:
+        return _NO_EXAMPLE
     answer = client.predict(manifest.example, model=model, arm="champion")
     if answer.version != champion:
         raise SerinusError(f"version {answer.version} answered instead of {champion}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import uuid
@@ -15,12 +16,14 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from msgspec.structs import replace
 
 from serinus import wire
 from serinus.errors import InvalidInput, NotFound
 from serinus.registry import folders
 from serinus.registry.folders import InputType
 
+_PLAIN: Mapping[InputType, type] = {"double": float, "long": int, "boolean": bool, "string": str}
 _KINDS: Mapping[DataType, InputType] = {
     DataType.double: "double",
     DataType.float: "double",
@@ -50,6 +53,8 @@ def bring_in(model_uri: str, manifest: wire.Manifest, *, artifacts: Path) -> str
 
 def manifest_from(model_uri: str, name: str, target: str) -> tuple[wire.Manifest, str]:
     """The manifest that an MLflow model's own signature tells, and the run that made it.
+
+    Its example is a row of the model's input example, the first that a request could carry.
 
     The classes are those that the fitted model knows; else those that its metadata lists under
     ``classes``; else 0, 1, … where its signature promises several numbers for each row. A model
@@ -90,7 +95,39 @@ def manifest_from(model_uri: str, name: str, target: str) -> tuple[wire.Manifest
         target=target,
         classes=classes,
     )
-    return manifest, str(info.run_id or "")
+    return replace(manifest, example=_example(model_uri, manifest)), str(info.run_id or "")
+
+
+def _example(model_uri: str, manifest: wire.Manifest) -> dict[str, wire.Cell]:
+    """The first row of the input example that a request could carry, best without a gap."""
+    fields = manifest.inputs
+    found = [
+        {field.name: value for field, value in zip(fields, row, strict=True)}
+        for given in example_rows(model_uri, manifest)
+        if (row := _typed(given, fields)) is not None
+    ]
+    return min(found, key=lambda row: None in row.values(), default={})
+
+
+def _typed(row: Sequence[wire.Cell], fields: Sequence[wire.Field]) -> list[wire.Cell] | None:
+    """The row with its cells as the manifest types them; None if no request could carry it."""
+    cells = [
+        _whole(value) if field.type == "long" else value
+        for field, value in zip(fields, row, strict=True)
+    ]
+    fit = all(_fits(value, field) for field, value in zip(fields, cells, strict=True))
+    return cells if fit else None
+
+
+def _whole(value: wire.Cell) -> wire.Cell:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _fits(value: wire.Cell, field: wire.Field) -> bool:
+    if value is None:
+        return not field.required
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return finite and isinstance(value, _PLAIN[field.type])
 
 
 def example_rows(folder: str, manifest: wire.Manifest) -> list[tuple[wire.Cell, ...]]:
