@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mlflow.sklearn
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -9,6 +10,7 @@ from tests.api.running import MANIFEST, MODEL, Faces
 from tests.cli.calling import Answer, serinus
 from tests.serving.samples import save
 
+from serinus.registry import folders
 from serinus.registry.types import Stage
 
 
@@ -77,3 +79,31 @@ def test_package_shows_what_was_tried_and_renews_it_with_rows(faces: Faces, tmp_
     assert "Served as ONNX" in shown.out
     assert "the same on 40 real rows" in " ".join(shown.out.split())
     assert "not converted" in " ".join(shown.out.split())
+
+
+def test_register_says_in_which_form_it_is_served_and_why(faces: Faces, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"amount": np.linspace(1, 9, 40), "age": np.arange(40.0)})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    fitted = LogisticRegression(max_iter=9_000).fit(rows, (rows["amount"] > 5).astype(int))
+    folder = str(tmp_path / "theirs")
+    mlflow.sklearn.save_model(
+        fitted,
+        folder,
+        signature=folders.signature_of(MANIFEST),
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn"],
+    )
+    faces.register("1.0.0", params={})
+
+    unproven = call(faces, "models", "register", MODEL, folder, "--version", "2.0.0").out
+    following = call(faces, "models", "register", MODEL, folder).out
+    options = ("--version", "3.0.0", "--data", str(tmp_path / "rows.csv"))
+    proven = call(faces, "models", "register", MODEL, folder, *options).out
+
+    for told, version in ((unproven, "2.0.0"), (following, "2.0.1")):
+        registered, served = told.splitlines()
+        assert registered.startswith(f"Registered {MODEL} {version}.")
+        assert served.startswith("Served as estimator, not as ONNX: not proven: there are ")
+        assert served.endswith(f"run: serinus models package {MODEL} {version} --data FILE")
+    assert proven.splitlines()[1].startswith("Served as ONNX (opset ")
+    assert "the same on 40 real rows" in proven

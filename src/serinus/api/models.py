@@ -72,7 +72,6 @@ def register(
     manifest, run = imported.manifest_from(source, asked.model_name, asked.target)
     given = packaging.rows_in(asked.data, manifest) if asked.data else None
     uri = imported.bring_in(source, manifest, artifacts=app.settings.artifacts)
-    app.registry.package(uri, manifest, given or imported.example_rows(uri, manifest))
     candidate = Candidate(
         uri=uri,
         source=source,
@@ -85,6 +84,8 @@ def register(
         params=asked.params,
         tags=asked.tags,
     )
+    rows = given or imported.example_rows(uri, manifest)
+    app.registry.package(uri, manifest, rows, version=app.registry.upcoming(candidate))
     return Json(views.version(app.registry.register(candidate)), status_code=201)
 
 

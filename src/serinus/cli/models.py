@@ -13,6 +13,8 @@ from serinus.cli.session import finish, first
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from serinus.client import Serinus
+    from serinus.client.types import Version
     from serinus.wire import Package
 
 Data = Annotated[
@@ -101,14 +103,37 @@ def register(
         made = client.register(
             model, artifact, target=target, version=version, description=description, data=data
         )
+        served = "" if as_json else _served(client, made)
     finish(
         made,
         as_json=as_json,
         show=lambda out: out.print(
             f"Registered {made.model} {made.version}. Bring it to traffic: "
-            f"serinus deploy {made.model} {made.version}"
+            f"serinus deploy {made.model} {made.version}",
+            *([served] if served else []),
+            sep="\n",
+            soft_wrap=True,
+            markup=False,
         ),
     )
+
+
+def _served(client: Serinus, made: Version) -> str:
+    """In which form a new version is served, and why not as ONNX, in one line."""
+    from serinus.errors import SerinusError
+
+    try:
+        found = client.package(made.model, made.version)
+    except SerinusError:
+        return ""  # it is registered all the same, and `models package` tells what is wrong
+    if found.form == "onnx":
+        return _sentence(found)
+    command = f"serinus models package {made.model} {made.version}"
+    if not found.attempts:
+        return f"{_sentence(found)} Nothing was converted to ONNX. To try: {command} --again"
+    why = found.attempts[-1].outcome
+    more = "" if command in why else f". All that was tried: {command}"
+    return f"Served as {found.form}, not as ONNX: {why}{more}"
 
 
 @commands.command("package")
@@ -150,14 +175,7 @@ def _package(found: Package) -> list[RenderableType]:
     """A package as a sentence and a table of what was tried."""
     from serinus.cli import show
 
-    told = f"Served as {found.form}."
-    if found.form == "onnx":
-        told = (
-            f"Served as ONNX (opset {found.opset}): the same on {found.rows} real rows, "
-            f"largest difference {found.difference:.2g} of {found.tolerance:g} tolerated."
-        )
-    if found.form == "process":
-        told = f"Served in a process of its own{found.python and ', with ' + found.python}."
+    told = _sentence(found)
     rows = [
         (
             tried.form,
@@ -172,6 +190,17 @@ def _package(found: Package) -> list[RenderableType]:
     ]
     columns = ("form", "speed (rows)", "size", "difference", "rows + varied", "took", "outcome")
     return [told, show.table("", columns, rows)] if rows else [told, "Nothing was tried."]
+
+
+def _sentence(found: Package) -> str:
+    if found.form == "onnx":
+        return (
+            f"Served as ONNX (opset {found.opset}): the same on {found.rows} real rows, "
+            f"largest difference {found.difference:.2g} of {found.tolerance:g} tolerated."
+        )
+    if found.form == "process":
+        return f"Served in a process of its own{found.python and ', with ' + found.python}."
+    return f"Served as {found.form}."
 
 
 @commands.command()

@@ -118,7 +118,8 @@ class Registry:
             uri=self.tracking_uri,
             artifacts=self.artifacts,
         )
-        self.package(logged.uri, candidate.manifest, rows)
+        version = self.upcoming(candidate)
+        self.package(logged.uri, candidate.manifest, rows, version=version)
         return self.register(
             replace(candidate, uri=logged.uri, source=logged.source, run_id=logged.run_id)
         )
@@ -139,19 +140,24 @@ class Registry:
         manifest, run_id = imported.manifest_from(model_uri, name, target)
         data = store.get_run(run_id).data if run_id else None
         uri = imported.bring_in(model_uri, manifest, artifacts=self.artifacts)
-        self.package(uri, manifest, imported.example_rows(uri, manifest))
-        return self.register(
-            Candidate(
-                uri=uri,
-                source=model_uri,
-                manifest=manifest,
-                model_type=manifest.task,
-                run_id=run_id,
-                description=description,
-                metrics=dict(data.metrics) if data else {},
-                params=dict(data.params) if data else {},
-            )
+        candidate = Candidate(
+            uri=uri,
+            source=model_uri,
+            manifest=manifest,
+            model_type=manifest.task,
+            run_id=run_id,
+            description=description,
+            metrics=dict(data.metrics) if data else {},
+            params=dict(data.params) if data else {},
         )
+        rows = imported.example_rows(uri, manifest)
+        self.package(uri, manifest, rows, version=self.upcoming(candidate))
+        return self.register(candidate)
+
+    def upcoming(self, candidate: Candidate) -> str:
+        """The version that the candidate becomes, if none of its model is registered before it."""
+        with reading(self.engine) as connection:
+            return candidate.version or self._next(connection, candidate)
 
     def package(
         self,
@@ -159,7 +165,7 @@ class Registry:
         manifest: wire.Manifest,
         rows: Sequence[Row],
         *,
-        version: str = "VERSION",
+        version: str,
         quantize: float | None = None,
     ) -> wire.Package | None:
         """Convert what lies at ``uri`` for serving, prove it on ``rows``, and write it there.
@@ -170,7 +176,7 @@ class Registry:
             uri: of a version, or of what becomes one.
             manifest: of it.
             rows: real ones; fewer than a few dozen different ones prove nothing.
-            version: for the advice in what is written.
+            version: that it is or will be, for the advice in what is written.
             quantize: largest difference that a quantized graph may show, None for none.
 
         Returns:

@@ -153,9 +153,15 @@ def train(
     )
     logged = recording.write(record, uri=registry.tracking_uri, artifacts=registry.artifacts)
     watch.enter("package")
-    registry.package(logged.uri, candidate.manifest, _held_out(fit, candidate))
+    located = _located(candidate, logged)
+    registry.package(
+        logged.uri,
+        candidate.manifest,
+        _held_out(fit, candidate),
+        version=registry.upcoming(located),
+    )
     watch.enter("register")
-    version = registry.register(_located(candidate, logged))
+    version = registry.register(located)
     watch.enter("")
     return TrainingResult(
         version=version,
