@@ -14,7 +14,7 @@ SAMPLES = {
     "str": "x",
     "str | None": "x",
     "Mapping[str, Cell]": {"a": 1.0},
-    "Sequence[Mapping[str, Cell]]": [{"a": 1.0}],
+    "Rows": [{"a": 1.0}],
     "Mapping[str, Answer]": {"0" * 32: 1},
     "Mapping[str, Any]": {"error_odds": 3.0},
 }

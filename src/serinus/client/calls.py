@@ -5,13 +5,15 @@ Nothing here talks to anybody: the clients in :mod:`serinus.client.transport` ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from serinus.client import cells
+from serinus.client.cells import Rows
 from serinus.client.foresight import Proposal, Replay, WhatIf
 from serinus.client.types import (
     Comparison,
@@ -32,7 +34,7 @@ from serinus.client.types import (
     Transition,
     Version,
 )
-from serinus.wire import Answer, Cell, Package, RoutingTable
+from serinus.wire import Answer, Package, RoutingTable
 
 T = TypeVar("T")
 
@@ -383,7 +385,7 @@ def _of_model(model: str | None, *rest: str) -> str:
 
 
 def predict(
-    features: Mapping[str, Cell],
+    features: Mapping[str, Any],
     *,
     model: str | None = None,
     entity: str | None = None,
@@ -392,12 +394,15 @@ def predict(
     """One prediction.
 
     Args:
-        features: the inputs by name.
+        features: the inputs by name; NumPy's and pandas' scalars are taken too.
         model: which; may be left out where there is one.
         entity: the key that keeps somebody with one arm.
         arm: who must answer, for testers: such a request is no evidence.
+
+    Raises:
+        InvalidInput: a value cannot be sent; it says which.
     """
-    body: dict[str, Any] = {"features": dict(features)}
+    body: dict[str, Any] = {"features": cells.features_of(features)}
     if entity is not None:
         body["entity"] = entity
     return Call(
@@ -410,9 +415,13 @@ def predict(
     )
 
 
-def predict_batch(rows: Sequence[Mapping[str, Cell]], *, model: str | None = None) -> Call[_Batch]:
-    """Predictions for many rows, in their order."""
-    body = {"requests": [{"features": dict(row)} for row in rows]}
+def predict_batch(rows: Rows, *, model: str | None = None) -> Call[_Batch]:
+    """Predictions for many rows, or those of a DataFrame, in their order.
+
+    Raises:
+        InvalidInput: a value cannot be sent; it says which.
+    """
+    body = {"requests": [{"features": row} for row in cells.rows_of(rows)]}
     return Call("POST", _of_model(model, "predict", "batch"), _Batch, body=body, plane="gateway")
 
 
@@ -437,7 +446,9 @@ def feedback(
     items: dict[str, dict[str, Any]] = {}
     for field, given in (("label", labels or {}), ("value", value or {})):
         for id, told in given.items():
-            items.setdefault(id, {"prediction_id": id})[field] = told
+            items.setdefault(id, {"prediction_id": id})[field] = cells.plain(
+                told, f"{field} of {id}"
+            )
     body = {"labels": list(items.values())}
     return Call("POST", "/feedback", dict[str, Any], body=body, plane="gateway")
 

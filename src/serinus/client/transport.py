@@ -9,8 +9,6 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
-    Mapping,
-    Sequence,
 )
 from functools import wraps
 from types import TracebackType
@@ -22,9 +20,9 @@ import msgspec
 from serinus import clock
 from serinus.client import bulk, calls
 from serinus.client.calls import Call
+from serinus.client.cells import Rows
 from serinus.client.types import DeploymentStatus, Page, Prediction, Refused, Sent, Told, Untold
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
-from serinus.wire import Cell
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -237,10 +235,14 @@ class Serinus(_Calls):
             yield from page.items
             following = _next(call, page)
 
-    def predict_batch(
-        self, rows: Sequence[Mapping[str, Cell]], *, model: str | None = None
-    ) -> list[Prediction | Refused]:
-        """Predictions for many rows, in their order; a row that cannot be answered says why."""
+    def predict_batch(self, rows: Rows, *, model: str | None = None) -> list[Prediction | Refused]:
+        """Predictions for many rows, or those of a DataFrame, in their order.
+
+        A row that cannot be answered says why.
+
+        Raises:
+            InvalidInput: a value cannot be sent; it says which.
+        """
         return calls.answers(self.run(calls.predict_batch(rows, model=model)))
 
     def feedback_many(
@@ -357,7 +359,7 @@ class AsyncSerinus(_Calls):
             following = _next(call, page)
 
     async def predict_batch(
-        self, rows: Sequence[Mapping[str, Cell]], *, model: str | None = None
+        self, rows: Rows, *, model: str | None = None
     ) -> list[Prediction | Refused]:
         """Predictions for many rows; see :meth:`Serinus.predict_batch`."""
         return calls.answers(await self.run(calls.predict_batch(rows, model=model)))
