@@ -62,6 +62,19 @@ def test_labels_join_their_predictions(kept: Kept) -> None:
     assert kept.ask(sql) == [("challenger", 0.0, 2), ("champion", 4 / 6, 6)]
 
 
+def test_first_label_of_a_prediction_is_the_one_that_counts(kept: Kept) -> None:
+    records = kept.write([prediction(n) for n in range(10)])
+    told = [label(record.event, record.id, at=START_US + DAY_US) for record in records]
+    kept.write(told)
+    kept.compaction.run()
+    again = [label(record.event, record.id, at=START_US + 2 * DAY_US) for record in records[:4]]
+    kept.write(again)
+    first = kept.ask("SELECT count(*), count(DISTINCT day), max(day)::VARCHAR FROM first_labels")
+    assert kept.ask("SELECT count(*) FROM labels") == [(14,)]
+    assert first == [(10, 1, "2026-01-02")]
+    assert kept.ask("SELECT count(*) FROM first_values") == [(0,)]
+
+
 def test_empty_ledger_has_every_table_and_its_columns(kept: Kept) -> None:
     kept_anew = {}
     for kind in Kind:

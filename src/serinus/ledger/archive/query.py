@@ -38,6 +38,8 @@ _SQL_TYPES = {
     "doubles": "DOUBLE[]",
     "texts": "VARCHAR[]",
 }
+# What may be told again of one prediction; the first counts, and it has a view of its own.
+_REPEATED = (Kind.LABELS, Kind.VALUES)
 _ALLOWED = ("SELECT", "DESCRIBE", "SHOW", "SUMMARIZE", "WITH", "FROM", "VALUES")
 
 
@@ -95,6 +97,11 @@ class Ledger:
         try:
             for kind in Kind:
                 connection.execute(_view(kind, files[kind]))
+            for kind in _REPEATED:
+                connection.execute(
+                    f"CREATE VIEW first_{kind} AS "
+                    f"SELECT DISTINCT ON (prediction_id) * FROM {kind} ORDER BY time"
+                )
             for option, value in (
                 ("TimeZone", "UTC"),
                 ("temp_directory", str(work / "spill")),
@@ -273,5 +280,7 @@ def _refused(error: Exception) -> InvalidInput:
     return InvalidInput(
         str(error).strip(),
         where="SQL",
-        remedy=f"The tables are {', '.join(Kind)}; `DESCRIBE predictions` tells one's columns.",
+        remedy=f"The tables are {', '.join(Kind)}, "
+        f"{', '.join(f'first_{kind}' for kind in _REPEATED)}; "
+        "`DESCRIBE predictions` tells one's columns.",
     )
