@@ -80,6 +80,18 @@ def test_read_csv_names_repeated_columns_that_pandas_would_rename(tmp_path: Path
     assert list(dataset.frame.columns) == ["a", "b", "a (2)", "a (3)", "target"]
 
 
+def test_spaces_around_names_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(" n fills ,a,b \n1,2,3\n")
+
+    dataset = ingest.read(path)
+
+    assert list(dataset.frame.columns) == ["n fills", "a", "b"]
+    (told,) = dataset.faults
+    assert (told.level, told.place) == ("warning", "header")
+    assert "' n fills ', 'b '" in told.what
+
+
 def test_read_frame_names_repeated_columns() -> None:
     frame = pd.DataFrame([[1, 2, 0]], columns=["a", "a", "t"])
 

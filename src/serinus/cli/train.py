@@ -128,6 +128,9 @@ def _showing(result: TrainingResult, deployment: str | None) -> Callable[[Any], 
         out.print(show.table("Metrics on rows not learned from", ("metric", "value"), metrics))
         out.print()
         out.print(show.table("Gates", ("gate", "", "why"), gates))
+        for finding in result.validation.findings:
+            if finding.place == "header":
+                out.print(f"\n{finding}", soft_wrap=True, markup=False)
         out.print(f"\n{ahead}", soft_wrap=True)
 
     return present

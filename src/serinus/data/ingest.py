@@ -115,7 +115,7 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
         on_bad_lines="error",
         low_memory=False,
     )
-    return frame, [name.strip() for name in header]
+    return frame, header
 
 
 def _dataset(frame: pd.DataFrame, name: str, source: str, faults: tuple[Finding, ...]) -> Dataset:
@@ -154,7 +154,14 @@ def _unique(header: Sequence[str]) -> list[str]:
 
 def _header_faults(header: Sequence[str]) -> tuple[Finding, ...]:
     counts = Counter(name.strip() for name in header)
-    return tuple(
+    trimmed = [name for name in header if name.strip() and name != name.strip()]
+    spaces = Finding(
+        "warning",
+        "header",
+        f"names of columns with spaces around them: {', '.join(map(repr, trimmed))}",
+        "They are called without these spaces from here on, by requests too.",
+    )
+    return (spaces,) * bool(trimmed) + tuple(
         Finding(
             "error",
             f"column {name!r}",

@@ -153,15 +153,9 @@ def train(
     )
     logged = recording.write(record, uri=registry.tracking_uri, artifacts=registry.artifacts)
     watch.enter("package")
-    located = _located(candidate, logged)
-    registry.package(
-        logged.uri,
-        candidate.manifest,
-        _held_out(fit, candidate),
-        version=registry.upcoming(located),
-    )
+    _package(registry, fit, _located(candidate, logged))
     watch.enter("register")
-    version = registry.register(located)
+    version = registry.register(_located(candidate, logged))
     watch.enter("")
     return TrainingResult(
         version=version,
@@ -170,6 +164,12 @@ def train(
         champion=theirs,
         seconds=watch.seconds,
     )
+
+
+def _package(registry: Registry, fit: Fit, located: Candidate) -> None:
+    rows = _held_out(fit, located)
+    version = registry.upcoming(located)
+    registry.package(located.uri, located.manifest, rows, version=version)
 
 
 def retrain_spec(version: ModelVersion, *, data: str, reason: str) -> TrainingSpec:
