@@ -304,11 +304,12 @@ def _bars(kills: int, attack: _Run, tally: Tally, audit: _Audit) -> tuple[Bar, .
 def _until(holds: Callable[[], bool], what: str) -> None:
     """Wait for something; that nobody answers meanwhile is no answer."""
     deadline = clock.monotonic() + _PATIENCE_SECONDS
+    last = ""
     while clock.monotonic() < deadline:
         try:
             if holds():
                 return
-        except SerinusError:
-            pass
+        except SerinusError as error:
+            last = str(error)
         clock.sleep(_LOOK_SECONDS)
-    raise Unavailable(f"{what} was not there after {_PATIENCE_SECONDS:g} s")
+    raise Unavailable(f"{what} was not there after {_PATIENCE_SECONDS:g} s", faults=[last])
