@@ -172,7 +172,10 @@ def test_load_hides_passwords(tmp_path: Path) -> None:
     assert "geheim" not in "".join(faults(tmp_path, host="x://y:geheim@z", control_port=-1))
     for url, hidden in (
         ("redis://:geheim@db:6379/0", "redis://:***@db:6379/0"),
-        ("unix:///run/db?db=0&password=geheim&prefix=a", "unix:///run/db?db=0&password=***&prefix=a"),
+        (
+            "unix:///run/db?db=0&password=geheim&prefix=a",
+            "unix:///run/db?db=0&password=***&prefix=a",
+        ),
     ):
         found, told = settings.load({}, home=tmp_path, ledger_url=url)
         assert found.ledger == url

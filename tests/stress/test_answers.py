@@ -18,11 +18,7 @@ def test_answers_are_the_same_in_any_pieces(cuts: list[int]) -> None:
     data = ONE + TWO
     edges = [0, *sorted(cuts), len(data)]
     parser = Parser()
-    found = [
-        answer
-        for start, end in pairwise(edges)
-        for answer in parser.feed(data[start:end])
-    ]
+    found = [answer for start, end in pairwise(edges) for answer in parser.feed(data[start:end])]
     assert [(answer.status, answer.body) for answer in found] == [(200, b"abc"), (404, b"")]
     assert found[0].headers[b"content-type"] == b"a/b"
     assert [answer.closes for answer in found] == [False, True]
