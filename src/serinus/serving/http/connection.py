@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         # A client of HTTP/1.0 has to be told that its connection is kept.
         greet = keep and version == "1.0"
         if self._is_free():
-            self._start(exchange, keep, greet)
+            self._start(exchange, keep=keep, greet=greet)
         else:
             self._behind.append((exchange, keep, greet))
             if self._transport is not None:
@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
         self._refusal: Refusal | None = None
         self._ticks = 0
 
-    def _start(self, exchange: Exchange, keep: bool, greet: bool) -> None:  # noqa: FBT001
+    def _start(self, exchange: Exchange, *, keep: bool, greet: bool) -> None:
         self._keep, self._greet = keep, greet
         self._current = exchange
         # An answer may be there before ``handle`` returns: then the next one must not nest in it.
@@ -238,7 +238,8 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         while self._behind and self._is_free():
-            self._start(*self._behind.popleft())
+            exchange, keep, greet = self._behind.popleft()
+            self._start(exchange, keep=keep, greet=greet)
         transport = self._transport
         if self._behind or self._unread or transport is None or transport.is_closing():
             return
