@@ -54,6 +54,8 @@ _CANARY = {
     "latency_slack_ms": 1_000.0,
     "label_window_seconds": 30.0,
 }
+# One that has enough evidence waits for its approval, and goes on counting.
+_COUNTING = ("running", "paused")
 _LABEL_DELAY = 0.3
 _PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.1
@@ -198,7 +200,7 @@ def _has_canary(client: Serinus) -> bool:
     if live is None:
         client.deploy(MODEL, "1.0.1", **_CANARY)
         return False
-    return live.phase == "running"
+    return live.phase in _COUNTING
 
 
 def _has_no_canary(client: Serinus) -> bool:
