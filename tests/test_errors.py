@@ -14,10 +14,10 @@ from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unava
 
 def every_error() -> list[type[SerinusError]]:
     """All subclasses, wherever they are defined."""
+    # The last two need libraries that only their own users install.
+    apart = (".__main__", ".migrations.env", ".conversion.keras", ".conversion.torch")
     for module in pkgutil.walk_packages(serinus.__path__, "serinus."):
-        if not module.name.endswith((".__main__", ".migrations.env")) and (
-            "migrations.versions" not in module.name
-        ):
+        if not module.name.endswith(apart) and "migrations.versions" not in module.name:
             importlib.import_module(module.name)
     found: list[type[SerinusError]] = []
     waiting: list[type[SerinusError]] = [SerinusError]
@@ -38,8 +38,11 @@ def test_errors_say_what_they_are() -> None:
 
 
 def test_errors_of_the_caller_exit_with_two_and_those_of_the_system_with_one() -> None:
+    # What only came at a bad time may come again: 429 and 408 are no fault of what was asked.
+    later = {408, 429}
     for error in every_error():
-        assert error.exit_code == (2 if error.status < 500 else 1), error.__name__
+        is_callers = error.status < 500 and error.status not in later
+        assert error.exit_code == (2 if is_callers else 1), error.__name__
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from tests.cli.calling import serinus
 
 # Anything of these in `serinus --help` would make it slow.
 PROCESSES = ("up", "control", "gateway", "worker")
-VERBS = ("demo", "train", "predict", "feedback", "smoke", "deploy", "rollback")
-NOUNS = ("models", "deployments", "jobs", "monitor", "config", "bench", "stress")
+VERBS = ("demo", "train", "predict", "smoke", "deploy", "rollback")
+NOUNS = (
+    "models", "deployments", "feedback", "ledger", "jobs", "monitor", "config", "bench", "stress",
+)  # fmt: skip
 HEAVY = ("numpy", "pandas", "mlflow", "sqlalchemy", "fastapi", "httpx", "rich.console", "structlog")
 
 
@@ -38,7 +40,11 @@ def test_help_names_every_command_and_imports_little(tmp_path: Path) -> None:
         "up",
         *VERBS,
         "models list",
+        "models package",
         "deployments watch",
+        "feedback tell",
+        "feedback import",
+        "ledger query",
         "jobs list",
         "monitor drift",
         "config show",

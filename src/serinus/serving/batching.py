@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from serinus.errors import Overloaded
 from serinus.serving import lanes
@@ -79,6 +79,16 @@ class Batcher:
     def submit(self, row: Row) -> None:
         """Have a row answered by the version that it was assigned to."""
         self._put(row.live.lane(row.assignment.arm), row)
+
+    def submit_many(self, rows: Iterable[Row]) -> None:
+        """Have several rows answered, each by the version that it was assigned to."""
+        by_lane: dict[Lane, list[Row]] = {}
+        for row in rows:
+            by_lane.setdefault(row.live.lane(row.assignment.arm), []).append(row)
+        for lane, some in by_lane.items():
+            self._waiting.setdefault(lane, deque()).extend(some)
+            lane.pending += len(some)
+        self.wake()
 
     def wake(self) -> None:
         """Take a turn soon: rows came, or a lane has become free."""

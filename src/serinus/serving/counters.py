@@ -12,9 +12,10 @@ from collections.abc import Iterable
 import msgspec
 
 from serinus.serving import unusual, violations
-from serinus.serving.rows import Row
+from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.unusual import Oddity, Unusual
 from serinus.serving.violations import Violation, Violations
+from serinus.wire import Assignment
 
 # Upper bounds of latency in seconds; each about 1.6 times the one before.
 BOUNDS = (
@@ -76,6 +77,9 @@ class Counters:
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[str, str, str], Tally] = {}
+        self._last_assigned: Assignment | None = None
+        self._last_live: LiveRoute | None = None
+        self._last = Tally("", "", "")
         self._refused: Counter[str] = Counter()
         self.labels = 0
         self.values = 0
@@ -89,12 +93,13 @@ class Counters:
 
     def count(self, row: Row, seconds: float) -> None:
         """Count a row that was settled and recorded after ``seconds``."""
-        assigned = row.assignment
-        version = row.live.lane(assigned.arm).version
-        key = (assigned.model, version, assigned.arm)
-        tally = self._tallies.get(key)
-        if tally is None:
-            tally = self._tallies[key] = Tally(assigned.model, version, str(assigned.arm))
+        assigned, live = row.assignment, row.live
+        # Most rows were assigned as the one before, by the very same value.
+        if assigned is self._last_assigned and live is self._last_live:
+            tally = self._last
+        else:
+            tally = self._tally(row)
+            self._last_assigned, self._last_live, self._last = assigned, live, tally
         if row.failure:
             tally.failed += 1
         elif row.fallback:
@@ -103,6 +108,15 @@ class Counters:
             tally.success += 1
         tally.seconds += seconds
         tally.latency[bisect_left(BOUNDS, seconds)] += 1
+
+    def _tally(self, row: Row) -> Tally:
+        assigned = row.assignment
+        version = row.live.lane(assigned.arm).version
+        key = (assigned.model, version, assigned.arm)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally(assigned.model, version, str(assigned.arm))
+        return tally
 
     def refuse(self, status: int) -> None:
         """Count a request that was answered with a problem."""

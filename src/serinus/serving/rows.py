@@ -105,6 +105,11 @@ class Ticket:
             )
 
 
+def arrival() -> tuple[int, int]:
+    """When a row came: epoch microseconds, and nanoseconds of ``time.perf_counter_ns``."""
+    return clock.epoch_us(), time.perf_counter_ns()
+
+
 class Row:
     """One row: how it came, where it goes, and what became of it.
 
@@ -118,14 +123,18 @@ class Row:
     )  # fmt: skip
 
     def __init__(
-        self, live: LiveRoute, assignment: Assignment, features: Features, ticket: Ticket
+        self,
+        live: LiveRoute,
+        assignment: Assignment,
+        features: Features,
+        ticket: Ticket,
+        came: tuple[int, int] | None = None,
     ) -> None:
         self.live = live
         self.assignment = assignment
         self.features = features
         self.ticket = ticket
-        self.at = clock.epoch_us()
-        self.started = time.perf_counter_ns()
+        self.at, self.started = came or arrival()
         self.answered_by: Lane | None = None
         self.output: Output | None = None
         self.fallback = ""

@@ -30,7 +30,7 @@ from serinus.serving.lanes import Lane
 from serinus.serving.mirror import Mirror
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.recorder import Recorder
-from serinus.serving.rows import Done, LiveRoute, Row, Ticket
+from serinus.serving.rows import Done, LiveRoute, Row, Ticket, arrival
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
@@ -190,12 +190,12 @@ class Service:
             self._admit(live, len(rows), seconds)
         assigned = [self._assigned(live, request, arm, seconds) for live, request in rows]
         ticket = self._ticket(len(rows), done, seconds)
+        came = arrival()
         made = [
-            Row(live, assignment, request.features, ticket)
+            Row(live, assignment, request.features, ticket, came)
             for (live, request), assignment in zip(rows, assigned, strict=True)
         ]
-        for row in made:
-            self._batcher.submit(row)
+        self._batcher.submit_many(made)
         return made
 
     async def wake(self, model: str, seconds: float | None = None) -> None:
@@ -246,14 +246,18 @@ class Service:
         """Who is to answer a row, decided before anybody sees it."""
         if arm is not None:
             return _forced(live, arm)
-        if live.challenger is not None and self._is_no_evidence(live, seconds):
+        challenger = live.challenger
+        is_usual = challenger is None or challenger.breaker.circuit is Circuit.CLOSED
+        if is_usual and seconds is None:
+            return live.router.assign(request.entity)
+        if challenger is not None and self._is_no_evidence(live, challenger, seconds):
             return live.router.aside()
         assigned = live.router.assign(request.entity)
-        if assigned.arm is Arm.CHALLENGER and live.challenger is not None:
-            live.challenger.breaker.ask()
+        if assigned.arm is Arm.CHALLENGER and challenger is not None:
+            challenger.breaker.ask()
         return assigned
 
-    def _is_no_evidence(self, live: LiveRoute, seconds: float | None) -> bool:
+    def _is_no_evidence(self, live: LiveRoute, challenger: Lane, seconds: float | None) -> bool:
         """Whether a request can say nothing of the two versions, whichever it would draw.
 
         With an open circuit there is no challenger to draw. Of who waits hardly longer than an
@@ -262,8 +266,7 @@ class Service:
         shortest = max(SHORTEST_EVIDENCE_SECONDS, 5.0 * live.champion.expected_seconds(1))
         if seconds is not None and seconds < shortest:
             return True
-        challenger = live.challenger
-        return challenger is not None and not challenger.breaker.allows(clock.monotonic())
+        return not challenger.breaker.allows(clock.monotonic())
 
     # -------------------------------------------------------------- feedback
 
