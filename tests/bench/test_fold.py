@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from serinus.bench import fold, traffic
-from serinus.delivery.evidence import Measure
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.errors import InvalidInput
 from serinus.wire import Label, Shadow, Value
 

@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 
 from serinus.bench import traffic
-from serinus.delivery import fold, watch
-from serinus.delivery.evidence import Measure
+from serinus.delivery.verdicts import fold, watch
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.wire import Arm, Label, Prediction, Shadow, Value
 
 

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from serinus.client import types
-from serinus.delivery import plan as plans
 from serinus.delivery import types as delivery
+from serinus.delivery.planning import plan as plans
 from serinus.monitoring import types as monitoring
 from serinus.registry import types as registry
 from serinus.scheduling import types as scheduling

@@ -16,7 +16,7 @@ from serinus.client.types import (
     Verdict,
 )
 from serinus.dashboard import figures
-from serinus.delivery import plan as plans
+from serinus.delivery.planning import plan as plans
 
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PLAN = Plan(

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from serinus.delivery import evidence as ev
-from serinus.delivery.evidence import Evidence, Measure
-from serinus.delivery.plan import Basis, make_plan, plan_hash, quality_scale
+from serinus.delivery.planning.plan import Basis, make_plan, plan_hash, quality_scale
 from serinus.delivery.types import Deployment, DeploymentSpec, Kind, Outcome, Phase, Plan
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.wire import Arm, Assignment, Output, Prediction
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

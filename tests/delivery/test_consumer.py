@@ -14,10 +14,10 @@ from serinus import clock
 from serinus.delivery import consumer as consumers
 from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
-from serinus.delivery.evidence import Evidence, Measure
-from serinus.delivery.judge import judge
-from serinus.delivery.plan import Basis
+from serinus.delivery.planning.plan import Basis
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
+from serinus.delivery.verdicts.evidence import Evidence, Measure
+from serinus.delivery.verdicts.judge import judge
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
 from serinus.store import schema

@@ -7,9 +7,9 @@ import pytest
 from tests.delivery.conftest import World
 
 from serinus import clock
-from serinus.delivery.evidence import Measure
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.registry.types import Stage
 from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Shadow
 

@@ -12,9 +12,9 @@ from tests.delivery.conftest import World
 from serinus import clock
 from serinus.delivery import consumer as consumers
 from serinus.delivery import repository
-from serinus.delivery.evidence import Measure
 from serinus.delivery.replay import Replays
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.errors import InvalidInput, NotFound
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer

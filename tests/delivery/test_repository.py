@@ -12,11 +12,11 @@ from sqlalchemy import Engine, func, insert, select
 from tests.delivery.samples import NOON, deployment, table
 
 from serinus.delivery import repository
-from serinus.delivery import watch as watches
-from serinus.delivery.evidence import EMPTY, Measure
-from serinus.delivery.judge import judge
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import LIVE, TRANSITIONS, Outcome, Phase
+from serinus.delivery.verdicts import watch as watches
+from serinus.delivery.verdicts.evidence import EMPTY, Measure
+from serinus.delivery.verdicts.judge import judge
 from serinus.errors import Conflict, NotFound
 from serinus.store import schema
 

@@ -11,11 +11,11 @@ import msgspec
 from sqlalchemy import Connection, insert
 from tests.delivery.samples import deployment
 
-from serinus.delivery import evidence as ev
 from serinus.delivery import repository
 from serinus.delivery.consumer import absorb
-from serinus.delivery.judge import judge
 from serinus.delivery.types import Deployment, Kind, Plan
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.judge import judge
 from serinus.store import schema
 from serinus.store.engine import open_engine
 from serinus.wire import Arm, Assignment, Event, Failure, Label, Output, Prediction

@@ -6,9 +6,9 @@ from math import log
 import numpy as np
 import pytest
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import measure
-from serinus.delivery.evidence import Measure
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import measure
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.proof import drifting, judging, rules, streams
 from serinus.proof.runner import Runner
 from serinus.stats import service_level

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.proof import controller
 
-from serinus.delivery.evidence import Measure
 from serinus.delivery.types import DeploymentSpec
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.proof import entities, judging, streams
 from serinus.proof.runner import Runner
 from serinus.proof.streams import Difference

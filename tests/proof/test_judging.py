@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from serinus.delivery import judge, tally, watch
-from serinus.delivery.evidence import Evidence, Measure
 from serinus.delivery.types import Outcome
+from serinus.delivery.verdicts import judge, tally, watch
+from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.proof import judging, streams
 from serinus.proof.streams import Difference
 

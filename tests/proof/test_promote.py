@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from serinus.delivery import watch
-from serinus.delivery.evidence import EMPTY, Measure
+from serinus.delivery.verdicts import watch
+from serinus.delivery.verdicts.evidence import EMPTY, Measure
 from serinus.proof import judging, promote, streams
 from serinus.proof.runner import Runner
 from serinus.proof.streams import Difference

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serinus.delivery.evidence import LOSS_STEPS
 from serinus.delivery.types import DeploymentSpec
+from serinus.delivery.verdicts.evidence import LOSS_STEPS
 from serinus.errors import Conflict
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer

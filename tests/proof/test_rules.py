@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportions_ztest
 
-from serinus.delivery.tally import Requests
+from serinus.delivery.verdicts.tally import Requests
 from serinus.proof import judging, rules, streams
 from serinus.proof.rules import INTERVAL, Seen
 from serinus.proof.streams import Difference

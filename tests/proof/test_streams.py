@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serinus.delivery.evidence import LOSS_STEPS
+from serinus.delivery.verdicts.evidence import LOSS_STEPS
 from serinus.proof import streams
 from serinus.proof.streams import Difference
 

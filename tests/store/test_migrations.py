@@ -15,10 +15,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.delivery import repository, watch
-from serinus.delivery.evidence import EMPTY
-from serinus.delivery.judge import judge
+from serinus.delivery import repository
 from serinus.delivery.types import Outcome, Phase
+from serinus.delivery.verdicts import watch
+from serinus.delivery.verdicts.evidence import EMPTY
+from serinus.delivery.verdicts.judge import judge
 from serinus.store import schema
 from serinus.store.engine import MIGRATIONS, migrate, open_engine
 

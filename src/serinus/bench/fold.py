@@ -13,12 +13,13 @@ from time import process_time
 
 from serinus.bench import traffic
 from serinus.bench.table import columns
-from serinus.delivery import evidence as ev
-from serinus.delivery import fold, judge, repository, watch
+from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
-from serinus.delivery.evidence import Evidence, Sight
-from serinus.delivery.fold import LABEL, VALUE, Facts, Waiting
 from serinus.delivery.types import Deployment, Plan
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import fold, judge, watch
+from serinus.delivery.verdicts.evidence import Evidence, Sight
+from serinus.delivery.verdicts.fold import LABEL, VALUE, Facts, Waiting
 from serinus.errors import InvalidInput
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import plan
-from serinus.delivery.evidence import Evidence, Measure
+from serinus.delivery.planning import plan
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, QualityScale
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Shadow, Value
 
 SHARES = (0.05, 0.25, 0.5, 0.75)

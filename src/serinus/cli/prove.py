@@ -116,7 +116,7 @@ def _only_model(app: App, model: str | None) -> str:
 
 def _plan(app: App, model: str) -> tuple[Plan, str]:
     """The plan of the live or the last deployment that had steps; else the default's."""
-    from serinus.delivery import plan as plans
+    from serinus.delivery.planning import plan as plans
     from serinus.delivery.types import DeploymentSpec
 
     for deployment in app.delivery.list(model, limit=20, after=None):

@@ -8,7 +8,7 @@ import msgspec
 
 from serinus.app import App, views
 from serinus.client import types
-from serinus.delivery.evidence import Measure, pooled
+from serinus.delivery.verdicts.evidence import Measure, pooled
 
 RECENT = 8
 LOOKS = 1_000

@@ -22,11 +22,12 @@ from sqlalchemy import (
 )
 
 from serinus import clock
-from serinus.delivery import evidence as ev
-from serinus.delivery import fold, journal, repository
-from serinus.delivery.evidence import Evidence, Sight
-from serinus.delivery.fold import Facts, Waiting
+from serinus.delivery import journal, repository
 from serinus.delivery.types import Deployment, Kind
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import fold
+from serinus.delivery.verdicts.evidence import Evidence, Sight
+from serinus.delivery.verdicts.fold import Facts, Waiting
 from serinus.ledger import consumer as offsets_of
 from serinus.ledger.types import Offset, Reader
 from serinus.store import schema

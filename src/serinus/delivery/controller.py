@@ -8,12 +8,13 @@ from __future__ import annotations
 import structlog
 
 from serinus import clock
-from serinus.delivery import judge, repository
+from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
-from serinus.delivery.evidence import Measure
 from serinus.delivery.reconcile import Decision, Snapshot, reconcile
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
+from serinus.delivery.verdicts import judge
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.errors import Conflict
 from serinus.store.engine import reading
 

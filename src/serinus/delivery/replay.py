@@ -16,15 +16,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, insert
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import journal, plan, repository
+from serinus.delivery import journal, repository
 from serinus.delivery.consumer import absorb
-from serinus.delivery.evidence import Evidence
 from serinus.delivery.forecast.simulation import step_name
 from serinus.delivery.journal import Fold
-from serinus.delivery.judge import judge
-from serinus.delivery.plan import Basis
+from serinus.delivery.planning import plan
+from serinus.delivery.planning.plan import Basis
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, Plan, Verdict
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.evidence import Evidence
+from serinus.delivery.verdicts.judge import judge
 from serinus.errors import InvalidInput
 from serinus.ledger.types import Offset, Reader
 from serinus.store import schema

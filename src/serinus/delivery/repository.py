@@ -11,9 +11,6 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import watch as watches
-from serinus.delivery.evidence import Evidence
 from serinus.delivery.reconcile import Decision, WorkerView
 from serinus.delivery.types import (
     LIVE,
@@ -27,7 +24,10 @@ from serinus.delivery.types import (
     Transition,
     Verdict,
 )
-from serinus.delivery.watch import Watch
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import watch as watches
+from serinus.delivery.verdicts.evidence import Evidence
+from serinus.delivery.verdicts.watch import Watch
 from serinus.errors import Conflict, NotFound
 from serinus.store import schema
 from serinus.store.engine import exclusive

@@ -12,11 +12,10 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
-from serinus.delivery import plan as plans
 from serinus.delivery import reconcile, repository, rollback, routing
-from serinus.delivery.evidence import Evidence, Measure
 from serinus.delivery.forecast import feasibility
-from serinus.delivery.plan import Basis, score_cuts
+from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning.plan import Basis, score_cuts
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.routing import Publisher
 from serinus.delivery.types import (
@@ -29,6 +28,7 @@ from serinus.delivery.types import (
     Transition,
     Verdict,
 )
+from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.errors import Conflict, InvalidInput
 from serinus.registry import repository as versions
 from serinus.registry.service import Registry

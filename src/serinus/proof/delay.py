@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery import plan as plans
-from serinus.delivery.evidence import Measure, Tables
+from serinus.delivery.planning import plan as plans
 from serinus.delivery.types import Gate, Plan
+from serinus.delivery.verdicts.evidence import Measure, Tables
 from serinus.proof import bars, judging, rules, streams
 from serinus.proof.rules import Seen
 from serinus.proof.streams import Difference, Stream

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.evidence import Measure
-from serinus.delivery.tally import Requests
 from serinus.delivery.types import DeploymentSpec, Gate, Plan
+from serinus.delivery.verdicts.evidence import Measure
+from serinus.delivery.verdicts.tally import Requests
 from serinus.proof import bars, judging, rules, streams
 from serinus.proof.rules import Seen
 from serinus.proof.streams import Course, Difference

@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import judge, measure, plan, tally, watch
-from serinus.delivery.evidence import Evidence, Measure, Tables
-from serinus.delivery.tally import Requests
+from serinus.delivery.planning import plan
 from serinus.delivery.types import DeploymentSpec, Gate, Guardrail, Kind, Plan, QualityScale, Step
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import judge, measure, tally, watch
+from serinus.delivery.verdicts.evidence import Evidence, Measure, Tables
+from serinus.delivery.verdicts.tally import Requests
 from serinus.proof.streams import VALUE_CAP, WRONG_RATE, Pairs, Stream
 
 Floats = NDArray[np.float64]

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.evidence import Measure
 from serinus.delivery.types import Plan
+from serinus.delivery.verdicts.evidence import Measure
 from serinus.proof import bars, intervals, judging, rules, streams
 from serinus.proof.streams import Difference
 from serinus.proof.types import Bar, Claim, Measured, Trials

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery import tally, watch
-from serinus.delivery.evidence import EMPTY, Evidence, Tables
 from serinus.delivery.types import DeploymentSpec, Plan, Step
-from serinus.delivery.watch import Watch
+from serinus.delivery.verdicts import tally, watch
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Tables
+from serinus.delivery.verdicts.watch import Watch
 from serinus.proof import bars, intervals, judging, streams
 from serinus.proof.types import Claim, Measured, Trials
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serinus import clock
-from serinus.delivery import evidence as ev
-from serinus.delivery import fold, tally, watch
-from serinus.delivery.evidence import Measure
-from serinus.delivery.tally import Requests
 from serinus.delivery.types import Deployment, DeploymentSpec, Guardrail, Outcome, Phase, Plan
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import fold, tally, watch
+from serinus.delivery.verdicts.evidence import Measure
+from serinus.delivery.verdicts.tally import Requests
 from serinus.errors import Conflict
 from serinus.ledger.types import Record
 from serinus.proof import bars, judging, rules

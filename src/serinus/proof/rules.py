@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from serinus.delivery.tally import Requests
+from serinus.delivery.verdicts.tally import Requests
 from serinus.proof.judging import first
 from serinus.proof.streams import LATENCY_MEDIAN_US, LATENCY_SIGMA
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.evidence import LOSS_STEPS
-from serinus.delivery.tally import Requests
+from serinus.delivery.verdicts.evidence import LOSS_STEPS
+from serinus.delivery.verdicts.tally import Requests
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

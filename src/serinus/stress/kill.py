@@ -183,15 +183,27 @@ def _running(home: Path, dealt: rows.Rows) -> Iterator[Installation]:
         with system.client as client:
             for _ in range(2):
                 job = client.train(str(data), MODEL, target=dealt.target, algorithm=_ALGORITHM)
-                _until(partial(_is_over, client, job.id), "a trained version")
+                _until(partial(_is_trained, client, job.id), "a trained version")
             client.wait_for(client.deploy(MODEL, "1.0.0").id, timeout=_PATIENCE_SECONDS)
         yield system
     finally:
         system.stop()
 
 
-def _is_over(client: Serinus, job: str) -> bool:
-    return client.job(job).finished_at is not None
+def _is_trained(client: Serinus, job: str) -> bool:
+    """Whether a job has made its version.
+
+    Raises:
+        Unavailable: it ended without one, and why.
+    """
+    found = client.job(job)
+    if found.finished_at is not None and found.state != "succeeded":
+        raise Unavailable(
+            f"no version was trained ({found.error or found.state})",
+            where=f"job {job}, attempt {found.attempt} of {found.max_attempts}",
+            remedy="Give the machine more room, or look at the log of the worker.",
+        )
+    return found.finished_at is not None
 
 
 def _has_canary(client: Serinus) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serinus.delivery.evidence import LOSS_DIFFERENCES, LOSS_LEVELS, Measure
 from serinus.delivery.forecast.circumstances import Crowd, Harm, circumstances
-from serinus.delivery.plan import Basis, make_plan, quality_scale
+from serinus.delivery.planning.plan import Basis, make_plan, quality_scale
 from serinus.delivery.types import DeploymentSpec, Plan, Traffic
+from serinus.delivery.verdicts.evidence import LOSS_DIFFERENCES, LOSS_LEVELS, Measure
 
 CUTS = tuple(number / 10 for number in range(1, 10))
 TRAFFIC = Traffic(

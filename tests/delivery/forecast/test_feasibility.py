@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from serinus.delivery.forecast.feasibility import duration, hours, propose, remedy, summary
-from serinus.delivery.plan import Basis, quality_scale
+from serinus.delivery.planning.plan import Basis, quality_scale
 from serinus.delivery.types import DeploymentSpec, Duration, Proposal, Traffic
 
 BASIS = Basis(quality_scale("classification", {"accuracy": 0.9}))

@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from serinus.delivery import measure, tally, watch
-from serinus.delivery.evidence import LOSS_STEPS, Evidence, Measure
 from serinus.delivery.forecast.simulation import ENTITIES, forecast
-from serinus.delivery.judge import gate_of, judge
-from serinus.delivery.plan import Basis, make_plan, quality_scale
+from serinus.delivery.planning.plan import Basis, make_plan, quality_scale
 from serinus.delivery.types import DeploymentSpec, Forecast, Outcome, Plan, Traffic
+from serinus.delivery.verdicts import measure, tally, watch
+from serinus.delivery.verdicts.evidence import LOSS_STEPS, Evidence, Measure
+from serinus.delivery.verdicts.judge import gate_of, judge
 
 CUTS = tuple(number / 10 for number in range(1, 10))
 CLASSES = Basis(quality_scale("classification", {"accuracy": 0.9}), CUTS, (0, 1))

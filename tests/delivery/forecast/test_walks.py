@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serinus.delivery.evidence import Measure, Tables
 from serinus.delivery.forecast.circumstances import Circumstances
 from serinus.delivery.forecast.walks import Answers, Search, walk
 from serinus.delivery.types import Gate, Step
+from serinus.delivery.verdicts.evidence import Measure, Tables
 
 HALF = Step(0.5, 0.0, Gate(), 1, 0.0, 1.0)
 SHADOW = Step(0.0, 1.0, Gate(), 1, 0.0, 1.0)

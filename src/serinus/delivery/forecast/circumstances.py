@@ -14,14 +14,14 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from serinus.delivery.evidence import (
+from serinus.delivery.types import Plan, Traffic
+from serinus.delivery.verdicts.evidence import (
     LATENCY_QUANTILES,
     LOSS_STEPS,
     SCORE_BINS,
     Floats,
     Measure,
 )
-from serinus.delivery.types import Plan, Traffic
 
 # Where nothing was observed.
 _ERROR_RATE = 0.001

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from serinus.delivery import plan as plans
 from serinus.delivery.forecast.simulation import ENTITIES, forecast, step_name
-from serinus.delivery.judge import gate_of
-from serinus.delivery.plan import Basis
+from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning.plan import Basis
 from serinus.delivery.types import (
     DeploymentSpec,
     Duration,
@@ -26,7 +25,8 @@ from serinus.delivery.types import (
     StepForecast,
     Traffic,
 )
-from serinus.delivery.wording import TITLES, margin
+from serinus.delivery.verdicts.judge import gate_of
+from serinus.delivery.verdicts.wording import TITLES, margin
 
 # Less than this says too little about the traffic to come.
 FEWEST_REQUESTS = 200

@@ -13,11 +13,8 @@ from math import inf, isfinite, log
 
 import numpy as np
 
-from serinus.delivery import measure
-from serinus.delivery.evidence import Floats, Measure, Tables
 from serinus.delivery.forecast.circumstances import Circumstances, Crowd, Harm, circumstances
 from serinus.delivery.forecast.walks import Answers, Past, Reached, Search, walk
-from serinus.delivery.judge import gate_of
 from serinus.delivery.types import (
     Duration,
     Forecast,
@@ -28,6 +25,9 @@ from serinus.delivery.types import (
     StepForecast,
     Traffic,
 )
+from serinus.delivery.verdicts import measure
+from serinus.delivery.verdicts.evidence import Floats, Measure, Tables
+from serinus.delivery.verdicts.judge import gate_of
 
 ENTITIES = 10_000
 """Distinct entities that a plan by entity is thought to meet where nobody says how many."""

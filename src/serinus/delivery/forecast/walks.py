@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.evidence import Counts, Floats, Measure, Tables
 from serinus.delivery.forecast.circumstances import Circumstances
 from serinus.delivery.types import Kind, Step
+from serinus.delivery.verdicts.evidence import Counts, Floats, Measure, Tables
 
 # So much further with each look; a first passage is found late by half of it on average.
 _GROWTH = 1.03

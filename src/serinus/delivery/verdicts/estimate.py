@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serinus.delivery import evidence as ev
-from serinus.delivery.evidence import Counts, Evidence, Floats, Measure
 from serinus.delivery.types import Kind, Plan
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.evidence import Counts, Evidence, Floats, Measure
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from tests.delivery.samples import full_plan
 
-from serinus.delivery import wording
-from serinus.delivery.estimate import Estimate
 from serinus.delivery.types import Assessment, Gate, Guardrail, Kind
+from serinus.delivery.verdicts import wording
+from serinus.delivery.verdicts.estimate import Estimate
 
 PLAN = full_plan()
 KINDS: tuple[Kind, ...] = get_args(Kind)

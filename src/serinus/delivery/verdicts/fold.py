@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import tally
-from serinus.delivery.evidence import Evidence, Measure, Sight
-from serinus.delivery.tally import Requests
 from serinus.delivery.types import Deployment, Plan
-from serinus.delivery.watch import Watch
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import tally
+from serinus.delivery.verdicts.evidence import Evidence, Measure, Sight
+from serinus.delivery.verdicts.tally import Requests
+from serinus.delivery.verdicts.watch import Watch
 from serinus.wire import (
     Answer,
     Arm,

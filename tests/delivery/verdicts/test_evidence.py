@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.samples import table
 
-from serinus.delivery import evidence as ev
-from serinus.delivery.evidence import EMPTY, Evidence, Measure, Sight
 from serinus.delivery.types import QualityScale, ValueScale
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure, Sight
 from serinus.wire import Arm
 
 SIGHTS = st.builds(

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.evidence import (
+from serinus.delivery.types import Plan
+from serinus.delivery.verdicts.evidence import (
     LATENCY_QUANTILES,
     MOST_CLASSES,
     SCORE_BINS,
@@ -18,8 +19,7 @@ from serinus.delivery.evidence import (
     Floats,
     Measure,
 )
-from serinus.delivery.types import Plan
-from serinus.delivery.watch import Watch
+from serinus.delivery.verdicts.watch import Watch
 
 Levels: TypeAlias = Mapping[Measure, Counts]
 """By measure, shape (n,): the level of each request; -1 does not count."""

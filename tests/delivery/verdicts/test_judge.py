@@ -20,12 +20,12 @@ from tests.delivery.samples import (
     table,
 )
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import tally, watch
-from serinus.delivery.evidence import EMPTY, Evidence, Measure, Sight
-from serinus.delivery.judge import gate_of, judge
-from serinus.delivery.tally import Requests
 from serinus.delivery.types import Assessment, Kind, Outcome, Plan, Verdict
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import tally, watch
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure, Sight
+from serinus.delivery.verdicts.judge import gate_of, judge
+from serinus.delivery.verdicts.tally import Requests
 from serinus.wire import Arm
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

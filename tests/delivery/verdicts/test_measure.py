@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.samples import NUMBERS, SHADOW, at_levels, full_plan, plan_of, table
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import measure
-from serinus.delivery.evidence import EMPTY, Evidence, Measure
-from serinus.delivery.plan import Basis, quality_scale
+from serinus.delivery.planning.plan import Basis, quality_scale
 from serinus.delivery.types import Gate, Guardrail, Kind, Plan
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import measure
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure
 from serinus.stats import (
     event_odds,
     mcnemar,

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.evidence import LATENCY_QUANTILES, Floats
+from serinus.delivery.verdicts.evidence import LATENCY_QUANTILES, Floats
 
 # Bins 2 % wide from 10 microseconds; the last holds all beyond about five minutes.
 _LOWEST = 10.0

@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from serinus.delivery import measure, wording
-from serinus.delivery.estimate import Estimate, estimate
-from serinus.delivery.evidence import Evidence, Measure
 from serinus.delivery.types import Assessment, Gate, Guardrail, Kind, Outcome, Plan, Step, Verdict
+from serinus.delivery.verdicts import measure, wording
+from serinus.delivery.verdicts.estimate import Estimate, estimate
+from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.wire import Arm
 
 _SHADOW: tuple[Kind, ...] = ("shadow_errors", "shadow_quality", "disagreement")

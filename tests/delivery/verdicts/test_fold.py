@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from tests.delivery import samples
 from tests.delivery.samples import NUMBERS, answered, assigned, table
 
-from serinus.delivery import evidence as ev
-from serinus.delivery import fold
-from serinus.delivery.evidence import EMPTY, Evidence, Measure, Sight
-from serinus.delivery.fold import LABEL, VALUE, Facts, Gathered, mature
-from serinus.delivery.plan import Basis
+from serinus.delivery.planning.plan import Basis
 from serinus.delivery.types import Deployment, DeploymentSpec, Plan
-from serinus.delivery.watch import UNSEEN, Watch
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts import fold
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure, Sight
+from serinus.delivery.verdicts.fold import LABEL, VALUE, Facts, Gathered, mature
+from serinus.delivery.verdicts.watch import UNSEEN, Watch
 from serinus.wire import (
     Answer,
     Arm,

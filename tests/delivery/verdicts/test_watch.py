@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.delivery import watch
-from serinus.delivery.evidence import LATENCY_QUANTILES, Floats
-from serinus.delivery.watch import UNSEEN, Watch
+from serinus.delivery.verdicts import watch
+from serinus.delivery.verdicts.evidence import LATENCY_QUANTILES, Floats
+from serinus.delivery.verdicts.watch import UNSEEN, Watch
 
 LATENCIES = st.sampled_from(
     [0.0, -7.0, 9.0, 10.0, 10.3, 250.0, 1e3, 1.1e3, 2e4, 3e7, 1e18, np.inf, -np.inf]

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from serinus.delivery import evidence as ev
-from serinus.delivery.evidence import Counts, Floats, Measure, Tables
 from serinus.delivery.types import Gate, Guardrail, Kind, Plan, QualityScale
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.evidence import Counts, Floats, Measure, Tables
 from serinus.stats import (
     event_odds,
     mcnemar,

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.samples import full_plan, plan_of
 
-from serinus.delivery import tally
-from serinus.delivery.evidence import LATENCY_QUANTILES, MOST_CLASSES, Measure
-from serinus.delivery.tally import Requests
-from serinus.delivery.watch import UNSEEN, Watch
+from serinus.delivery.verdicts import tally
+from serinus.delivery.verdicts.evidence import LATENCY_QUANTILES, MOST_CLASSES, Measure
+from serinus.delivery.verdicts.tally import Requests
+from serinus.delivery.verdicts.watch import UNSEEN, Watch
 
 PLAN = full_plan()
 ALIKE = 1_000.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import exp, log
 
-from serinus.delivery.estimate import Estimate
 from serinus.delivery.types import Assessment, Gate, Guardrail, Kind, Plan
+from serinus.delivery.verdicts.estimate import Estimate
 
 TITLES: dict[Kind, str] = {
     "errors": "Errors",

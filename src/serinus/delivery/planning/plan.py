@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from serinus.delivery.evidence import MOST_CLASSES, SCORE_BINS
 from serinus.delivery.types import (
     DeploymentSpec,
     Gate,
@@ -24,6 +23,7 @@ from serinus.delivery.types import (
     Step,
     ValueScale,
 )
+from serinus.delivery.verdicts.evidence import MOST_CLASSES, SCORE_BINS
 from serinus.errors import InvalidInput
 from serinus.stats import bins
 from serinus.stats.bins import NumericBins

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from tests.delivery.samples import at_levels, full_plan, table
 
-from serinus.delivery import evidence as ev
-from serinus.delivery.estimate import Estimate, estimate
-from serinus.delivery.evidence import EMPTY, Evidence, Measure
 from serinus.delivery.types import Kind
+from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.verdicts.estimate import Estimate, estimate
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PLAN = full_plan()
