@@ -28,6 +28,11 @@ class Arm(StrEnum):
     CHAMPION = "champion"
     CHALLENGER = "challenger"
     SHADOW = "shadow"
+    """A copy of a champion's request, answered by the challenger after the answer has left."""
+    CLONE = "clone"
+    """The same, answered by the champion once more: what it differs from itself is noise."""
+    STAGING = "staging"
+    """Asked at the staging endpoint: production never sees it, and it is no evidence."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -120,11 +125,38 @@ class Target(msgspec.Struct, frozen=True):
     uri: str
 
 
+class BreakerRules(msgspec.Struct, frozen=True):
+    """When a version is asked no more.
+
+    Of at least ``rows`` rows within ``window_seconds`` ``failing_share`` failed. After
+    ``rest_seconds`` (each time twice as long, up to ``longest_rest_seconds``) ``probes`` rows must
+    succeed before it is asked again.
+    """
+
+    rows: int = 20
+    failing_share: float = 0.5
+    window_seconds: float = 10.0
+    rest_seconds: float = 2.0
+    longest_rest_seconds: float = 60.0
+    probes: int = 5
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One more challenger: it has the positions from ``start`` to ``start + share``."""
+
+    target: Target
+    start: float
+    share: float
+
+
 class Route(msgspec.Struct, frozen=True):
     """Who serves one model.
 
     ``share`` is the challenger's share of requests; ``mirror`` the share of the champion's
-    requests that the challenger also scores, unseen, after the answer has left.
+    requests that the challenger also scores, unseen, after the answer has left; ``clone`` the
+    share of those that the champion scores once more. ``others`` are the further challengers of
+    an experiment. ``staging`` is asked at the staging endpoint alone. ``default`` is answered
+    where no version can; None answers with the failure.
     """
 
     model: str
@@ -136,6 +168,11 @@ class Route(msgspec.Struct, frozen=True):
     salt: str = ""
     deployment: str = ""
     step: int = 0
+    clone: float = 0.0
+    others: tuple[Variant, ...] = ()
+    staging: Target | None = None
+    breaker: BreakerRules = BreakerRules()
+    default: Answer | None = None
 
 
 class RoutingTable(msgspec.Struct, frozen=True):
@@ -162,7 +199,9 @@ class Assignment(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How a request was routed: fixed before any version saw it.
 
     ``share`` is the *configured* share of the challenger in force at that moment, ``unit`` a
-    64-bit hash of the entity (0 when each request is its own unit).
+    64-bit hash of the entity (0 when each request is its own unit). Where there are several
+    challengers, ``shares`` are those of each and ``variant`` is the place of the one that was
+    drawn (0 is the route's ``challenger``).
     """
 
     model: str
@@ -172,6 +211,8 @@ class Assignment(msgspec.Struct, frozen=True, gc=False, array_like=True):
     deployment: str = ""
     step: int = 0
     unit: int = 0
+    variant: int = 0
+    shares: tuple[float, ...] = ()
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="prediction"):
@@ -254,6 +295,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, tag="worker"):
     """What a gateway worker has in force; written at each change and every few seconds.
 
     ``ready`` and ``failed`` hold versions as ``model@version``; ``failed`` with the reason.
+    ``circuits`` are those of its breakers that are not closed: ``open`` or ``half-open``.
     """
 
     at: int
@@ -261,6 +303,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, tag="worker"):
     revision: int
     ready: tuple[str, ...]
     failed: dict[str, str]
+    circuits: dict[str, str] = {}
 
 
 Event: TypeAlias = Prediction | Failure | Shadow | Label | Value | WorkerStatus

@@ -10,8 +10,9 @@ from rich.console import Console, RenderableType
 from serinus.cli import show
 from serinus.client import foresight, types
 from serinus.delivery.forecast.feasibility import propose
+from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.planning.plan import Basis, quality_scale
-from serinus.delivery.types import DeploymentSpec, Traffic
+from serinus.delivery.types import DeploymentSpec
 from serinus.wire import Manifest
 
 

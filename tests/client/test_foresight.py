@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from serinus.client import foresight
-from serinus.delivery import replay, types
+from serinus.delivery import replay
+from serinus.delivery.forecast import types
 
 
 @pytest.mark.parametrize(

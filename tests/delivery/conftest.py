@@ -91,7 +91,9 @@ def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> Iterator[Wor
     shutil.copy(mlflow_template, tmp_path / "mlflow.db")
     registry = Registry(engine, f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
     table = tmp_path / "routing.json"
-    delivery = Delivery(engine, registry, Publisher(table), worker_seconds=60.0)
+    delivery = Delivery(
+        engine=engine, worker_seconds=60.0, registry=registry, publisher=Publisher(table)
+    )
     ledger = tmp_path / "ledger"
     writer = Writer(ledger, segment_bytes=1_000_000, sync="os")
     consumer = Consumer(engine, Reader(ledger))

@@ -8,8 +8,9 @@ import pytest
 from tests.delivery.conftest import World
 
 from serinus import clock
+from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.reconcile import Decision
-from serinus.delivery.types import DeploymentSpec, Outcome, Phase, Traffic
+from serinus.delivery.types import DeploymentSpec, Outcome, Phase
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import GateResult, Stage
 from serinus.wire import Field, Manifest, RoutingTable

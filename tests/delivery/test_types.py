@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.delivery.samples import deployment
 
-from serinus.delivery.types import LIVE, TRANSITIONS, Phase, Traffic
+from serinus.delivery.forecast.types import Traffic
+from serinus.delivery.types import LIVE, TRANSITIONS, Phase
 
 
 def test_every_phase_has_transitions_and_ends_lead_nowhere() -> None:

@@ -9,10 +9,10 @@ from sqlalchemy import Engine, select
 from serinus.app.archiving import Archiving
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.replay import Replays
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
-from serinus.delivery.types import Traffic
 from serinus.errors import Conflict, NotFound
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Reader
@@ -74,11 +74,11 @@ class App:
     def delivery(self) -> Delivery:
         """Deployments and the routing table."""
         return Delivery(
-            self.engine,
-            self.registry,
-            Publisher(self.settings.routing_table),
-            _MISSED_REPORTS * self.settings.worker_status_seconds,
-            self._traffic,
+            engine=self.engine,
+            worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
+            registry=self.registry,
+            publisher=Publisher(self.settings.routing_table),
+            observe=self._traffic,
         )
 
     @cached_property

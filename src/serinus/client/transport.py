@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
     Iterator,
 )
-from functools import wraps
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 import msgspec
@@ -21,6 +19,7 @@ from serinus import clock
 from serinus.client import bulk, calls
 from serinus.client.calls import Call
 from serinus.client.cells import Rows
+from serinus.client.methods import Awaiting, Blocking
 from serinus.client.types import DeploymentStatus, Page, Prediction, Refused, Sent, Told, Untold
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
 
@@ -35,104 +34,8 @@ _LOOK_SECONDS = 0.5
 _OUTAGE_SECONDS = 60.0
 
 
-class Method(Generic[P, T]):
-    """A call as a method: :class:`Serinus` answers, :class:`AsyncSerinus` is awaited."""
-
-    def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self._describe = describe
-        self.__doc__ = describe.__doc__
-
-    @overload
-    def __get__(self, client: Serinus, owner: type[Any]) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, client: AsyncSerinus, owner: type[Any]) -> Callable[P, Awaitable[T]]: ...
-    @overload
-    def __get__(self, client: None, owner: type[Any]) -> Method[P, T]: ...
-    def __get__(self, client: Any, owner: type[Any]) -> Any:
-        """Bind the call to a client."""
-        if client is None:
-            return self
-
-        @wraps(self._describe)
-        def bound(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.run(self._describe(*args, **kwargs))
-
-        return bound
-
-
-class Listing(Generic[P, T]):
-    """A paged call as a method that goes through all pages, each fetched when it is reached."""
-
-    def __init__(self, describe: Callable[P, Call[Page[T]]]) -> None:
-        self._describe = describe
-        self.__doc__ = describe.__doc__
-
-    @overload
-    def __get__(self, client: Serinus, owner: type[Any]) -> Callable[P, Iterator[T]]: ...
-    @overload
-    def __get__(self, client: AsyncSerinus, owner: type[Any]) -> Callable[P, AsyncIterator[T]]: ...
-    @overload
-    def __get__(self, client: None, owner: type[Any]) -> Listing[P, T]: ...
-    def __get__(self, client: Any, owner: type[Any]) -> Any:
-        """Bind the call to a client."""
-        if client is None:
-            return self
-
-        @wraps(self._describe)
-        def bound(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.pages(self._describe(*args, **kwargs))
-
-        return bound
-
-
-class _Calls:
-    """What both clients can do; each name is described in :mod:`serinus.client.calls`."""
-
-    health = Method(calls.health)
-    system_health = Method(calls.system_health)
-    routing = Method(calls.routing)
-
-    models = Listing(calls.models)
-    model = Method(calls.model)
-    versions = Listing(calls.versions)
-    version = Method(calls.version)
-    stages = Listing(calls.stages)
-    compare = Method(calls.compare)
-    register = Method(calls.register)
-    package = Method(calls.package)
-    renew_package = Method(calls.renew_package)
-    promote_version = Method(calls.promote_version)
-    train = Method(calls.train)
-
-    deploy = Method(calls.deploy)
-    forecast = Method(calls.forecast)
-    replay = Method(calls.replay)
-    whatif = Method(calls.whatif)
-    deployments = Listing(calls.deployments)
-    deployment = Method(calls.deployment)
-    deployment_of = Method(calls.deployment_of)
-    history = Listing(calls.history)
-    verdicts = Listing(calls.verdicts)
-    pause = Method(calls.pause)
-    resume = Method(calls.resume)
-    promote = Method(calls.promote)
-    abort = Method(calls.abort)
-    rollback = Method(calls.rollback)
-
-    performance_history = Listing(calls.performance_history)
-    drift_history = Listing(calls.drift_history)
-    profiles = Listing(calls.profiles)
-    recommendation = Method(calls.recommendation)
-    monitoring = Method(calls.monitoring)
-    jobs = Listing(calls.jobs)
-    job = Method(calls.job)
-    cancel_job = Method(calls.cancel_job)
-
-    predict = Method(calls.predict)
-    feedback = Method(calls.feedback)
-    gateway_health = Method(calls.gateway_health)
-    model_info = Method(calls.model_info)
-    stats = Method(calls.stats)
+class _Addressed:
+    """Knows where the two servers are."""
 
     def __init__(self, control_url: str, gateway_url: str, actor: str) -> None:
         self.control_url = control_url.rstrip("/")
@@ -178,7 +81,7 @@ class _Calls:
         )
 
 
-class Serinus(_Calls):
+class Serinus(_Addressed, Blocking):
     """A running installation, for programs and notebooks.
 
     Args:
@@ -312,7 +215,7 @@ class Serinus(_Calls):
             clock.sleep(_LOOK_SECONDS)
 
 
-class AsyncSerinus(_Calls):
+class AsyncSerinus(_Addressed, Awaiting):
     """The same as :class:`Serinus`, awaited."""
 
     def __init__(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import (
@@ -59,12 +59,28 @@ _KINDS: dict[str, tuple[Kind, ...]] = {
 }
 
 
-class Consumer:
-    """The controller's side of the ledger."""
+Absorb: TypeAlias = Callable[
+    [Connection, Sequence[tuple[bytes, Event]], Sequence[Deployment], datetime], None
+]
+"""Takes a batch of events into what somebody keeps, in the transaction that saves the offsets.
 
-    def __init__(self, engine: Engine, reader: Reader) -> None:
+Called with the transaction, ids and events in ledger order, the live deployments, and the time.
+"""
+
+
+class Consumer:
+    """The controller's side of the ledger.
+
+    Args:
+        engine: the store.
+        reader: of the ledger.
+        others: who keeps something of the events beside the evidence.
+    """
+
+    def __init__(self, engine: Engine, reader: Reader, others: Sequence[Absorb] = ()) -> None:
         self._engine = engine
         self._reader = reader
+        self._others = others
         self._offsets: dict[str, Offset] | None = None
         self._next_look = 0.0
 
@@ -91,6 +107,8 @@ class Consumer:
             live = repository.live(connection)
             changed = absorb(connection, batch.records, live, now, complete=batch.complete)
             if batch.records:
+                for absorbed in self._others:
+                    absorbed(connection, batch.records, live, now)
                 offsets_of.save_offsets(connection, NAME, batch.offsets)
             if changed:
                 journal.note(connection, self._offsets, batch, now, changed)

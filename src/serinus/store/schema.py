@@ -49,7 +49,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: what :func:`serinus.store.engine.migrate` brings a database to."""
 
 metadata = MetaData(
@@ -226,6 +226,17 @@ gateway_workers = Table(
     Column("ready", JSON, nullable=False),
     Column("failed", JSON, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("circuits", JSON, nullable=True),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("holder", Name, nullable=False),
+    # Rises with each change of the holder: who still has an older one has been deposed.
+    Column("token", BigInteger, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )
 
 # ------------------------------------------------------------------------ ledger consumers

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from serinus.delivery.forecast.circumstances import Crowd, Harm, circumstances
+from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.planning.plan import Basis, make_plan, quality_scale
-from serinus.delivery.types import DeploymentSpec, Plan, Traffic
+from serinus.delivery.types import DeploymentSpec, Plan
 from serinus.delivery.verdicts.evidence import LOSS_DIFFERENCES, LOSS_LEVELS, Measure
 
 CUTS = tuple(number / 10 for number in range(1, 10))

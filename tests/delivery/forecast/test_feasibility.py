@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from serinus.delivery.forecast.feasibility import duration, hours, propose, remedy, summary
+from serinus.delivery.forecast.types import Duration, Proposal, Traffic
 from serinus.delivery.planning.plan import Basis, quality_scale
-from serinus.delivery.types import DeploymentSpec, Duration, Proposal, Traffic
+from serinus.delivery.types import DeploymentSpec
 
 BASIS = Basis(quality_scale("classification", {"accuracy": 0.9}))
 SLOW = Traffic(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from serinus.delivery.forecast.simulation import ENTITIES, forecast
+from serinus.delivery.forecast.types import Forecast, Traffic
 from serinus.delivery.planning.plan import Basis, make_plan, quality_scale
-from serinus.delivery.types import DeploymentSpec, Forecast, Outcome, Plan, Traffic
+from serinus.delivery.types import DeploymentSpec, Outcome, Plan
 from serinus.delivery.verdicts import measure, tally, watch
 from serinus.delivery.verdicts.evidence import LOSS_STEPS, Evidence, Measure
 from serinus.delivery.verdicts.judge import gate_of, judge

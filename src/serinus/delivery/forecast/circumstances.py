@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from serinus.delivery.types import Plan, Traffic
+from serinus.delivery.forecast.types import Traffic
+from serinus.delivery.types import Plan
 from serinus.delivery.verdicts.evidence import (
     LATENCY_QUANTILES,
     LOSS_STEPS,

@@ -13,18 +13,10 @@ from typing import Any
 import msgspec
 
 from serinus.delivery.forecast.simulation import ENTITIES, forecast, step_name
+from serinus.delivery.forecast.types import Duration, Forecast, Proposal, StepForecast, Traffic
 from serinus.delivery.planning import plan as plans
 from serinus.delivery.planning.plan import Basis
-from serinus.delivery.types import (
-    DeploymentSpec,
-    Duration,
-    Forecast,
-    Kind,
-    Plan,
-    Proposal,
-    StepForecast,
-    Traffic,
-)
+from serinus.delivery.types import DeploymentSpec, Kind, Plan
 from serinus.delivery.verdicts.judge import gate_of
 from serinus.delivery.verdicts.wording import TITLES, margin
 

@@ -14,17 +14,9 @@ from math import inf, isfinite, log
 import numpy as np
 
 from serinus.delivery.forecast.circumstances import Circumstances, Crowd, Harm, circumstances
+from serinus.delivery.forecast.types import Duration, Forecast, HarmForecast, StepForecast, Traffic
 from serinus.delivery.forecast.walks import Answers, Past, Reached, Search, walk
-from serinus.delivery.types import (
-    Duration,
-    Forecast,
-    HarmForecast,
-    Kind,
-    Plan,
-    Step,
-    StepForecast,
-    Traffic,
-)
+from serinus.delivery.types import Kind, Plan, Step
 from serinus.delivery.verdicts import measure
 from serinus.delivery.verdicts.evidence import Floats, Measure, Tables
 from serinus.delivery.verdicts.judge import gate_of
