@@ -182,28 +182,32 @@ def _running(home: Path, dealt: rows.Rows) -> Iterator[Installation]:
     try:
         with system.client as client:
             for _ in range(2):
-                job = client.train(str(data), MODEL, target=dealt.target, algorithm=_ALGORITHM)
-                _until(partial(_is_trained, client, job.id), "a trained version")
+                _train(client, data, dealt.target)
             client.wait_for(client.deploy(MODEL, "1.0.0").id, timeout=_PATIENCE_SECONDS)
         yield system
     finally:
         system.stop()
 
 
-def _is_trained(client: Serinus, job: str) -> bool:
-    """Whether a job has made its version.
+def _train(client: Serinus, data: Path, target: str) -> None:
+    """Make one more version.
 
     Raises:
-        Unavailable: it ended without one, and why.
+        Unavailable: the job ended without one, and why.
     """
-    found = client.job(job)
-    if found.finished_at is not None and found.state != "succeeded":
+    job = client.train(str(data), MODEL, target=target, algorithm=_ALGORITHM)
+    _until(partial(_is_over, client, job.id), "the end of a training")
+    ended = client.job(job.id)
+    if ended.state != "succeeded":
         raise Unavailable(
-            f"no version was trained ({found.error or found.state})",
-            where=f"job {job}, attempt {found.attempt} of {found.max_attempts}",
-            remedy="Give the machine more room, or look at the log of the worker.",
+            f"no version was trained ({ended.error or ended.state})",
+            where=f"job {ended.id}, attempt {ended.attempt} of {ended.max_attempts}",
+            remedy="Look at the log of the worker; the proof begins with two versions.",
         )
-    return found.finished_at is not None
+
+
+def _is_over(client: Serinus, job: str) -> bool:
+    return client.job(job).finished_at is not None
 
 
 def _has_canary(client: Serinus) -> bool:
