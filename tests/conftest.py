@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 for _name in tuple(os.environ):
-    if _name.startswith(("SERINUS_", "MLFLOW_", "MLOPS_", "MAX_CONCURRENT_", "MIN_TRAINING_")):
+    if _name.startswith(
+        ("SERINUS_", "MLFLOW_", "MLOPS_", "MAX_CONCURRENT_", "MIN_TRAINING_", "AB_TEST_")
+    ):
         del os.environ[_name]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
@@ -28,6 +30,7 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
+from serinus.processes import ports
 from serinus.store.engine import migrate, open_engine
 
 hypothesis_settings.register_profile("serinus", deadline=None, print_blob=True)
@@ -106,14 +109,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """A function that finds a TCP port of this machine that nobody listens on."""
-
-    def find() -> int:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-        return port
-
-    return find
+    return partial(ports.free, "127.0.0.1")
 
 
 def _fresh_postgresql(server: str, *, template: str) -> Iterator[str]:

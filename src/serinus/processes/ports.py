@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
+from contextlib import suppress
 
 from serinus.errors import InvalidInput
+
+# Below what Linux and others give to outgoing connections.
+_LOWEST_FREE, _LOWEST_OUTGOING = 20_000, 32_000
+_TRIES = 50
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:
@@ -51,7 +57,19 @@ def check(host: str, port: int, *, setting: str) -> None:
 
 
 def free(host: str) -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that nobody listens on at this moment.
+
+    It is none of those that the system gives to outgoing connections: between this look and its
+    use, the next client of anything might get it.
+
+    Raises:
+        InvalidInput: the address cannot be used, or every port that was tried is taken.
+    """
+    for _ in range(_TRIES - 1):
+        port = random.SystemRandom().randrange(_LOWEST_FREE, _LOWEST_OUTGOING)
+        with suppress(InvalidInput):
+            check(host, port, setting="host")
+            return port
     with listen(host, 0, setting="host") as listener:
-        port: int = listener.getsockname()[1]
-    return port
+        last: int = listener.getsockname()[1]
+    return last
