@@ -125,7 +125,7 @@ class Target(msgspec.Struct, frozen=True):
     uri: str
 
 
-class BreakerRules(msgspec.Struct, frozen=True):
+class BreakerRules(msgspec.Struct, frozen=True, omit_defaults=True):
     """When a version is asked no more.
 
     Of at least ``rows`` rows within ``window_seconds`` ``failing_share`` failed. After
@@ -142,21 +142,23 @@ class BreakerRules(msgspec.Struct, frozen=True):
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """One more challenger: it has the positions from ``start`` to ``start + share``."""
+    """One more challenger: it has the positions from ``start`` to ``start + share``, in [0, 1]."""
 
     target: Target
     start: float
     share: float
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who serves one model.
 
     ``share`` is the challenger's share of requests; ``mirror`` the share of the champion's
     requests that the challenger also scores, unseen, after the answer has left; ``clone`` the
     share of those that the champion scores once more. ``others`` are the further challengers of
-    an experiment. ``staging`` is asked at the staging endpoint alone. ``default`` is answered
-    where no version can; None answers with the failure.
+    an experiment: who is dropped keeps its place with share 0. ``staging`` is asked at the staging
+    endpoint alone. ``default`` is answered where no version can; None answers with the failure.
+    ``stands_in`` says that the challenger was the champion before and answers what the champion
+    fails. ``warm`` are loaded and asked by nobody: a switch to them finds them ready.
     """
 
     model: str
@@ -173,6 +175,8 @@ class Route(msgspec.Struct, frozen=True):
     staging: Target | None = None
     breaker: BreakerRules = BreakerRules()
     default: Answer | None = None
+    stands_in: bool = False
+    warm: tuple[Target, ...] = ()
 
 
 class RoutingTable(msgspec.Struct, frozen=True):
@@ -200,8 +204,8 @@ class Assignment(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     ``share`` is the *configured* share of the challenger in force at that moment, ``unit`` a
     64-bit hash of the entity (0 when each request is its own unit). Where there are several
-    challengers, ``shares`` are those of each and ``variant`` is the place of the one that was
-    drawn (0 is the route's ``challenger``).
+    challengers, ``share`` is that of all of them, ``shares`` are those of each, and ``variant`` is
+    the place of the one that was drawn (0 is the route's ``challenger``).
     """
 
     model: str
@@ -218,8 +222,9 @@ class Assignment(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Prediction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="prediction"):
     """An acknowledged answer. One request, one event: this or a :class:`Failure`.
 
-    ``version`` answered. If the assigned arm could not, ``fallback`` says why and the champion
-    answered instead: the request still counts as the assigned arm's failure.
+    ``version`` answered. If the assigned arm could not, ``fallback`` says why and the champion (in
+    the soak, for the champion, the former one) answered instead: the request still counts as the
+    assigned arm's failure.
     """
 
     at: int
@@ -235,7 +240,8 @@ class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failu
     """A request that the assigned arm failed and nobody could answer in its place.
 
     ``version`` was the last one asked, and ``reason`` is why it did not answer. If that was the
-    champion in a challenger's place, ``fallback`` is why the challenger did not.
+    champion in a challenger's place, ``fallback`` is why the challenger did not. ``default`` is
+    what the client was answered all the same, where its route has such an answer.
     """
 
     at: int
@@ -244,6 +250,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failu
     reason: str
     latency_us: int
     fallback: str = ""
+    default: Answer | None = None
 
 
 class Shadow(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="shadow"):

@@ -167,6 +167,7 @@ def _write_workers(connection: Connection, statuses: Iterable[WorkerStatus]) -> 
             "revision": status.revision,
             "ready": list(status.ready),
             "failed": status.failed,
+            "circuits": status.circuits,
             "at": clock.from_epoch_us(status.at),
         }
         changed = connection.execute(

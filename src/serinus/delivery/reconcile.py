@@ -19,6 +19,7 @@ class WorkerView(msgspec.Struct, frozen=True):
     revision: int
     ready: tuple[str, ...]
     failed: dict[str, str]
+    circuits: dict[str, str] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -325,7 +325,10 @@ def workers(connection: Connection, now: datetime, within: float) -> tuple[Worke
         select(table).where(table.c.at >= now - timedelta(seconds=within)).order_by(table.c.worker)
     )
     return tuple(
-        WorkerView(row.worker, row.revision, tuple(row.ready), dict(row.failed)) for row in rows
+        WorkerView(
+            row.worker, row.revision, tuple(row.ready), dict(row.failed), dict(row.circuits or {})
+        )
+        for row in rows
     )
 
 
