@@ -7,7 +7,7 @@ import pytest
 from tests.api.running import MODEL, Faces
 
 from serinus import clock
-from serinus.client import calls
+from serinus.client import monitoring
 from serinus.errors import InvalidInput, NotFound
 from serinus.processes.watch import Watch
 from serinus.registry.types import Stage
@@ -90,5 +90,6 @@ def test_profiles_of_a_version_by_the_minute_and_summed(faces: Faces) -> None:
     ).json()
     assert [item["rows"] for item in first["items"]] == [60, 60]
     with faces.client as client:
-        after = client.run(calls.profiles(MODEL, **span, resolution="minute", after=first["next"]))
+        following = monitoring.profiles(MODEL, **span, resolution="minute", after=first["next"])
+        after = client.run(following)
     assert [item.rows for item in after.items] == [30]

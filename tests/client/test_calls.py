@@ -8,6 +8,7 @@ import pytest
 from tests.api.running import Faces
 
 from serinus.client import calls
+from serinus.client.methods import Blocking, Listing, Method
 from serinus.client.types import Prediction, Problem, Refused
 
 SAMPLES = {
@@ -21,19 +22,19 @@ SAMPLES = {
 
 
 def control_calls() -> list[calls.Call[object]]:
-    """Each call of the control plane with some arguments."""
+    """Each call of the control plane that the clients have, with some arguments."""
     made = []
-    for name, function in vars(calls).items():
-        ours = inspect.isfunction(function) and function.__module__ == calls.__name__
-        if not ours or name.startswith("_") or name == "answers":
+    for _, method in inspect.getmembers(Blocking):
+        if not isinstance(method, Method | Listing):
             continue
+        describe = method._describe
         arguments = [
             SAMPLES[str(parameter.annotation)]
-            for parameter in inspect.signature(function).parameters.values()
+            for parameter in inspect.signature(describe).parameters.values()
             if parameter.default is parameter.empty
             and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         ]
-        made.append(function(*arguments))
+        made.append(describe(*arguments))
     return [call for call in made if call.plane == "control"]
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from serinus.client import types
+from serinus.client import jobs, types
+from serinus.client import monitoring as shown
 from serinus.delivery import types as delivery
 from serinus.delivery.planning import plan as plans
 from serinus.monitoring import types as monitoring
@@ -32,8 +33,8 @@ HIDDEN = {
         (types.Verdict, delivery.Verdict),
         (types.Assessment, delivery.Assessment),
         (types.Transition, delivery.Transition),
-        (types.Job, scheduling.Job),
-        (types.Recommendation, monitoring.Recommendation),
+        (jobs.Job, scheduling.Job),
+        (shown.Recommendation, monitoring.Recommendation),
         (types.Version, registry.ModelVersion),
         (types.GateResult, registry.GateResult),
         (types.StageChange, registry.StageChange),

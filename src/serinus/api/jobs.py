@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Response
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Services
 from serinus.app import views
-from serinus.client import types
+from serinus.client import jobs, types
 from serinus.scheduling.types import Job, JobState
 
 router = APIRouter(tags=["jobs"])
@@ -38,7 +38,7 @@ class TrainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
 
 
-@router.post("/models/train", **call(takes=TrainRequest, gives=types.Job, status=202))
+@router.post("/models/train", **call(takes=TrainRequest, gives=jobs.Job, status=202))
 def train(asked: Annotated[TrainRequest, Depends(body(TrainRequest))], app: Services) -> Response:
     """Ask for a training; a worker carries it out."""
     payload = msgspec.to_builtins(asked)
@@ -46,7 +46,7 @@ def train(asked: Annotated[TrainRequest, Depends(body(TrainRequest))], app: Serv
     return Json(_view(app.jobs.enqueue("train", key, payload)), status_code=202)
 
 
-@router.get("/jobs", **call(gives=types.Page[types.Job]))
+@router.get("/jobs", **call(gives=types.Page[jobs.Job]))
 def listing(
     app: Services,
     kind: str | None = None,
@@ -59,17 +59,17 @@ def listing(
     return page([_view(item) for item in found], limit, lambda item: item.id)
 
 
-@router.get("/jobs/{job}", **call(gives=types.Job))
+@router.get("/jobs/{job}", **call(gives=jobs.Job))
 def one(app: Services, job: str) -> Response:
     """One job with its progress, result or error."""
     return Json(_view(app.jobs.get(job)))
 
 
-@router.post("/jobs/{job}/cancel", **call(gives=types.Job))
+@router.post("/jobs/{job}/cancel", **call(gives=jobs.Job))
 def cancel(app: Services, job: str) -> Response:
     """Cancel a job; one that runs is ended."""
     return Json(_view(app.jobs.cancel(job)))
 
 
-def _view(job: Job) -> types.Job:
-    return views.view(job, types.Job)
+def _view(job: Job) -> jobs.Job:
+    return views.view(job, jobs.Job)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from serinus import clock
 from serinus.api.messages import After, Json, Limit, call, page
 from serinus.api.services import Services
-from serinus.client import types
+from serinus.client import monitoring, types
 from serinus.errors import InvalidInput
 from serinus.monitoring.minutes import Range, minute_of
 from serinus.monitoring.types import Profile
@@ -39,7 +39,7 @@ def drift_history(app: Services, model: str, limit: Limit = 100) -> Response:
     return Json({"items": app.monitor.drift_history(model, limit), "next": None})
 
 
-@router.get("/models/{model}/profiles", **call(gives=types.Page[types.Profile]))
+@router.get("/models/{model}/profiles", **call(gives=types.Page[monitoring.Profile]))
 def profiles(
     app: Services,
     model: str,
@@ -81,27 +81,27 @@ def _place(after: str | None) -> tuple[int, str] | None:
     return int(minute), version
 
 
-@router.get("/models/{model}/recommendation", **call(gives=types.Recommendation))
+@router.get("/models/{model}/recommendation", **call(gives=monitoring.Recommendation))
 def recommendation(app: Services, model: str) -> Response:
     """NO_ACTION_NEEDED, LOOK_AT_FAILURES, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with reasons."""
     app.registry.versions(model, 1)
     return Json(app.monitor.recommendation(model))
 
 
-@router.get("/monitoring/start", **call(gives=types.Monitoring))
+@router.get("/monitoring/start", **call(gives=monitoring.Monitoring))
 def start(request: Request, app: Services) -> Response:
     """Monitoring runs as long as the control plane does; this says so, as often as asked."""
     return status(request, app)
 
 
-@router.get("/monitoring/status", **call(gives=types.Monitoring))
+@router.get("/monitoring/status", **call(gives=monitoring.Monitoring))
 def status(request: Request, app: Services) -> Response:
     """Whether monitoring runs, by which settings, and what it recommends for each champion."""
     settings = app.settings
     parts = [loop.part() for loop in request.app.state.loops]
     running = any(part.name == "monitoring" and part.status == "ok" for part in parts)
     return Json(
-        types.Monitoring(
+        monitoring.Monitoring(
             running=running,
             window_seconds=settings.monitoring_window_seconds,
             window_rows=settings.monitoring_window_rows,

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from serinus.client import foresight, types
+from serinus.client.jobs import Job
+from serinus.client.monitoring import ColumnProfile, Profile
 
 PHASE_STYLES = {
     "pending": "cyan",
@@ -278,7 +280,7 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def jobs(items: Sequence[types.Job]) -> Table:
+def jobs(items: Sequence[Job]) -> Table:
     """A list of jobs."""
     rows = [
         (item.id, item.kind, item.state, item.progress or item.error.split("\n")[0], item.attempt)
@@ -321,7 +323,7 @@ def _leading_metrics(items: Sequence[types.Version]) -> list[str]:
     return shown or sorted({name for item in items for name in item.metrics})[:4]
 
 
-def profile(item: types.Profile) -> Table:
+def profile(item: Profile) -> Table:
     """What one version's traffic looked like, column by column."""
     columns = ("column", "missing", "below", "above", "infinite", "unseen", "distance")
     rows = [
@@ -336,7 +338,7 @@ def profile(item: types.Profile) -> Table:
     return table(title, columns, rows)
 
 
-def profiles(items: Sequence[types.Profile]) -> Table:
+def profiles(items: Sequence[Profile]) -> Table:
     """Profiles one below the other, each with its worst column."""
     columns = ("since", "version", "rows", "missing", "out of range", "unseen", "farthest column")
     rows = []
@@ -358,7 +360,7 @@ def profiles(items: Sequence[types.Profile]) -> Table:
     return table("", columns, rows)
 
 
-def _faults(column: types.ColumnProfile) -> tuple[int | None, ...]:
+def _faults(column: ColumnProfile) -> tuple[int | None, ...]:
     return (column.missing, column.below, column.above, column.infinite, column.unseen)
 
 

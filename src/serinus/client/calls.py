@@ -6,7 +6,6 @@ Nothing here talks to anybody: the clients in :mod:`serinus.client.transport` ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -20,14 +19,10 @@ from serinus.client.types import (
     Deployment,
     DeploymentStatus,
     Health,
-    Job,
     Look,
     Model,
-    Monitoring,
     Page,
     Prediction,
-    Profile,
-    Recommendation,
     Refused,
     Rollback,
     StageChange,
@@ -61,11 +56,13 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     seconds: float = 0.0
 
 
-def _path(*parts: str) -> str:
+def path_of(*parts: str) -> str:
+    """A path of these parts, each quoted."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def _list(path: str, item: Any, after: str | None, **query: Any) -> Call[Page[Any]]:
+def listing(path: str, item: Any, after: str | None, **query: Any) -> Call[Page[Any]]:
+    """One page of a list of ``item``; None in a query asks nothing."""
     asked = {"after": after, "limit": PAGE, **query}
     given = {name: value for name, value in asked.items() if value is not None}
     return Call("GET", path, Page[item], given)
@@ -94,27 +91,27 @@ def routing() -> Call[RoutingTable]:
 
 def models(*, after: str | None = None) -> Call[Page[Model]]:
     """Models by name."""
-    return _list("/models", Model, after)
+    return listing("/models", Model, after)
 
 
 def model(name: str) -> Call[Model]:
     """A model with its champion and live deployment."""
-    return Call("GET", _path("models", name), Model)
+    return Call("GET", path_of("models", name), Model)
 
 
 def versions(model: str, *, after: str | None = None) -> Call[Page[Version]]:
     """A model's versions, newest first."""
-    return _list(_path("models", model, "versions"), Version, after)
+    return listing(path_of("models", model, "versions"), Version, after)
 
 
 def version(model: str, version: str) -> Call[Version]:
     """One version."""
-    return Call("GET", _path("models", model, "versions", version), Version)
+    return Call("GET", path_of("models", model, "versions", version), Version)
 
 
 def stages(model: str, *, after: str | None = None) -> Call[Page[StageChange]]:
     """The model's latest moves between stages, newest first."""
-    return _list(_path("models", model, "stages"), StageChange, after)
+    return listing(path_of("models", model, "stages"), StageChange, after)
 
 
 def compare(model: str, first: str, second: str) -> Call[Comparison]:
@@ -150,7 +147,7 @@ def register(
 
 def package(model: str, version: str) -> Call[Package]:
     """In which form a version is served, and what was tried."""
-    return Call("GET", _path("models", model, "versions", version, "package"), Package)
+    return Call("GET", path_of("models", model, "versions", version, "package"), Package)
 
 
 def renew_package(
@@ -164,7 +161,7 @@ def renew_package(
         data: a file beside the control plane, or the name of a bundled set.
         quantize: largest difference that a quantized graph may show; None tries none.
     """
-    path = _path("models", model, "versions", version, "package")
+    path = path_of("models", model, "versions", version, "package")
     body = {"data": data, "quantize": quantize}
     return Call("POST", path, Package, body=body, seconds=PACKAGING_SECONDS)
 
@@ -175,28 +172,6 @@ def promote_version(
     """Move a version to a stage by hand, past every canary."""
     body = {"model_name": model, "version": version, "stage": stage, "reason": reason}
     return Call("POST", "/models/promote", Version, body=body)
-
-
-def train(
-    data: str,
-    model: str,
-    *,
-    deploy: bool = False,
-    key: str | None = None,
-    **options: Any,
-) -> Call[Job]:
-    """Ask for a training; a worker carries it out.
-
-    Args:
-        data: a file on the worker's machine, or the name of a bundled set.
-        model: the name to register under.
-        deploy: whether to begin a deployment of what passes its gates.
-        key: asking twice with one key is one job.
-        **options: ``target``, ``algorithm``, ``params``, ``test_size``, ``seed``,
-            ``time_column``, ``version``, ``description``, ``reason``.
-    """
-    body = {"data": data, "model": model, "deploy": deploy, "key": key, **options}
-    return Call("POST", "/models/train", Job, body=body)
 
 
 # ------------------------------------------------------------------ deployments
@@ -230,7 +205,7 @@ def _spec(model: str, challenger: str, options: Mapping[str, Any]) -> dict[str, 
 
 def replay(id: str) -> Call[Replay]:
     """Every verdict of a deployment, computed again from the ledger."""
-    return Call("GET", _path("deployments", id, "replay"), Replay)
+    return Call("GET", path_of("deployments", id, "replay"), Replay)
 
 
 def whatif(id: str, policy: Mapping[str, Any]) -> Call[WhatIf]:
@@ -240,37 +215,37 @@ def whatif(id: str, policy: Mapping[str, Any]) -> Call[WhatIf]:
         id: the deployment.
         policy: fields of its specification that are to be others, such as ``error_odds``.
     """
-    path = _path("deployments", id, "whatif")
+    path = path_of("deployments", id, "whatif")
     return Call("POST", path, WhatIf, body={"policy": dict(policy)})
 
 
 def deployments(model: str | None = None, *, after: str | None = None) -> Call[Page[Deployment]]:
     """Deployments, newest first."""
-    return _list("/deployments", Deployment, after, model=model)
+    return listing("/deployments", Deployment, after, model=model)
 
 
 def deployment(id: str) -> Call[DeploymentStatus]:
     """A deployment with its counts and latest verdict."""
-    return Call("GET", _path("deployments", id), DeploymentStatus)
+    return Call("GET", path_of("deployments", id), DeploymentStatus)
 
 
 def deployment_of(model: str) -> Call[DeploymentStatus]:
     """A model's newest deployment with its counts and latest verdict."""
-    return Call("GET", _path("deployments", "status", model), DeploymentStatus)
+    return Call("GET", path_of("deployments", "status", model), DeploymentStatus)
 
 
 def history(id: str, *, after: str | None = None) -> Call[Page[Transition]]:
     """A deployment's transitions, oldest first."""
-    return _list(_path("deployments", id, "history"), Transition, after)
+    return listing(path_of("deployments", id, "history"), Transition, after)
 
 
 def verdicts(id: str, *, after: str | None = None) -> Call[Page[Look]]:
     """A deployment's newest recorded looks at its evidence, oldest first."""
-    return _list(_path("deployments", id, "verdicts"), Look, after)
+    return listing(path_of("deployments", id, "verdicts"), Look, after)
 
 
 def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
-    return Call("POST", _path("deployments", id, verb), Deployment, body={"reason": reason})
+    return Call("POST", path_of("deployments", id, verb), Deployment, body={"reason": reason})
 
 
 def pause(id: str, *, reason: str = "") -> Call[Deployment]:
@@ -296,79 +271,7 @@ def abort(id: str, *, reason: str = "") -> Call[Deployment]:
 def rollback(model: str, version: str | None = None, *, reason: str = "") -> Call[Rollback]:
     """Take a model back: to ``version``, else to the live deployment's or the former champion."""
     body = {"version": version, "reason": reason}
-    return Call("POST", _path("models", model, "rollback"), Rollback, body=body)
-
-
-# ------------------------------------------------------------------ monitoring and jobs
-
-
-def performance_history(model: str, *, after: str | None = None) -> Call[Page[dict[str, Any]]]:
-    """Performance by window, newest first."""
-    return _list(_path("models", model, "performance-history"), dict[str, Any], after)
-
-
-def drift_history(
-    model: str, *, limit: int = PAGE, after: str | None = None
-) -> Call[Page[dict[str, Any]]]:
-    """Drift by window, newest first."""
-    return _list(_path("models", model, "drift-history"), dict[str, Any], after, limit=limit)
-
-
-def profiles(
-    model: str,
-    *,
-    version: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    resolution: Literal["minute", "hour", "day", "all"] = "hour",
-    after: str | None = None,
-) -> Call[Page[Profile]]:
-    """What the traffic of a model's versions looked like, oldest first.
-
-    Args:
-        model: the model.
-        version: only this one.
-        since: from here on; left out, the last day.
-        until: up to here.
-        resolution: how much is summed up in one item.
-        after: the ``next`` of the page before.
-    """
-    return _list(
-        _path("models", model, "profiles"),
-        Profile,
-        after,
-        version=version,
-        since=None if since is None else since.isoformat(),
-        until=None if until is None else until.isoformat(),
-        resolution=resolution,
-    )
-
-
-def recommendation(model: str) -> Call[Recommendation]:
-    """What to do about a model, with the reasons."""
-    return Call("GET", _path("models", model, "recommendation"), Recommendation)
-
-
-def monitoring() -> Call[Monitoring]:
-    """Whether monitoring runs, and what it recommends for each model."""
-    return Call("GET", "/monitoring/status", Monitoring)
-
-
-def jobs(
-    kind: str | None = None, state: str | None = None, *, after: str | None = None
-) -> Call[Page[Job]]:
-    """Jobs, newest first."""
-    return _list("/jobs", Job, after, kind=kind, state=state)
-
-
-def job(id: str) -> Call[Job]:
-    """One job."""
-    return Call("GET", _path("jobs", id), Job)
-
-
-def cancel_job(id: str) -> Call[Job]:
-    """Cancel a job; one that runs is ended."""
-    return Call("POST", _path("jobs", id, "cancel"), Job)
+    return Call("POST", path_of("models", model, "rollback"), Rollback, body=body)
 
 
 # ------------------------------------------------------------------ gateway
@@ -381,7 +284,7 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 def _of_model(model: str | None, *rest: str) -> str:
-    return _path(*(("models", model) if model else ()), *rest)
+    return path_of(*(("models", model) if model else ()), *rest)
 
 
 def predict(

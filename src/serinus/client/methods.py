@@ -7,6 +7,8 @@ from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from serinus.client import calls
+from serinus.client import jobs as job_calls
+from serinus.client import monitoring as monitoring_calls
 from serinus.client.calls import Call
 from serinus.client.types import Page
 
@@ -81,7 +83,7 @@ class _Calls:
     package = Method(calls.package)
     renew_package = Method(calls.renew_package)
     promote_version = Method(calls.promote_version)
-    train = Method(calls.train)
+    train = Method(job_calls.train)
 
     deploy = Method(calls.deploy)
     forecast = Method(calls.forecast)
@@ -98,14 +100,14 @@ class _Calls:
     abort = Method(calls.abort)
     rollback = Method(calls.rollback)
 
-    performance_history = Listing(calls.performance_history)
-    drift_history = Listing(calls.drift_history)
-    profiles = Listing(calls.profiles)
-    recommendation = Method(calls.recommendation)
-    monitoring = Method(calls.monitoring)
-    jobs = Listing(calls.jobs)
-    job = Method(calls.job)
-    cancel_job = Method(calls.cancel_job)
+    performance_history = Listing(monitoring_calls.performance_history)
+    drift_history = Listing(monitoring_calls.drift_history)
+    profiles = Listing(monitoring_calls.profiles)
+    recommendation = Method(monitoring_calls.recommendation)
+    monitoring = Method(monitoring_calls.monitoring)
+    jobs = Listing(job_calls.jobs)
+    job = Method(job_calls.job)
+    cancel_job = Method(job_calls.cancel_job)
 
     predict = Method(calls.predict)
     feedback = Method(calls.feedback)

@@ -342,78 +342,7 @@ class Rollback(msgspec.Struct, frozen=True, rename={"taken_back": "from"}):
     revision: int
 
 
-# ------------------------------------------------------------------ jobs and monitoring
-
-
-class Job(msgspec.Struct, frozen=True):
-    """A unit of background work."""
-
-    id: str
-    kind: str
-    key: str
-    payload: dict[str, Any]
-    state: str
-    attempt: int
-    max_attempts: int
-    progress: str
-    result: dict[str, Any] | None
-    error: str
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-
-class Recommendation(msgspec.Struct, frozen=True):
-    """NO_ACTION_NEEDED, LOOK_AT_FAILURES, RETRAIN_SOON or RETRAIN_IMMEDIATELY, with reasons."""
-
-    action: str
-    reasons: tuple[str, ...]
-    since: datetime | None
-    state: str
-    windows: int
-    alarm: str | None
-
-
-class ColumnProfile(msgspec.Struct, frozen=True):
-    """What one column of a version's traffic looked like.
-
-    ``rows`` counts its values, missing ones included; ``below`` and ``above`` those outside of all
-    training, ``unseen`` the categories that training did not have: each None of a column that can
-    have none. ``distance`` is to the reference (Jensen-Shannon, bits, 0 to 1), ``counts`` are by
-    the reference's cells.
-    """
-
-    name: str
-    rows: int
-    distance: float
-    missing: int
-    below: int | None
-    above: int | None
-    infinite: int | None
-    unseen: int | None
-    counts: tuple[int, ...]
-
-
-class Profile(msgspec.Struct, frozen=True):
-    """What one version's traffic looked like from ``since`` to ``until``, by its own times."""
-
-    model: str
-    version: str
-    since: datetime
-    until: datetime
-    rows: int
-    columns: tuple[ColumnProfile, ...]
-
-
-class Monitoring(msgspec.Struct, frozen=True):
-    """Whether monitoring runs, by which settings, and what it recommends for each model."""
-
-    running: bool
-    window_seconds: float
-    window_rows: int
-    false_alarm_windows: float
-    retrain_automatically: bool
-    models: dict[str, str]
+# ------------------------------------------------------------------ health
 
 
 class Part(msgspec.Struct, frozen=True):

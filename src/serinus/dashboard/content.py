@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from serinus.app import App, views
-from serinus.client import types
+from serinus.client import jobs, types
 from serinus.delivery.verdicts.evidence import Measure, pooled
 
 RECENT = 8
@@ -26,7 +26,7 @@ def overview(app: App) -> dict[str, Any]:
         "deployments": [views.view(item, types.Deployment) for item in deployments],
         "workers": app.delivery.workers(),
         "revision": app.delivery.routing().revision,
-        "jobs": [views.view(item, types.Job) for item in app.jobs.list(limit=RECENT)],
+        "jobs": [views.view(item, jobs.Job) for item in app.jobs.list(limit=RECENT)],
     }
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from serinus import clock
-from serinus.client import Serinus, calls
-from serinus.client.types import Deployment, DeploymentStatus, Job
+from serinus.client import Serinus, monitoring
+from serinus.client.jobs import Job
+from serinus.client.types import Deployment, DeploymentStatus
 from serinus.demo import installation, rows
 from serinus.demo.installation import Installation
 from serinus.demo.rows import Rows
@@ -327,7 +328,7 @@ class _Story:
         return [window for window in self._all_windows() if window["version"] == champion]
 
     def _all_windows(self) -> list[dict[str, Any]]:
-        return self.client.run(calls.drift_history(MODEL, limit=MOST_WINDOWS)).items[::-1]
+        return self.client.run(monitoring.drift_history(MODEL, limit=MOST_WINDOWS)).items[::-1]
 
     def _alarm(self, shift: datetime) -> int | None:
         """Which window since the shift alarmed, counted from 1; None: none yet."""
