@@ -8,7 +8,7 @@ import pytest
 from tests.api.running import MODEL, Faces
 
 from serinus import clock
-from serinus.api.deployments import CanaryRequest, canary_spec
+from serinus.api.deploying import CanaryRequest, canary_spec
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import Stage
 

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from tests.api.running import MODEL, Faces
 from tests.cli.calling import Answer, serinus
 
-from serinus.cli import deployments
+from serinus.cli import deploy as deploying
 from serinus.errors import InvalidInput
 from serinus.registry.types import Stage
 from serinus.store import schema
@@ -63,12 +63,12 @@ def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
 )
 def test_shares_that_are_no_percentages_are_refused(text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        deployments._shares(text)
+        deploying._shares(text)
     assert (refusal.value.what, refusal.value.where) == (said, "--shares")
 
 
 def test_shares_may_begin_below_one_percent() -> None:
-    assert deployments._shares("0.5, 5,50%") == [0.005, 0.05, 0.5]
+    assert deploying._shares("0.5, 5,50%") == [0.005, 0.05, 0.5]
 
 
 def test_deploy_with_a_wrong_share_is_2(faces: Faces) -> None:

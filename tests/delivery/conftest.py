@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from serinus import clock
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.proposing import Planner
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.ledger.files.reader import Reader
@@ -92,7 +93,11 @@ def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> Iterator[Wor
     registry = Registry(engine, f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
     table = tmp_path / "routing.json"
     delivery = Delivery(
-        engine=engine, worker_seconds=60.0, registry=registry, publisher=Publisher(table)
+        engine=engine,
+        worker_seconds=60.0,
+        registry=registry,
+        publisher=Publisher(table),
+        planner=Planner(engine, registry),
     )
     ledger = tmp_path / "ledger"
     writer = Writer(ledger, segment_bytes=1_000_000, sync="os")

@@ -266,7 +266,8 @@ def test_publish_overtakes_what_gateways_know_of_an_earlier_store(champion: Worl
 
 def test_create_refuses_what_could_not_decide_and_says_what_could(champion: World) -> None:
     slow = Traffic(requests=480, seconds=86_400.0, error_rate=0.01)
-    delivery = replace(champion.delivery, observe=lambda model, version: slow)
+    planner = replace(champion.delivery.planner, observe=lambda model, version: slow)
+    delivery = replace(champion.delivery, planner=planner)
     with pytest.raises(InvalidInput, match="could not decide") as caught:
         delivery.create(spec(), actor="ann")
     assert "at 20 an hour" in caught.value.faults[0]
@@ -278,7 +279,8 @@ def test_create_refuses_what_could_not_decide_and_says_what_could(champion: Worl
 
 def test_create_tells_how_long_it_will_take(champion: World) -> None:
     quick = Traffic(requests=500_000, seconds=86_400.0, error_rate=0.01)
-    delivery = replace(champion.delivery, observe=lambda model, version: quick)
+    planner = replace(champion.delivery.planner, observe=lambda model, version: quick)
+    delivery = replace(champion.delivery, planner=planner)
     assert "will need about" in delivery.create(spec(), actor="ann").reason
 
 

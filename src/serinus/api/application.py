@@ -8,13 +8,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serinus.api import deployments, jobs, messages, models, monitoring, problems, system
+from serinus.api import deploying, deployments, jobs, messages, models, monitoring, problems, system
 from serinus.api.system import Watched
 from serinus.app import App
 
 _ROUTERS = (
     system.router,
     models.router,
+    deploying.router,
     deployments.router,
     monitoring.router,
     jobs.router,

@@ -10,6 +10,7 @@ from serinus.app.archiving import Archiving
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.forecast.types import Traffic
+from serinus.delivery.proposing import Planner
 from serinus.delivery.replay import Replays
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
@@ -78,7 +79,7 @@ class App:
             worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
             registry=self.registry,
             publisher=Publisher(self.settings.routing_table),
-            observe=self._traffic,
+            planner=Planner(self.engine, self.registry, self._traffic),
         )
 
     @cached_property

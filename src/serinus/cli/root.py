@@ -12,6 +12,7 @@ from serinus.cli import (
     bench,
     config,
     demo,
+    deploy,
     deployments,
     feedback,
     jobs,
@@ -62,7 +63,7 @@ def root(
 
 for module in (processes, demo, train, predictions, feedback, prove, smoke):
     module.add_to(app)
-for module in (models, deployments, jobs, monitor, ledger, config, bench, stress):
+for module in (models, deploy, deployments, jobs, monitor, ledger, config, bench, stress):
     module.add_to(app)
 
 

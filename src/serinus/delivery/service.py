@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,15 +11,14 @@ from sqlalchemy import Connection
 
 from serinus import clock
 from serinus.delivery import reconcile, repository, rollback, routing
-from serinus.delivery.forecast import feasibility
-from serinus.delivery.forecast.types import Proposal, Traffic
+from serinus.delivery.forecast.types import Proposal
 from serinus.delivery.planning import plan as plans
-from serinus.delivery.planning.plan import Basis, score_cuts
+from serinus.delivery.proposing import Planner
 from serinus.delivery.queries import Queries
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.routing import Publisher
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
-from serinus.errors import Conflict, InvalidInput
+from serinus.errors import Conflict
 from serinus.registry import repository as versions
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
@@ -30,10 +28,6 @@ from serinus.wire import Route, RoutingTable, Target
 _MOST_HISTORY = 10_000
 
 
-def _unseen(model: str, version: str) -> Traffic | None:
-    return None
-
-
 @dataclass(frozen=True)
 class Delivery(Queries):
     """The deployments of an installation, to look at and to move.
@@ -41,12 +35,12 @@ class Delivery(Queries):
     Attributes:
         registry: where versions are and which of them holds Production.
         publisher: carries the routing table to the gateways.
-        observe: what the traffic of a model and version was like lately; None if unknown.
+        planner: makes plans of what is asked for.
     """
 
     registry: Registry
     publisher: Publisher
-    observe: Callable[[str, str], Traffic | None] = _unseen
+    planner: Planner
 
     def propose(self, spec: DeploymentSpec) -> Proposal:
         """The plan of a specification with its forecast; nothing begins.
@@ -56,8 +50,7 @@ class Delivery(Queries):
             InvalidInput: no plan can be made; every fault is listed.
             Conflict: the version cannot be a challenger.
         """
-        challenger, champion = self._versions(spec)
-        return self._propose(spec, challenger, champion, salt="", harms=True)
+        return self.planner.propose(spec).proposal
 
     def create(self, spec: DeploymentSpec, *, actor: str) -> Deployment:
         """Start bringing a challenger to traffic.
@@ -68,18 +61,10 @@ class Delivery(Queries):
                 is; every fault is listed, with changes that would help.
             Conflict: another deployment is live, or the version cannot be a challenger.
         """
-        challenger, champion = self._versions(spec)
         now = clock.now()
         identity = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
-        proposal = self._propose(spec, challenger, champion, salt=identity, harms=False)
-        if proposal.faults:
-            raise InvalidInput(
-                "this plan could not decide",
-                where=f"deployment of {spec.model} {spec.challenger}",
-                faults=proposal.faults,
-                remedy=feasibility.remedy(proposal.remedies),
-            )
-        plan = proposal.plan
+        asked = self.planner.accept(spec, salt=identity)
+        challenger, champion, plan = asked.challenger, asked.champion, asked.proposal.plan
         deployment = Deployment(
             id=identity,
             model=spec.model,
@@ -94,7 +79,7 @@ class Delivery(Queries):
             step_entered_at=now,
             verdict=Outcome.NO_DATA,
             reason=f"The gateways are loading {challenger.model}@{challenger.version}. "
-            + proposal.summary,
+            + asked.proposal.summary,
             requested_by=actor,
             created_at=now,
             updated_at=now,
@@ -296,80 +281,9 @@ class Delivery(Queries):
         self.registry.mirror_soon(deployment.model)
         return moved
 
-    def _versions(self, spec: DeploymentSpec) -> tuple[ModelVersion, ModelVersion | None]:
-        """The challenger, and the champion if there is one, after checking that they can be."""
-        challenger = self.registry.get(spec.model, spec.challenger)
-        champion = self.registry.champion(spec.model)
-        self._check(spec, challenger, champion)
-        return challenger, champion
-
-    def _propose(
-        self,
-        spec: DeploymentSpec,
-        challenger: ModelVersion,
-        champion: ModelVersion | None,
-        *,
-        salt: str,
-        harms: bool,
-    ) -> Proposal:
-        observed = self.observe(champion.model, champion.version) if champion else None
-        basis = _basis(champion, challenger)
-        return feasibility.propose(spec, basis, observed, salt=salt, harms=harms)
-
-    def _check(
-        self, spec: DeploymentSpec, challenger: ModelVersion, champion: ModelVersion | None
-    ) -> None:
-        where = f"deployment of {spec.model} {spec.challenger}"
-        if spec.champion is not None:
-            self.registry.get(spec.model, spec.champion)
-            holder = champion.version if champion else "none"
-            if spec.champion != holder:
-                raise Conflict(
-                    f"version {spec.champion} does not hold Production, {holder} does",
-                    where=where,
-                    remedy="Leave the champion out, or name the one that holds Production.",
-                )
-        if champion is not None and champion.version == challenger.version:
-            raise Conflict(
-                f"version {challenger.version} is the champion already",
-                where=where,
-                remedy="Deploy another version.",
-            )
-        failed = [f"{gate.name}: {gate.detail}" for gate in challenger.gates if not gate.passed]
-        if failed:
-            raise InvalidInput(
-                f"version {challenger.version} did not pass its gates",
-                where=where,
-                faults=failed,
-                remedy="Train a version that passes them.",
-            )
-        if champion is not None and _asked(champion) != _asked(challenger):
-            raise InvalidInput(
-                f"version {challenger.version} takes other inputs than the champion "
-                f"{champion.version}, so they cannot answer the same requests",
-                where=where,
-                remedy="Register it as a model of its own, or keep the inputs.",
-            )
-
-
-def _asked(version: ModelVersion) -> list[tuple[str, str, bool]]:
-    """What a request must hold for a version: not what it was trained on, which may well differ."""
-    return [(item.name, item.type, item.required) for item in version.manifest.inputs]
-
 
 def _target(version: ModelVersion) -> Target:
     return Target(version.version, version.uri)
-
-
-def _basis(champion: ModelVersion | None, challenger: ModelVersion) -> Basis:
-    """What a plan is made from: the champion's own figures, or a first version's."""
-    known = champion or challenger
-    return Basis(
-        quality=plans.quality_scale(known.task, known.metrics),
-        score_cuts=score_cuts(known.reference),
-        classes=known.manifest.classes,
-        first=champion is None,
-    )
 
 
 def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage]]:
