@@ -35,14 +35,14 @@ def snapshot(
     fresh: int = 1000,
     workers: tuple[WorkerView, ...] = (READY,),
     seconds: float = 1.0,
-) -> Snapshot:
+) -> tuple[Snapshot, datetime]:
     verdict = Verdict(outcome, f"because {outcome}", 1000, 0.045, ())
-    return Snapshot(subject, verdict, fresh, workers, START + timedelta(seconds=seconds))
+    return Snapshot(subject, verdict, fresh, workers), START + timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("phase", sorted(LIVE))
 def test_reconcile_rolls_back_in_every_live_phase(phase: Phase) -> None:
-    decision = reconcile(snapshot(deployment(phase), Outcome.ROLLBACK))
+    decision = reconcile(*snapshot(deployment(phase), Outcome.ROLLBACK))
     assert decision is not None
     assert decision.phase is Phase.ROLLED_BACK
     assert decision.reason == "because rollback"
@@ -51,22 +51,22 @@ def test_reconcile_rolls_back_in_every_live_phase(phase: Phase) -> None:
 @pytest.mark.parametrize("phase", sorted(set(Phase) - LIVE))
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_reconcile_leaves_an_ended_deployment_alone(phase: Phase, outcome: Outcome) -> None:
-    assert reconcile(snapshot(deployment(phase), outcome, seconds=1e9)) is None
+    assert reconcile(*snapshot(deployment(phase), outcome, seconds=1e9)) is None
 
 
 def test_reconcile_waits_until_every_worker_has_the_challenger() -> None:
     behind = WorkerView("w2", 2, ("fraud@1.0.0",), {})
     pending = deployment(Phase.PENDING)
-    assert reconcile(snapshot(pending, Outcome.NO_DATA, workers=(READY, behind))) is None
-    assert reconcile(snapshot(pending, Outcome.NO_DATA, workers=())) is None
-    decision = reconcile(snapshot(pending, Outcome.NO_DATA))
+    assert reconcile(*snapshot(pending, Outcome.NO_DATA, workers=(READY, behind))) is None
+    assert reconcile(*snapshot(pending, Outcome.NO_DATA, workers=())) is None
+    decision = reconcile(*snapshot(pending, Outcome.NO_DATA))
     assert decision is not None
     assert (decision.phase, decision.step) == (Phase.RUNNING, 0)
 
 
 def test_reconcile_rolls_back_a_challenger_that_cannot_be_loaded() -> None:
     broken = WorkerView("w1", 3, ("fraud@1.0.0",), {"fraud@1.1.0": "no module named x"})
-    decision = reconcile(snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(broken,)))
+    decision = reconcile(*snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(broken,)))
     assert decision is not None
     assert decision.phase is Phase.ROLLED_BACK
     assert "no module named x" in decision.reason
@@ -74,34 +74,34 @@ def test_reconcile_rolls_back_a_challenger_that_cannot_be_loaded() -> None:
 
 def test_reconcile_gives_up_loading_after_its_time() -> None:
     decision = reconcile(
-        snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(), seconds=121)
+        *snapshot(deployment(Phase.PENDING), Outcome.NO_DATA, workers=(), seconds=121)
     )
     assert decision is not None
     assert decision.phase is Phase.INCONCLUSIVE
 
 
 def test_reconcile_needs_fresh_requests_before_weight_rises() -> None:
-    assert reconcile(snapshot(deployment(step=1), Outcome.PROMOTE, fresh=199)) is None
-    decision = reconcile(snapshot(deployment(step=1), Outcome.PROMOTE, fresh=200))
+    assert reconcile(*snapshot(deployment(step=1), Outcome.PROMOTE, fresh=199)) is None
+    decision = reconcile(*snapshot(deployment(step=1), Outcome.PROMOTE, fresh=200))
     assert decision is not None
     assert (decision.phase, decision.step) == (Phase.RUNNING, 2)
 
 
 def test_reconcile_needs_the_time_of_a_step() -> None:
     timed = deployment(step=1, min_seconds=60.0)
-    assert reconcile(snapshot(timed, Outcome.PROMOTE, seconds=59)) is None
-    assert reconcile(snapshot(timed, Outcome.PROMOTE, seconds=60)) is not None
+    assert reconcile(*snapshot(timed, Outcome.PROMOTE, seconds=59)) is None
+    assert reconcile(*snapshot(timed, Outcome.PROMOTE, seconds=60)) is not None
 
 
 def test_reconcile_promotes_after_the_last_step() -> None:
-    decision = reconcile(snapshot(deployment(step=3), Outcome.PROMOTE))
+    decision = reconcile(*snapshot(deployment(step=3), Outcome.PROMOTE))
     assert decision is not None
     assert decision.phase is Phase.SOAKING
 
 
 @pytest.mark.parametrize("spec", [{"auto_promote": False}, {"approvals": True}])
 def test_reconcile_stops_for_a_person_where_the_plan_says_so(spec: dict[str, bool]) -> None:
-    decision = reconcile(snapshot(deployment(step=3, **spec), Outcome.PROMOTE))
+    decision = reconcile(*snapshot(deployment(step=3, **spec), Outcome.PROMOTE))
     assert decision is not None
     assert decision.phase is Phase.PAUSED
     assert decision.verdict is Outcome.PROMOTE
@@ -109,17 +109,17 @@ def test_reconcile_stops_for_a_person_where_the_plan_says_so(spec: dict[str, boo
 
 @pytest.mark.parametrize("outcome", [Outcome.CONTINUE, Outcome.NO_DATA])
 def test_reconcile_ends_undecided_steps_as_inconclusive(outcome: Outcome) -> None:
-    decision = reconcile(snapshot(deployment(step=1), outcome, seconds=73 * 3600))
+    decision = reconcile(*snapshot(deployment(step=1), outcome, seconds=73 * 3600))
     assert decision is not None
     assert decision.phase is Phase.INCONCLUSIVE
 
 
 def test_reconcile_paused_stays_whatever_the_good_news() -> None:
-    assert reconcile(snapshot(deployment(Phase.PAUSED), Outcome.PROMOTE, seconds=1e9)) is None
+    assert reconcile(*snapshot(deployment(Phase.PAUSED), Outcome.PROMOTE, seconds=1e9)) is None
 
 
 def test_reconcile_clock_that_jumps_back_expires_nothing() -> None:
-    assert reconcile(snapshot(deployment(step=1), Outcome.CONTINUE, seconds=-1e7)) is None
+    assert reconcile(*snapshot(deployment(step=1), Outcome.CONTINUE, seconds=-1e7)) is None
 
 
 @given(
@@ -140,8 +140,8 @@ def test_reconcile_makes_only_legal_moves_one_step_at_a_time(
     for outcome, fresh, seconds, ready in looks:
         workers = (READY,) if ready else ()
         now = snapshot(subject, outcome, fresh=fresh, workers=workers, seconds=seconds)
-        decision = reconcile(now)
-        assert decision == reconcile(now)
+        decision = reconcile(*now)
+        assert decision == reconcile(*now)
         if decision is None:
             continue
         assert decision.phase in TRANSITIONS[subject.phase]
@@ -150,3 +150,29 @@ def test_reconcile_makes_only_legal_moves_one_step_at_a_time(
             assert outcome is Outcome.PROMOTE
             assert (decision.phase, decision.step) == next_position(subject)
         subject = msgspec.structs.replace(subject, phase=decision.phase, step=decision.step)
+
+
+def test_reconcile_lets_no_weight_rise_on_a_worker_that_is_not_ready() -> None:
+    behind = WorkerView("w2", 3, ("fraud@1.0.0",), {})
+    subject = deployment(step=1)
+    for workers in ((READY, behind), ()):
+        assert reconcile(*snapshot(subject, Outcome.PROMOTE, workers=workers)) is None
+    late = reconcile(*snapshot(subject, Outcome.PROMOTE, workers=(READY, behind), seconds=1e6))
+    assert late is not None
+    assert late.phase is Phase.INCONCLUSIVE
+    assert "fraud@1.1.0 on w2" in late.reason
+
+
+def test_reconcile_ends_a_plan_that_was_only_to_find_out() -> None:
+    subject = deployment(step=3)
+    plan = msgspec.structs.replace(subject.plan, promotes=False)
+    decision = reconcile(*snapshot(msgspec.structs.replace(subject, plan=plan), Outcome.PROMOTE))
+    assert decision is not None
+    assert (decision.phase, decision.step) == (Phase.SUCCEEDED, 3)
+    assert "1.0.0 stays" in decision.reason
+
+
+def test_reconcile_goes_on_with_a_retry_where_it_stood() -> None:
+    decision = reconcile(*snapshot(deployment(Phase.PENDING, step=2), Outcome.CONTINUE))
+    assert decision is not None
+    assert (decision.phase, decision.step) == (Phase.RUNNING, 2)

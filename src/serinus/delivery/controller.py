@@ -85,7 +85,7 @@ class Controller:
             workers = repository.workers(connection, now, delivery.worker_seconds)
         verdict = judge.judge(deployment.plan, deployment.step, evidence)
         fresh = evidence.total(Measure.STEP, level=deployment.step)
-        decision = reconcile(Snapshot(deployment, verdict, fresh, workers, now))
+        decision = reconcile(Snapshot(deployment, verdict, fresh, workers), now)
         if decision is None and not self._worth_keeping(deployment, verdict):
             return
         with delivery.engine.begin() as connection:

@@ -20,20 +20,20 @@ class WorkerView(msgspec.Struct, frozen=True):
     ready: tuple[str, ...]
     failed: dict[str, str]
     circuits: dict[str, str] = {}
+    circuits: dict[str, str] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
     """Every fact of one pass over one deployment.
 
     ``fresh`` counts the requests (pairs in a shadow step) that the present step added;
-    ``workers`` are those that reported lately; ``now`` is the controller's clock.
+    ``workers`` are those that reported lately.
     """
 
     deployment: Deployment
     verdict: Verdict
     fresh: int
     workers: tuple[WorkerView, ...]
-    now: datetime
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -45,120 +45,138 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str
 
 
-def reconcile(snapshot: Snapshot) -> Decision | None:
-    """What to do now; None is: stay. Deciding twice on the same facts decides the same."""
-    deployment = snapshot.deployment
+def reconcile(snapshot: Snapshot, now: datetime) -> Decision | None:
+    """What to do now; None is: stay. Deciding twice on the same facts decides the same.
+
+    Args:
+        snapshot: what is known.
+        now: the controller's clock.
+    """
+    deployment, verdict = snapshot.deployment, snapshot.verdict
     if not deployment.live:
         return None
-    if snapshot.verdict.outcome is Outcome.ROLLBACK:
-        return Decision(
-            Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, snapshot.verdict.reason
-        )
+    if verdict.outcome is Outcome.ROLLBACK:
+        return Decision(Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, verdict.reason)
     if (
-        snapshot.verdict.outcome is Outcome.INCONCLUSIVE
+        verdict.outcome is Outcome.INCONCLUSIVE
         and Phase.INCONCLUSIVE in TRANSITIONS[deployment.phase]
     ):
-        return Decision(
-            Phase.INCONCLUSIVE, deployment.step, Outcome.INCONCLUSIVE, snapshot.verdict.reason
-        )
+        return _inconclusive(deployment, verdict.reason)
     match deployment.phase:
         case Phase.PENDING:
-            return _load(snapshot)
+            return _load(snapshot, now)
         case Phase.RUNNING:
-            return _advance(snapshot)
+            return _advance(snapshot, now)
         case Phase.SOAKING:
-            return _soak(snapshot)
+            return _soak(deployment, now)
         case _:
             return None
 
 
 def next_position(deployment: Deployment) -> tuple[Phase, int]:
-    """Where a passed gate leads: to the next step, or to all traffic."""
-    following = deployment.step + 1
-    if following < len(deployment.plan.steps):
+    """Where a passed gate leads: to the next step, to all traffic, or to a good end."""
+    steps, following = len(deployment.plan.steps), deployment.step + 1
+    if following < steps:
         return Phase.RUNNING, following
-    return Phase.SOAKING, len(deployment.plan.steps)
+    if deployment.plan.promotes:
+        return Phase.SOAKING, steps
+    return Phase.SUCCEEDED, deployment.step
 
 
-def _load(snapshot: Snapshot) -> Decision | None:
+def passed(deployment: Deployment, why: str) -> Decision:
+    """What a passed gate leads to, where nobody has to be asked."""
+    phase, step = next_position(deployment)
+    if phase is Phase.SUCCEEDED:
+        why = (
+            f"It passed, and {deployment.champion or 'the champion'} stays as this plan was only "
+            f"to find out; to bring {deployment.challenger} to production, deploy it. {why}"
+        )
+    return Decision(phase, step, Outcome.PROMOTE, why)
+
+
+def unmet(step: Step, snapshot: Snapshot, now: datetime) -> str:
+    """What the step still waits for beside evidence; "" if nothing.
+
+    Weight needs fresh requests, and every worker that is to carry it.
+    """
+    age = _age(snapshot.deployment, now)
+    if snapshot.fresh < step.min_requests:
+        return f"{snapshot.fresh} of {step.min_requests} requests of this step"
+    if age < step.min_seconds:
+        return f"{age:.0f} of {step.min_seconds:g} seconds of this step"
+    return _unready(snapshot)
+
+
+def _load(snapshot: Snapshot, now: datetime) -> Decision | None:
     deployment = snapshot.deployment
-    wanted = f"{deployment.model}@{deployment.challenger}"
+    wanted = _challenger(deployment)
     for view in snapshot.workers:
         if wanted in view.failed:
-            return Decision(
-                Phase.ROLLED_BACK,
-                deployment.step,
-                Outcome.ROLLBACK,
-                f"Gateway worker {view.worker} could not load {wanted}: {view.failed[wanted]}",
-            )
-    if snapshot.workers and all(wanted in view.ready for view in snapshot.workers):
+            why = f"Gateway worker {view.worker} could not load {wanted}: {view.failed[wanted]}"
+            return Decision(Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, why)
+    if not _unready(snapshot):
         count = len(snapshot.workers)
         loaded = f"{wanted} is loaded and warm on {count} gateway worker{'s'[: count > 1]}."
         if deployment.plan.steps:
-            return Decision(Phase.RUNNING, 0, Outcome.NO_DATA, loaded)
+            # Not always the first: a retry goes on where it stood.
+            return Decision(Phase.RUNNING, deployment.step, Outcome.NO_DATA, loaded)
         return Decision(Phase.SOAKING, 0, Outcome.PROMOTE, f"{loaded} Its plan has no step.")
-    if _seconds(snapshot) > deployment.plan.load_seconds:
-        return Decision(
-            Phase.INCONCLUSIVE,
-            deployment.step,
-            Outcome.INCONCLUSIVE,
-            f"No gateway had {wanted} ready within {deployment.plan.load_seconds:g} s.",
-        )
+    seconds = deployment.plan.load_seconds
+    if _age(deployment, now) > seconds:
+        return _inconclusive(deployment, f"No gateway had {wanted} ready within {seconds:g} s.")
     return None
 
 
-def _advance(snapshot: Snapshot) -> Decision | None:
+def _advance(snapshot: Snapshot, now: datetime) -> Decision | None:
     deployment, verdict = snapshot.deployment, snapshot.verdict
     step = deployment.plan.steps[deployment.step]
-    if verdict.outcome is Outcome.PROMOTE and not unmet(step, snapshot):
-        phase, following = next_position(deployment)
-        if step.approval:
-            return Decision(
-                Phase.PAUSED,
-                deployment.step,
-                Outcome.PROMOTE,
-                f"Waits for approval (resume goes on). {verdict.reason}",
-            )
-        if phase is Phase.SOAKING and not deployment.plan.auto_promote:
-            return Decision(
-                Phase.PAUSED,
-                deployment.step,
-                Outcome.PROMOTE,
-                f"Ready for all traffic; waits for promote. {verdict.reason}",
-            )
-        return Decision(phase, following, Outcome.PROMOTE, verdict.reason)
-    if _seconds(snapshot) > step.max_seconds:
-        return Decision(
-            Phase.INCONCLUSIVE,
-            deployment.step,
-            Outcome.INCONCLUSIVE,
-            f"Step {deployment.step + 1} was undecided after its {step.max_seconds / 3600:g} h. "
-            + verdict.reason,
-        )
+    missing = unmet(step, snapshot, now)
+    if verdict.outcome is Outcome.PROMOTE and not missing:
+        return _gate(deployment, step, verdict.reason)
+    if _age(deployment, now) > step.max_seconds:
+        late = f"Step {deployment.step + 1} was undecided after its {step.max_seconds / 3600:g} h."
+        missing = f" It still waited for {missing}." if missing else ""
+        return _inconclusive(deployment, f"{late}{missing} {verdict.reason}")
     return None
 
 
-def unmet(step: Step, snapshot: Snapshot) -> str:
-    """What the step still waits for beside evidence; "" if nothing. Weight needs fresh requests."""
-    if snapshot.fresh < step.min_requests:
-        return f"{snapshot.fresh} of {step.min_requests} requests of this step"
-    if _seconds(snapshot) < step.min_seconds:
-        return f"{_seconds(snapshot):.0f} of {step.min_seconds:g} seconds of this step"
+def _gate(deployment: Deployment, step: Step, why: str) -> Decision:
+    """A gate has passed: go on, or ask whom the plan says."""
+    onward = passed(deployment, why)
+    if step.approval:
+        told = f"Waits for approval: serinus deployments approve {deployment.id}. {why}"
+    elif onward.phase is Phase.SOAKING and not deployment.plan.auto_promote:
+        told = f"Ready for all traffic: serinus deployments approve {deployment.id}. {why}"
+    else:
+        return onward
+    return Decision(Phase.PAUSED, deployment.step, Outcome.PROMOTE, told)
+
+
+def _soak(deployment: Deployment, now: datetime) -> Decision | None:
+    seconds = deployment.plan.soak_seconds
+    if _age(deployment, now) < seconds:
+        return None
+    ended = f"The soak of {seconds:g} s ended: nothing that came in it proved harm."
+    return Decision(Phase.SUCCEEDED, deployment.step, Outcome.PROMOTE, ended)
+
+
+def _inconclusive(deployment: Deployment, why: str) -> Decision:
+    return Decision(Phase.INCONCLUSIVE, deployment.step, Outcome.INCONCLUSIVE, why)
+
+
+def _unready(snapshot: Snapshot) -> str:
+    """Which workers do not have the challenger; "" if all that live do, and one lives."""
+    wanted = _challenger(snapshot.deployment)
+    behind = [view.worker for view in snapshot.workers if wanted not in view.ready]
+    if behind or not snapshot.workers:
+        return f"{wanted} on {', '.join(behind) or 'any gateway worker'}"
     return ""
 
 
-def _soak(snapshot: Snapshot) -> Decision | None:
-    plan = snapshot.deployment.plan
-    if _seconds(snapshot) < plan.soak_seconds:
-        return None
-    return Decision(
-        Phase.SUCCEEDED,
-        snapshot.deployment.step,
-        Outcome.PROMOTE,
-        f"The soak of {plan.soak_seconds:g} s ended: nothing that came in it proved harm.",
-    )
+def _challenger(deployment: Deployment) -> str:
+    return f"{deployment.model}@{deployment.challenger}"
 
 
-def _seconds(snapshot: Snapshot) -> float:
+def _age(deployment: Deployment, now: datetime) -> float:
     # A clock that jumped back must not make a time-out of a negative age.
-    return max(0.0, (snapshot.now - snapshot.deployment.step_entered_at).total_seconds())
+    return max(0.0, (now - deployment.step_entered_at).total_seconds())

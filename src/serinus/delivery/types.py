@@ -23,7 +23,7 @@ class Phase(StrEnum):
     SOAKING = "soaking"
     """The challenger holds Production; the former champion is still warm."""
     SUCCEEDED = "succeeded"
-    """The soak is over; the challenger is the champion."""
+    """The soak is over and the challenger is the champion; or the plan was only to find out."""
     ROLLED_BACK = "rolled_back"
     """Harm was proven, or a person asked: the champion has all traffic."""
     ABORTED = "aborted"
@@ -34,29 +34,25 @@ class Phase(StrEnum):
 
 LIVE = frozenset({Phase.PENDING, Phase.RUNNING, Phase.PAUSED, Phase.SOAKING})
 
+_ENDED_BADLY = frozenset({Phase.ROLLED_BACK, Phase.ABORTED, Phase.INCONCLUSIVE})
+_RETRY = frozenset({Phase.PENDING})
+
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
-    Phase.PENDING: frozenset(
-        {Phase.RUNNING, Phase.SOAKING, Phase.ROLLED_BACK, Phase.ABORTED, Phase.INCONCLUSIVE}
-    ),
-    Phase.RUNNING: frozenset(
-        {
-            Phase.RUNNING,
-            Phase.PAUSED,
-            Phase.SOAKING,
-            Phase.ROLLED_BACK,
-            Phase.ABORTED,
-            Phase.INCONCLUSIVE,
-        }
-    ),
-    Phase.PAUSED: frozenset(
-        {Phase.RUNNING, Phase.SOAKING, Phase.ROLLED_BACK, Phase.ABORTED, Phase.INCONCLUSIVE}
-    ),
+    Phase.PENDING: frozenset({Phase.RUNNING, Phase.SOAKING}) | _ENDED_BADLY,
+    Phase.RUNNING: frozenset({Phase.RUNNING, Phase.PAUSED, Phase.SOAKING, Phase.SUCCEEDED})
+    | _ENDED_BADLY,
+    Phase.PAUSED: frozenset({Phase.RUNNING, Phase.SOAKING, Phase.SUCCEEDED}) | _ENDED_BADLY,
     Phase.SOAKING: frozenset({Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.ABORTED}),
     Phase.SUCCEEDED: frozenset(),
-    Phase.ROLLED_BACK: frozenset(),
-    Phase.ABORTED: frozenset(),
-    Phase.INCONCLUSIVE: frozenset(),
+    Phase.ROLLED_BACK: _RETRY,
+    Phase.ABORTED: _RETRY,
+    Phase.INCONCLUSIVE: _RETRY,
 }
+"""Every legal move; the store repeats the guard with the phase and the step in its UPDATE.
+
+From RUNNING or PAUSED to SUCCEEDED without a soak ends what was to bring no version to production.
+The way back to PENDING is a retry: the same plan, step and evidence.
+"""
 
 
 class Outcome(StrEnum):
@@ -178,7 +174,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     ``score_cuts`` part the champion's scores into tenths, ``classes`` are those whose frequencies
     are compared; ``same_within`` is how far two answers of a regression may differ and still count
-    as the same; ``value`` is None where no business value is judged.
+    as the same; ``value`` is None where no business value is judged. ``promotes`` is whether the
+    last gate brings the challenger to production; else the plan is only to find out.
+    ``soak_mirror`` is the share of requests that the former champion scores too while it is kept
+    warm, ``clone`` the share of mirrored requests that the champion answers once more.
     """
 
     steps: tuple[Step, ...]
@@ -197,6 +196,9 @@ class Plan(msgspec.Struct, frozen=True):
     load_seconds: float
     soak_seconds: float
     auto_promote: bool
+    promotes: bool = True
+    soak_mirror: float = 1.0
+    clone: float = 0.0
 
     def has(self, *kinds: Kind) -> bool:
         """Whether any of these guardrails is on."""
@@ -215,6 +217,10 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     metric on: values are clipped to ``value_floor`` .. ``value_cap``. ``entities`` is how many
     distinct entities are expected, for plans by entity. ``alphas`` replaces the usual shares of the
     budget for false rollbacks, which is 5 % in all.
+
+    ``clone`` is the share of mirrored requests that the champion answers once more, by which its
+    own noise is told from disagreement; left out, it is all of them where disagreement is judged
+    and a tenth elsewhere.
     """
 
     model: str
@@ -247,6 +253,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     soak_seconds: float = 600.0
     auto_promote: bool = True
     approvals: bool = False
+    clone: float | None = None
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -274,6 +281,11 @@ class Deployment(msgspec.Struct, frozen=True):
     def live(self) -> bool:
         """Whether it still moves or holds traffic."""
         return self.phase in LIVE
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether its gate has passed, and only a person's word is missing."""
+        return self.phase is Phase.PAUSED and self.verdict is Outcome.PROMOTE
 
 
 class Assessment(msgspec.Struct, frozen=True):
