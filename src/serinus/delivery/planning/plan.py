@@ -63,6 +63,8 @@ EARLY_LATENCY = 1.2
 SCORE_SHIFT = 0.10
 CLASS_ODDS = 1.5
 DISAGREEMENT = 0.30
+# The share of mirrored requests that the champion answers twice for the report alone.
+CLONE = 0.1
 # Of fewer answers the tenths would be guesses.
 FEWEST_PROFILED = 100
 # Losses beyond five typical errors count as five: one outlier must not decide a rollout.
@@ -140,6 +142,7 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
         # Without a former champion there is nothing to keep warm.
         soak_seconds=0.0 if basis.first else spec.soak_seconds,
         auto_promote=spec.auto_promote,
+        clone=_clone(spec),
     )
 
 
@@ -168,6 +171,12 @@ def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:
         for kind, tolerance in tolerances.items()
         if tolerance is not None
     )
+
+
+def _clone(spec: DeploymentSpec) -> float:
+    """Only requests that were cloned tell disagreement from noise, so where it is judged all are."""
+    judged = _tolerance(spec.disagreement, DISAGREEMENT, on=not spec.labels) is not None
+    return spec.clone if spec.clone is not None else 1.0 if judged else CLONE
 
 
 def _tolerance(asked: float | None, default: float, *, on: bool) -> float | None:
@@ -313,6 +322,7 @@ def _faults(spec: DeploymentSpec) -> list[str]:
             spec.value_loss, 0, 1
         )
         or (spec.value_loss is not None and spec.value_cap is None),
+        "clone: must lie between 0 and 1": spec.clone is not None and not 0 <= spec.clone <= 1,
         "entities: must be at least 1": spec.entities is not None and spec.entities < 1,
         "entities: needs unit = entity": spec.entities is not None and spec.unit != "entity",
         "alphas: each must lie between 0 and 1": not all(
