@@ -239,6 +239,57 @@ leases = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
+rollbacks = Table(
+    "rollbacks",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("model", Name, nullable=False),
+    # The model's name until the end, NULL afterwards: at most one is open a model.
+    Column("open_model", Name, nullable=True, unique=True),
+    Column("taken_back", Name, nullable=False),
+    Column("to", Name, nullable=False),
+    Column("deployment", Name, nullable=True),
+    Column("cause", Name, nullable=False),
+    Column("actor", Name, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("criteria", JSON, nullable=False),
+    Column("sound_until", UtcDateTime, nullable=False),
+    Column("steps", JSON, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("seen", JSON, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("routed_at", UtcDateTime, nullable=True),
+    Column("reported_at", UtcDateTime, nullable=True),
+    Column("ended_at", UtcDateTime, nullable=True),
+    Index(None, "model", "id"),
+    Index(None, "deployment"),
+)
+
+vitals = Table(
+    "vitals",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Name, primary_key=True),
+    # Seconds since 1970 at which it begins, and how many it holds.
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("seconds", Integer, primary_key=True, autoincrement=False),
+    Column("counts", LargeBinary, nullable=False),
+    Index(None, "seconds", "start"),
+)
+
+fallbacks = Table(
+    "fallbacks",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("answer", JSON, nullable=False),
+    Column("actor", Name, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 # ------------------------------------------------------------------------ ledger consumers
 
 ledger_offsets = Table(

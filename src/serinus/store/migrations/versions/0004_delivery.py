@@ -23,3 +23,50 @@ def upgrade() -> None:
         sa.Column("until", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
+    op.create_table(
+        "rollbacks",
+        sa.Column("id", Name, nullable=False),
+        sa.Column("model", Name, nullable=False),
+        sa.Column("open_model", Name, nullable=True),
+        sa.Column("taken_back", Name, nullable=False),
+        sa.Column("to", Name, nullable=False),
+        sa.Column("deployment", Name, nullable=True),
+        sa.Column("cause", Name, nullable=False),
+        sa.Column("actor", Name, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", Name, nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
+        sa.Column("criteria", sa.JSON(), nullable=False),
+        sa.Column("sound_until", UtcDateTime(), nullable=False),
+        sa.Column("steps", sa.JSON(), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("seen", sa.JSON(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("routed_at", UtcDateTime(), nullable=True),
+        sa.Column("reported_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rollbacks")),
+        sa.UniqueConstraint("open_model", name=op.f("uq_rollbacks_open_model")),
+    )
+    op.create_index(op.f("ix_rollbacks_model_id"), "rollbacks", ["model", "id"])
+    op.create_index(op.f("ix_rollbacks_deployment"), "rollbacks", ["deployment"])
+    op.create_table(
+        "vitals",
+        sa.Column("model", Name, nullable=False),
+        sa.Column("version", Name, nullable=False),
+        sa.Column("start", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seconds", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("counts", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("model", "version", "start", "seconds", name=op.f("pk_vitals")),
+    )
+    op.create_index(op.f("ix_vitals_seconds_start"), "vitals", ["seconds", "start"])
+    op.create_table(
+        "fallbacks",
+        sa.Column("model", Name, nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("actor", Name, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("model", name=op.f("pk_fallbacks")),
+    )
