@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,10 +12,10 @@ from sqlalchemy import Engine
 from tests.delivery.samples import deployment
 
 from serinus.delivery import routing
-from serinus.delivery.routing import Publisher
+from serinus.delivery.routing import Beside, Publisher
 from serinus.delivery.types import Phase
 from serinus.errors import Unavailable
-from serinus.wire import Route, RoutingTable, Target
+from serinus.wire import BreakerRules, Route, RoutingTable, Target, Variant
 
 OLD, NEW = Target("1.0.0", "/a/1.0.0"), Target("1.1.0", "/a/1.1.0")
 
@@ -43,11 +44,68 @@ def test_compose_follows_the_step(phase: Phase, step: int, share: float, mirror:
     assert (route.deployment, route.salt) == (live.id, live.plan.salt)
 
 
-@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.SOAKING])
-def test_compose_keeps_the_other_version_warm_without_a_request(phase: Phase) -> None:
-    route = routing.compose({"fraud": NEW}, [(deployment(phase=phase, step=4), OLD)])["fraud"]
+def test_compose_keeps_the_other_version_warm_without_a_request() -> None:
+    live = deployment(phase=Phase.PENDING)
+    route = routing.compose({"fraud": OLD}, [(live, NEW)])["fraud"]
+    assert (route.champion, route.challenger) == (OLD, NEW)
+    assert (route.share, route.mirror, route.clone, route.stands_in) == (0.0, 0.0, 0.0, False)
+
+
+def test_compose_has_the_former_champion_score_and_stand_in_during_the_soak() -> None:
+    live = deployment(phase=Phase.SOAKING, step=4)
+    route = routing.compose({"fraud": NEW}, [(live, OLD)])["fraud"]
     assert (route.champion, route.challenger) == (NEW, OLD)
-    assert (route.share, route.mirror) == (0.0, 0.0)
+    assert (route.share, route.mirror, route.clone) == (0.0, live.plan.soak_mirror, 0.0)
+    assert route.stands_in
+
+
+def test_compose_has_the_champion_answer_twice_only_what_is_mirrored() -> None:
+    mirrored, live = (deployment(phase=Phase.RUNNING, step=step) for step in (0, 1))
+    clones = [
+        routing.compose({"fraud": OLD}, [(one, NEW)])["fraud"].clone for one in (mirrored, live)
+    ]
+    assert clones == [mirrored.plan.clone, 0.0]
+
+
+def test_compose_gives_a_model_what_belongs_to_it() -> None:
+    rules = BreakerRules(rows=50)
+    beside = Beside(
+        staging={"fraud": NEW},
+        warm={"fraud": [NEW, OLD]},
+        breakers={"fraud": rules},
+        defaults={"fraud": 0, "churn": "no"},
+    )
+    routes = routing.compose({"fraud": OLD, "churn": OLD}, [], beside)
+    assert routes["churn"] == Route("churn", OLD, default="no")
+    assert routes["fraud"] == Route(
+        "fraud", OLD, staging=NEW, breaker=rules, default=0, warm=(NEW,)
+    )
+
+
+def test_compose_splits_the_traffic_of_an_experiment_while_it_runs() -> None:
+    third = Target("1.2.0", "/a/1.2.0")
+    running = deployment(phase=Phase.RUNNING, step=1)
+    beside = Beside(splits={running.id: routing.split([third], (0.3, 0.2), (0.3, 0.1))})
+    route = routing.compose({"fraud": OLD}, [(running, NEW)], beside)["fraud"]
+    assert (route.share, route.others) == (0.3, (Variant(third, 0.3, 0.1),))
+    soaking = msgspec.structs.replace(running, phase=Phase.SOAKING, step=4)
+    assert routing.compose({"fraud": NEW}, [(soaking, OLD)], beside)["fraud"].others == ()
+
+
+def test_compose_of_a_thousand_models_is_quick() -> None:
+    champions = {f"model-{n}": Target("1.0.0", f"/models/{n}/1.0.0") for n in range(1_000)}
+    live = [
+        (deployment(model=model, phase=Phase.RUNNING, step=1), Target("1.1.0", target.uri))
+        for model, target in champions.items()
+    ]
+    beside = Beside(staging=champions)
+
+    def took() -> float:
+        begun = time.perf_counter()
+        msgspec.json.encode(RoutingTable(1, routing.compose(champions, live, beside)))
+        return time.perf_counter() - begun
+
+    assert min(took() for _ in range(5)) < 0.05
 
 
 def test_compose_serves_a_first_version_as_soon_as_it_is_loaded() -> None:

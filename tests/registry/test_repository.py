@@ -162,3 +162,20 @@ def test_hold_model_tells_whether_there_is_one(engine: Engine) -> None:
     with engine.begin() as connection:
         assert repository.hold_model(connection, "fraud")
         assert not repository.hold_model(connection, "nobody")
+
+
+def test_staged_is_the_version_that_came_to_staging_last_and_is_there(engine: Engine) -> None:
+    _insert(engine, "1.0.0", "1.1.0", "1.2.0")
+    _insert(engine, "1.0.0", model="churn")
+
+    def moved(number: str, to: Stage) -> dict[str, tuple[str, str]]:
+        with engine.begin() as connection:
+            found = repository.find(connection, "fraud", number)
+            assert found is not None
+            repository.move(connection, found, to, actor="me", reason="")
+            return repository.staged(connection)
+
+    assert moved("1.1.0", Stage.STAGING) == {"fraud": ("1.1.0", "/somewhere")}
+    assert moved("1.0.0", Stage.STAGING) == {"fraud": ("1.0.0", "/somewhere")}
+    assert moved("1.0.0", Stage.ARCHIVED) == {"fraud": ("1.1.0", "/somewhere")}
+    assert moved("1.1.0", Stage.PRODUCTION) == {}

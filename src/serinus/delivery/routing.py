@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -15,20 +17,54 @@ from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Unavailable
 from serinus.store import schema
 from serinus.store.engine import exclusive
-from serinus.wire import Route, RoutingTable, Target
+from serinus.wire import Answer, BreakerRules, Route, RoutingTable, Target, Variant
 
 _LOCK = 5377
 
 
+@dataclass(frozen=True)
+class Split:
+    """The traffic of an experiment: the first challenger's share, and the further challengers."""
+
+    share: float
+    others: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What a route may hold beside a champion and a live deployment; by model, unless it is said.
+
+    Attributes:
+        staging: the version that entered Staging last.
+        warm: versions that a switch is to find loaded.
+        breakers: when its versions are asked no more.
+        defaults: what is answered where no version can.
+        splits: by deployment, the traffic of those with several challengers.
+    """
+
+    staging: Mapping[str, Target] = field(default_factory=dict)
+    warm: Mapping[str, Sequence[Target]] = field(default_factory=dict)
+    breakers: Mapping[str, BreakerRules] = field(default_factory=dict)
+    defaults: Mapping[str, Answer] = field(default_factory=dict)
+    splits: Mapping[str, Split] = field(default_factory=dict)
+
+
+_NOTHING = Beside()
+
+
 def compose(
-    champions: Mapping[str, Target], live: Sequence[tuple[Deployment, Target]]
+    champions: Mapping[str, Target],
+    live: Sequence[tuple[Deployment, Target]],
+    beside: Beside = _NOTHING,
 ) -> dict[str, Route]:
     """Who serves what, by model.
 
     Args:
         champions: by model, the version that holds Production.
         live: each live deployment with the version that is not (or not yet, or no longer)
-            champion: the challenger, or in the soak the former champion, which is kept warm.
+            champion: the challenger, or in the soak the former champion, which scores what the new
+            one answers and stands in for it.
+        beside: what else there is.
     """
     routes = {model: Route(model, champion) for model, champion in champions.items()}
     for deployment, other in live:
@@ -36,23 +72,71 @@ def compose(
         if champion is None:
             # A first version has nobody to be compared with: to load it is to serve it.
             routes[deployment.model] = Route(deployment.model, other, deployment=deployment.id)
-            continue
-        share = mirror = 0.0
-        if deployment.phase in (Phase.RUNNING, Phase.PAUSED):
-            step = deployment.plan.steps[deployment.step]
-            share, mirror = step.share, step.mirror
-        routes[deployment.model] = Route(
-            model=deployment.model,
-            champion=champion,
-            challenger=None if other.version == champion.version else other,
-            share=share,
-            mirror=mirror,
-            unit=deployment.plan.unit,
-            salt=deployment.plan.salt,
-            deployment=deployment.id,
-            step=deployment.step,
-        )
-    return dict(sorted(routes.items()))
+        else:
+            split = beside.splits.get(deployment.id)
+            routes[deployment.model] = _of_deployment(deployment, champion, other, split)
+    return {model: _with(routes[model], beside) for model in sorted(routes)}
+
+
+def split(targets: Sequence[Target], reserved: Sequence[float], shares: Sequence[float]) -> Split:
+    """The traffic of several challengers, laid out so that no change of one moves another's keys.
+
+    Args:
+        targets: the challengers behind the first, in the order of the plan.
+        reserved: the largest share that each challenger will ever have, the first one's included;
+            together at most 1. Each has its place for good.
+        shares: what each has now; 0 for one that was dropped, whose keys go to the champion.
+    """
+    starts = accumulate(reserved, initial=0.0)
+    places = list(zip(starts, shares, strict=False))[1:]
+    others = (Variant(target, *place) for target, place in zip(targets, places, strict=True))
+    return Split(shares[0], tuple(others))
+
+
+def _of_deployment(
+    deployment: Deployment, champion: Target, other: Target, split: Split | None
+) -> Route:
+    plan = deployment.plan
+    challenger = None if other.version == champion.version else other
+    soaking = deployment.phase is Phase.SOAKING and challenger is not None
+    share = mirror = clone = 0.0
+    others: tuple[Variant, ...] = ()
+    if deployment.phase in (Phase.RUNNING, Phase.PAUSED):
+        step = plan.steps[deployment.step]
+        share, mirror = step.share, step.mirror
+        clone = plan.clone if mirror else 0.0
+        if split is not None:
+            share, others = split.share, split.others
+    elif soaking:
+        mirror = plan.soak_mirror
+    return Route(
+        model=deployment.model,
+        champion=champion,
+        challenger=challenger,
+        share=share,
+        mirror=mirror,
+        unit=plan.unit,
+        salt=plan.salt,
+        deployment=deployment.id,
+        step=deployment.step,
+        clone=clone,
+        others=others,
+        stands_in=soaking,
+    )
+
+
+def _with(route: Route, beside: Beside) -> Route:
+    """The route with what belongs to its model whatever is under way."""
+    model = route.model
+    served = {route.champion, route.challenger, *(variant.target for variant in route.others)}
+    more = {
+        "staging": beside.staging.get(model),
+        "breaker": beside.breakers.get(model),
+        "default": beside.defaults.get(model),
+        "warm": tuple(target for target in beside.warm.get(model, ()) if target not in served),
+    }
+    given = {name: value for name, value in more.items() if value not in (None, ())}
+    return msgspec.structs.replace(route, **given) if given else route
 
 
 def newest(connection: Connection) -> RoutingTable | None:

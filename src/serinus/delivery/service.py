@@ -16,7 +16,7 @@ from serinus.delivery.planning import plan as plans
 from serinus.delivery.proposing import Planner
 from serinus.delivery.queries import Queries
 from serinus.delivery.reconcile import Decision
-from serinus.delivery.routing import Publisher
+from serinus.delivery.routing import Beside, Publisher
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.errors import Conflict
 from serinus.registry import repository as versions
@@ -263,7 +263,9 @@ class Delivery(Queries):
             version = versions.find(connection, deployment.model, other)
             if version is not None:
                 live.append((deployment, _target(version)))
-        return routing.compose(champions, live)
+        staged = versions.staged(connection)
+        staging = {model: Target(*staged[model]) for model in staged}
+        return routing.compose(champions, live, Beside(staging=staging))
 
     def _intervene(
         self,

@@ -156,6 +156,22 @@ def in_stage(connection: Connection, stage: Stage, model: str | None = None) -> 
     return [_version(row) for row in connection.execute(query).mappings()]
 
 
+def staged(connection: Connection) -> dict[str, tuple[str, str]]:
+    """By model, of the versions in Staging the one that came there last: its number and folder."""
+    rows, history = schema.model_versions.c, schema.stage_history.c
+    query = (
+        select(rows.model, rows.version, rows.uri)
+        .join_from(
+            schema.model_versions,
+            schema.stage_history,
+            (rows.model == history.model) & (rows.version == history.version),
+        )
+        .where(rows.stage == Stage.STAGING, history.to_stage == Stage.STAGING)
+        .order_by(history.id)
+    )
+    return {row.model: (row.version, row.uri) for row in connection.execute(query)}
+
+
 def names(connection: Connection, model: str) -> list[str]:
     """The version numbers of a model, in no order."""
     query = select(schema.model_versions.c.version).where(schema.model_versions.c.model == model)
