@@ -90,6 +90,9 @@ class Settings:
     hooks: str = _setting(
         "", "Module of yours with `before(model, features)` and `after(model, answer)`, or either."
     )
+    model_types: str = _setting(
+        "", "TOML file of model types of yours, beside and above the shipped ones."
+    )
     ledger_full: Literal["refuse", "answer"] = _setting(
         "refuse",
         "What becomes of predictions while the ledger takes no events: refused with 503, or "

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
+from serinus.registry.model_types import ModelType
 from serinus.training import gates
 from serinus.training.evaluation import Estimate, Evaluation
-from serinus.training.profiles import Profile
 
-PROFILE = Profile(
+PROFILE = ModelType(
     task="classification",
     least={"roc_auc": 0.6},
     most={"log_loss": 0.5},

@@ -13,12 +13,12 @@ import pytest
 from serinus import wire
 from serinus.data import ingest
 from serinus.errors import Conflict, InvalidInput, SerinusError
+from serinus.registry.model_types import ModelType
 from serinus.registry.packaging import packager
 from serinus.registry.packaging.types import Limits
 from serinus.registry.service import Registry
 from serinus.registry.types import Stage
 from serinus.training import pipeline
-from serinus.training.profiles import Profile
 from serinus.training.spec import TrainingSpec
 
 
@@ -175,8 +175,8 @@ def test_train_mixed_columns_from_a_file_and_serve_what_a_request_holds(
 
 
 def test_train_failed_gate_names_itself_and_keeps_from_traffic(registry: Registry) -> None:
-    strict = {"classification": Profile(task="classification", least={"accuracy": 0.999})}
-    result = pipeline.train(_spec(), registry=registry, model_profiles=strict)
+    strict = {"classification": ModelType(task="classification", least={"accuracy": 0.999})}
+    result = pipeline.train(_spec(), registry=registry, types=strict)
 
     assert [gate.name for gate in result.version.failed_gates] == ["threshold accuracy"]
     with pytest.raises(Conflict, match="failed 1 of its gates") as caught:

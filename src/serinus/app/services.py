@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 from sqlalchemy import Engine, select
 
@@ -18,6 +19,8 @@ from serinus.errors import Conflict, NotFound
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Reader
 from serinus.monitoring.monitor import Monitor
+from serinus.registry import model_types
+from serinus.registry.model_types import ModelType
 from serinus.registry.packaging.types import Limits
 from serinus.registry.service import Registry
 from serinus.registry.types import Model, ModelVersion, Stage
@@ -62,6 +65,16 @@ class App:
         return Registry(self.engine, self.settings.tracking, self.settings.artifacts, limits)
 
     @cached_property
+    def types(self) -> dict[str, ModelType]:
+        """What each type of model is held to.
+
+        Raises:
+            InvalidInput: the file of own types cannot be used.
+        """
+        own = self.settings.model_types
+        return model_types.load(Path(own) if own else None)
+
+    @cached_property
     def ledger(self) -> Reader:
         """Everything that the gateways told, however long ago."""
         return open_archived(self.settings.ledger, self.settings.archive)
@@ -79,7 +92,7 @@ class App:
             worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
             registry=self.registry,
             publisher=Publisher(self.settings.routing_table),
-            planner=Planner(self.engine, self.registry, self._traffic),
+            planner=Planner(self.engine, self.registry, self._traffic, self.types),
         )
 
     @cached_property

@@ -99,7 +99,7 @@ def _run(app: App, spec: TrainingSpec) -> TrainingResult:
             def progress(stage: str, done: float) -> None:
                 bar.update(task, description=stage, completed=done)
 
-            return pipeline.train(spec, registry=app.registry, progress=progress)
+            return pipeline.train(spec, registry=app.registry, types=app.types, progress=progress)
     except KeyboardInterrupt:
         screen.print("Interrupted. Nothing was registered, nothing is left running.")
         raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -13,6 +13,8 @@ from serinus.delivery.planning import plan as plans
 from serinus.delivery.planning.plan import Basis, score_cuts
 from serinus.delivery.types import DeploymentSpec
 from serinus.errors import Conflict, InvalidInput
+from serinus.registry import model_types
+from serinus.registry.model_types import ModelType
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion
 
@@ -38,11 +40,13 @@ class Planner:
         engine: the store.
         registry: where versions are and which of them holds Production.
         observe: what the traffic of a model and version was like lately; None if unknown.
+        types: what each type of model is held to.
     """
 
     engine: Engine
     registry: Registry
     observe: Callable[[str, str], Traffic | None] = _unseen
+    types: Mapping[str, ModelType] = field(default_factory=model_types.load)
 
     def propose(self, spec: DeploymentSpec, *, salt: str = "", harms: bool = True) -> Proposed:
         """The plan of a specification with its forecast.

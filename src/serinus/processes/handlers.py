@@ -49,7 +49,9 @@ def train(app: App, job: Job, tell: Tell) -> dict[str, Any]:
     spec = specs.from_dict(asked)
     version = _made_before(app, spec.model, job)
     if version is None:
-        result = pipeline.train(spec, registry=app.registry, progress=_stages(tell))
+        result = pipeline.train(
+            spec, registry=app.registry, types=app.types, progress=_stages(tell)
+        )
         version = result.version
     deployment = _deploy(app, version, job, tell) if deploy else None
     return _outcome(version, deployment)
@@ -78,7 +80,11 @@ def retrain(app: App, job: Job, tell: Tell) -> dict[str, Any]:
         )
         dataset = ingest.from_frame(rows, name=f"{model} live", source=source)
         version = pipeline.train(
-            spec, registry=app.registry, dataset=dataset, progress=_stages(tell)
+            spec,
+            registry=app.registry,
+            dataset=dataset,
+            types=app.types,
+            progress=_stages(tell),
         ).version
     deployment = _deploy(app, version, job, tell)
     return {**_outcome(version, deployment), "reason": reason}

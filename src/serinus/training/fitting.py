@@ -14,8 +14,9 @@ from serinus.data.dataset import Dataset, Prepared, without_duplicates
 from serinus.data.split import Split, split
 from serinus.data.types import ValidationReport
 from serinus.errors import InvalidInput
-from serinus.training import profiles, trainers
-from serinus.training.profiles import Profile
+from serinus.registry import model_types
+from serinus.registry.model_types import ModelType
+from serinus.training import trainers
 from serinus.training.spec import TrainingSpec
 
 SMALL_VALUES = 200_000
@@ -39,7 +40,7 @@ class Fit:
 
     model: Any
     algorithm: trainers.Algorithm
-    profile: Profile
+    profile: ModelType
     report: ValidationReport
     prepared: Prepared
     train: pd.DataFrame
@@ -54,7 +55,7 @@ class Fit:
 def learn(
     spec: TrainingSpec,
     dataset: Dataset | None,
-    model_profiles: Mapping[str, Profile] | None,
+    types: Mapping[str, ModelType] | None,
     enter: Callable[[str], None],
 ) -> Fit:
     """Read, validate, split and fit; ``enter`` is told each of these stages as it begins.
@@ -69,8 +70,8 @@ def learn(
     dataset = _once(dataset) if spec.unique_rows else dataset
     enter("validate")
     report, prepared = validation.prepare(dataset, spec.purpose())
-    known = profiles.load() if model_profiles is None else model_profiles
-    profile = profiles.choose(known, spec.model_type, prepared.task)
+    known = model_types.load() if types is None else types
+    profile = model_types.choose(known, spec.model_type, prepared.task)
     algorithm = trainers.choose(spec.algorithm, prepared)
     model = trainers.pipeline(algorithm, prepared, spec.params, spec.seed)
     enter("split")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from serinus.registry.model_types import ModelType
 from serinus.registry.types import GateResult
 from serinus.training.evaluation import Evaluation, better_by
-from serinus.training.profiles import Profile
 
 
-def thresholds(profile: Profile, evaluation: Evaluation) -> list[GateResult]:
+def thresholds(profile: ModelType, evaluation: Evaluation) -> list[GateResult]:
     """A gate for each absolute bound of the profile."""
     bounds = [(name, bound, 1.0) for name, bound in profile.least.items()]
     bounds += [(name, bound, -1.0) for name, bound in profile.most.items()]
@@ -29,7 +29,7 @@ def thresholds(profile: Profile, evaluation: Evaluation) -> list[GateResult]:
 
 
 def benchmark(
-    profile: Profile, evaluation: Evaluation, champion: str, theirs: Evaluation
+    profile: ModelType, evaluation: Evaluation, champion: str, theirs: Evaluation
 ) -> GateResult:
     """Whether the model is no worse than the champion on the same rows, within the tolerance."""
     metric = profile.benchmark
@@ -42,20 +42,20 @@ def benchmark(
     return GateResult(f"benchmark {metric}", gain >= -profile.tolerance, detail)
 
 
-def not_comparable(profile: Profile, champion: str, why: str) -> GateResult:
+def not_comparable(profile: ModelType, champion: str, why: str) -> GateResult:
     """The benchmark's result when the champion cannot answer these rows: it forbids nothing."""
     detail = f"champion {champion} cannot be asked about these rows ({why})"
     return GateResult(f"benchmark {profile.benchmark}", passed=True, detail=detail)
 
 
-def latency(profile: Profile, milliseconds: float) -> GateResult:
+def latency(profile: ModelType, milliseconds: float) -> GateResult:
     """Whether the 95th percentile of single predictions is within the budget."""
     passed = milliseconds <= profile.latency_ms
     detail = f"p95 of one prediction {milliseconds:.1f} ms, budget {profile.latency_ms:g} ms"
     return GateResult("latency", passed, detail)
 
 
-def size(profile: Profile, size_bytes: int) -> GateResult:
+def size(profile: ModelType, size_bytes: int) -> GateResult:
     """Whether the pickled model is within the budget."""
     megabytes = size_bytes / 1e6
     detail = f"{megabytes:.2f} MB, budget {profile.size_mb:g} MB"

@@ -21,13 +21,13 @@ from serinus.data.dataset import Dataset
 from serinus.data.types import ValidationReport
 from serinus.errors import Conflict
 from serinus.registry import folders, tracking
+from serinus.registry.model_types import ModelType
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, ModelVersion
 from serinus.training import gates, provenance, recording, reference
 from serinus.training import spec as specs
 from serinus.training.evaluation import Evaluation, evaluate
 from serinus.training.fitting import Fit, learn
-from serinus.training.profiles import Profile
 from serinus.training.spec import TrainingSpec
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -110,7 +110,7 @@ def train(
     registry: Registry,
     dataset: Dataset | None = None,
     progress: Progress = lambda stage, done: None,
-    model_profiles: Mapping[str, Profile] | None = None,
+    types: Mapping[str, ModelType] | None = None,
 ) -> TrainingResult:
     """Train what ``spec`` says and register the result, whatever the gates say of it.
 
@@ -119,7 +119,7 @@ def train(
         registry: where the version goes; its MLflow gets the run.
         dataset: the rows, instead of reading ``spec.data``.
         progress: told each stage as it begins.
-        model_profiles: gates by model type, instead of the shipped ones.
+        types: gates by model type, instead of the shipped ones.
 
     Raises:
         InvalidInput: the spec or the data cannot be used (all faults at once), or cannot be fitted.
@@ -129,7 +129,7 @@ def train(
     _require_new(spec, registry)
     started_us = clock.epoch_us()
     watch = _Stopwatch(progress)
-    fit = learn(spec, dataset, model_profiles, watch.enter)
+    fit = learn(spec, dataset, types, watch.enter)
     watch.enter("evaluate")
     evaluation = _evaluate(fit.model, fit, spec.seed)
     watch.enter("gate")
