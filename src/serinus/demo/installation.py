@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -42,6 +43,7 @@ class Installation:
     control_url: str
     gateway_url: str
     log: IO[bytes]
+    entry: Sequence[str] = ("-m", "serinus")
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Installation:
     def launch(self) -> None:
         """Start its processes, whose predecessors are gone."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "serinus", "up", "--home", str(self.home)],
+            [sys.executable, *self.entry, "up", "--home", str(self.home)],
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -73,12 +75,15 @@ class Installation:
         self.log.close()
 
 
-def start(home: Path, more: str = "") -> Installation:
+def start(
+    home: Path, more: str = "", *, entry: Sequence[str] = ("-m", "serinus")
+) -> Installation:
     """Start `serinus up` in ``home`` on free ports and wait until it answers.
 
     Args:
         home: its folder.
         more: further lines of its settings file.
+        entry: what Python is to run; another than Serinus itself does something to it first.
 
     Raises:
         Unavailable: it did not come up; names the log.
@@ -88,7 +93,8 @@ def start(home: Path, more: str = "") -> Installation:
     text = SETTINGS.format(control=control, gateway=gateway, window_rows=WINDOW_ROWS)
     (home / FILE_NAME).write_text(text + more, encoding="utf-8")
     log = (home / "up.log").open("ab")
-    installation = Installation(home, f"http://{HOST}:{control}", f"http://{HOST}:{gateway}", log)
+    urls = f"http://{HOST}:{control}", f"http://{HOST}:{gateway}"
+    installation = Installation(home, *urls, log, entry)
     try:
         _await(installation)
     except BaseException:

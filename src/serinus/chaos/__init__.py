@@ -1,0 +1,1 @@
+"""Delivery under faults: deaths at every write, stopped leaders, jumping clocks, full disks."""

@@ -1,0 +1,127 @@
+"""The exact half of ``serinus chaos rollout``: killed at every write, it comes to the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serinus import clock
+from serinus.chaos import course, record, scene
+from serinus.chaos.course import Course
+from serinus.chaos.databases import Kind, opened
+from serinus.chaos.lockstep import Control, Lockstep
+from serinus.chaos.scene import Scene
+from serinus.chaos.script import Behaviour, Script
+from serinus.chaos.types import Orders
+
+_BASE = {
+    "shares": [0.2, 0.5],
+    "min_requests": 300,
+    "soak_seconds": 90.0,
+    "label_window_seconds": 30 * 86_400.0,
+}
+
+
+def scripts(seed: int) -> list[Script]:
+    """What is rolled out: one version that deserves it, and one that turns bad half way."""
+    return [
+        Script("promoted", _BASE, requests=1_200, seed=seed),
+        Script(
+            "taken back",
+            {**_BASE, "shadow": False, "unit": "entity"},
+            requests=800,
+            bad=Behaviour(failing=0.3, wrong=0.4, latency_us=2_000.0),
+            bad_from=0.5,
+            seed=seed + 1,
+        ),
+    ]
+
+
+@dataclass
+class Outcome:
+    """One script under one database, undisturbed and disturbed.
+
+    Attributes:
+        name: of script and database.
+        kills: how often it was killed.
+        points: at how many different points of the code's course.
+        differences: in what the disturbed run differs from the undisturbed one.
+        faults: what of its history cannot be.
+        exact: whether every verdict of it comes out again.
+        phase: in which both ended.
+        batches: of the script until then.
+        seconds: of both runs together.
+        absences: seconds from each kill to the next work.
+    """
+
+    name: str
+    kills: int
+    points: int
+    differences: list[str]
+    faults: list[str]
+    exact: bool
+    phase: str
+    batches: int
+    seconds: float
+    absences: list[float] = field(default_factory=list)
+
+
+def run(folder: Path, kinds: list[Kind], scripts: list[Script], *, most: int) -> Iterator[Outcome]:
+    """Each script under each database.
+
+    Args:
+        folder: for their homes.
+        kinds: of databases.
+        scripts: to be run.
+        most: kills of each disturbed run; 0 is at every write.
+    """
+    for kind in kinds:
+        with opened(kind) as database:
+            for number, script in enumerate(scripts):
+                start = scene.prepare(folder / f"{kind}{number}", database, script)
+                yield _compare(f"{script.name}, {kind}", start, script, most)
+
+
+def _compare(name: str, start: Scene, script: Script, most: int) -> Outcome:
+    began = clock.monotonic()
+    calm, _ = _once(start.copy(start.home.with_name(f"{start.home.name}_calm")), script, None)
+    rough = start.copy(start.home.with_name(f"{start.home.name}_rough"))
+    shaken, told = _once(rough, script, most)
+    notes = record.read(rough.home / "record")
+    struck = record.strikes(notes)
+    return Outcome(
+        name=name,
+        kills=len(struck),
+        points=len({point.partition(": ")[2] for point in struck}),
+        differences=course.differences(calm, shaken),
+        faults=told.faults,
+        exact=told.exact,
+        phase=shaken.phase,
+        batches=told.batches,
+        seconds=clock.monotonic() - began,
+        absences=[seconds for _, seconds in record.absences(notes)],
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    faults: list[str]
+    exact: bool
+    batches: int
+
+
+def _once(place: Scene, script: Script, most: int | None) -> tuple[Course, _Told]:
+    home = place.home
+    orders = Orders(
+        record=str(home / "record"),
+        strike="never" if most is None else "every",
+        most=most or 0,
+        moment=str(home / "moment"),
+        passes=str(home / "passes"),
+    )
+    control = Control(home, place.address, orders)
+    run = Lockstep(place, script, [control], passes=home / "passes", moment=home / "moment")
+    with run:
+        found = run.run()
+        return found, _Told(run.faults(), run.replays(), run.batches)

@@ -1,0 +1,248 @@
+"""A control process and a script, hand in hand: a batch is written only when the last is decided.
+
+The control process is held still while a batch is written, so that it is read as one, and its clock
+says what the script says. What then still differs between two runs is what befell them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Engine
+
+from serinus import clock
+from serinus.chaos import control, course
+from serinus.chaos.course import Course
+from serinus.chaos.scene import Scene
+from serinus.chaos.script import Scribe, Script
+from serinus.chaos.types import Orders
+from serinus.delivery import consumer, repository
+from serinus.delivery.replay import Replays
+from serinus.errors import Unavailable
+from serinus.ledger.archive.reader import open_archived
+from serinus.ledger.consumer import load_offsets
+from serinus.ledger.opening import open_reader
+from serinus.store.engine import open_engine, reading
+
+_SETTINGS = {
+    "controller_interval_seconds": "0.01",
+    "worker_status_seconds": "120",
+    "log_level": "warning",
+}
+_PATIENCE_SECONDS = 120.0
+_LOOK_SECONDS = 0.005
+# Passes of one process without a move: the batch was judged, and nothing followed from it.
+_QUIET_PASSES = 2
+_PRELOAD = ["serinus.processes.control", "serinus.chaos.control", "serinus.chaos.writes"]
+
+
+@dataclass
+class Control:
+    """A control process that is started again whenever it dies.
+
+    It is forked from a process that has imported everything, and so is back within a moment.
+
+    Args:
+        home: its home.
+        address: of the database that it is given.
+        orders: what it does to itself.
+        settings: further ones.
+    """
+
+    home: Path
+    address: str
+    orders: Orders
+    settings: dict[str, str] = field(default_factory=dict)
+    starts: int = 0
+    process: BaseProcess | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the present process; 0 if there is none."""
+        alive = self.process is not None and self.process.is_alive()
+        return (self.process.pid or 0) if alive and self.process else 0
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.home / "control.log"
+
+    def keep(self) -> bool:
+        """Start it if it is not there; whether that was so.
+
+        Raises:
+            Unavailable: it ended without being killed.
+        """
+        if self.pid:
+            return False
+        if self.process is not None and self.process.exitcode != -signal.SIGKILL:
+            raise Unavailable(
+                f"the control process ended by itself (code {self.process.exitcode})",
+                where=str(self.log),
+                faults=[self.log.read_text(errors="replace")[-2_000:]],
+            )
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        words = ["--home", str(self.home)]
+        for name, value in {**_SETTINGS, "database_url": self.address, **self.settings}.items():
+            words += ["--set", f"{name}={value}"]
+        words += ["control", "--control-port", "0"]
+        self.process = context.Process(
+            target=control.live, args=(self.orders, words, str(self.log)), daemon=True
+        )
+        self.process.start()
+        self.starts += 1
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is there."""
+        if pid := self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def end(self) -> None:
+        """Kill it: it holds nothing that must be put in order."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+
+
+class Lockstep:
+    """One run of a script against control processes. Use as a context manager.
+
+    Args:
+        scene: where; it is used up.
+        script: what is written.
+        controls: who controls; the first is the one whose passes are waited for.
+        passes: the file in which they count their passes.
+        moment: the file of the script's time.
+    """
+
+    def __init__(
+        self, scene: Scene, script: Script, controls: list[Control], *, passes: Path, moment: Path
+    ) -> None:
+        self._scene = scene
+        self._script = script
+        self._controls = controls
+        self._passes = passes
+        self._moment = moment
+        self._moment_us = scene.moment_us
+        self.batches = 0
+
+    def __enter__(self) -> Lockstep:
+        self._engine: Engine = open_engine(self._scene.address)
+        self._reader = open_reader(self._scene.home / "ledger")
+        self._scribe = Scribe(self._script, self._scene.home)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for one in self._controls:
+            one.end()
+        self._scribe.close()
+        self._reader.close()
+        self._engine.dispose()
+
+    def run(self, between: Callable[[int], None] = lambda batch: None) -> Course:
+        """Write until the deployment has ended, and say what became of it.
+
+        Args:
+            between: is called with the number of each batch once it is decided.
+
+        Raises:
+            Unavailable: a batch was not decided in time, or the script came to no end.
+        """
+        self._tick()
+        self._scribe.report(self._moment_us)
+        self._settle()
+        while self._is_live():
+            between(self.batches)
+            if self.batches >= self._script.most_batches:
+                raise Unavailable(f"the script {self._script.name!r} came to no end")
+            with self._held():
+                self._tick()
+                self._scribe.write(self._moment_us)
+            self.batches += 1
+            self._settle()
+        return course.read(self._engine, self._scene.deployment)
+
+    def replays(self) -> bool:
+        """Whether every look comes out again, bit for bit."""
+        ledger = open_archived(self._scene.home / "ledger", self._scene.home / "archive")
+        return Replays(self._engine, ledger).replay(self._scene.deployment).exact
+
+    def faults(self) -> list[str]:
+        """What of the history cannot be."""
+        found = course.read(self._engine, self._scene.deployment)
+        with reading(self._engine) as connection:
+            history = repository.history(connection, self._scene.deployment)
+        return course.faults(history, [number for number, _ in found.revisions])
+
+    def _tick(self) -> None:
+        self._moment_us += round(self._script.pause_seconds * 1e6)
+        draft = self._moment.with_suffix(".draft")
+        draft.write_text(str(self._moment_us))
+        draft.replace(self._moment)
+
+    def _is_live(self) -> bool:
+        with reading(self._engine) as connection:
+            return repository.get(connection, self._scene.deployment).live
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Every control process stands still meanwhile."""
+        for one in self._controls:
+            one.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in self._controls:
+                one.signal(signal.SIGCONT)
+
+    def _settle(self) -> None:
+        """Wait until what was written is folded and decided, whoever dies of it."""
+        deadline = clock.monotonic() + _PATIENCE_SECONDS
+        quiet: tuple[int, int, int] | None = None
+        while clock.monotonic() < deadline:
+            for one in self._controls:
+                one.keep()
+            pid, passes = self._passed()
+            moves = self._moves()
+            if moves is None or not pid:
+                quiet = None
+            elif quiet is None or quiet[0] != pid or quiet[2] != moves:
+                quiet = (pid, passes, moves)
+            elif passes >= quiet[1] + _QUIET_PASSES:
+                return
+            clock.sleep(_LOOK_SECONDS)
+        raise Unavailable(
+            f"batch {self.batches} was not decided within {_PATIENCE_SECONDS:g} s",
+            where=str(self._controls[0].log),
+        )
+
+    def _passed(self) -> tuple[int, int]:
+        """The process that counts passes, and how many; zeros if it is gone or was not there yet."""
+        with suppress(OSError, ValueError):
+            pid, passes = map(int, self._passes.read_text().split())
+            if pid in [one.pid for one in self._controls]:
+                return pid, passes
+        return 0, 0
+
+    def _moves(self) -> int | None:
+        """How often the deployment has moved; None while events wait to be folded."""
+        with reading(self._engine) as connection:
+            offsets = load_offsets(connection, consumer.NAME)
+            moves = len(repository.history(connection, self._scene.deployment))
+        return None if self._reader.read(offsets, 1).records else moves

@@ -1,0 +1,91 @@
+"""The common start of runs that are compared: a home with two versions and one deployment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine
+
+from serinus import clock, settings
+from serinus.app import App
+from serinus.chaos.databases import Database
+from serinus.chaos.script import CHALLENGER, CHAMPION, MODEL, Script
+from serinus.delivery.types import DeploymentSpec
+from serinus.registry.types import Candidate, GateResult, Stage
+from serinus.store.engine import open_engine
+from serinus.wire import Field, Manifest
+
+_ACTOR = "chaos"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A home at which nothing runs, with a deployment that waits for its workers.
+
+    Attributes:
+        home: its folder.
+        database: under which.
+        deployment: its id.
+        moment_us: the time of day at which the script begins.
+    """
+
+    home: Path
+    database: Database
+    deployment: str
+    moment_us: int
+
+    @property
+    def address(self) -> str:
+        """Of the home's database."""
+        return self.database.address(self.home)
+
+    def copy(self, home: Path) -> Scene:
+        """The same elsewhere; what happens to one does not touch the other."""
+        shutil.copytree(self.home, home)
+        self.database.copy(self.home, home)
+        return Scene(home, self.database, self.deployment, self.moment_us)
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """The home's database, for as long as the block."""
+        engine = open_engine(self.address)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def prepare(home: Path, database: Database, script: Script) -> Scene:
+    """Make a home, register two versions, bring one to Production and begin to deploy the other."""
+    app = App(settings.load({}, home=home, database_url=database.address(home))[0])
+    try:
+        for version in (CHAMPION, CHALLENGER):
+            app.registry.register(_candidate(version))
+        for stage in (Stage.STAGING, Stage.PRODUCTION):
+            app.registry.transition(
+                None, MODEL, CHAMPION, stage, actor=_ACTOR, reason="the start"
+            )
+        fields = {"model": MODEL, "challenger": CHALLENGER, **script.spec}
+        spec = msgspec.convert(fields, DeploymentSpec)
+        deployment = app.delivery.create(spec, actor=_ACTOR)
+    finally:
+        app.registry.close()
+        app.engine.dispose()
+    return Scene(home, database, deployment.id, clock.epoch_us())
+
+
+def _candidate(version: str) -> Candidate:
+    fields = (Field("amount", "double"), Field("age", "double"))
+    return Candidate(
+        uri=f"/models/{MODEL}/{version}",
+        manifest=Manifest(MODEL, "classification", fields, "is_fraud", (0, 1)),
+        model_type="classification",
+        version=version,
+        metrics={"accuracy": 0.95},
+        gates=(GateResult("threshold accuracy", passed=True, detail="0.95 against 0.7"),),
+    )
