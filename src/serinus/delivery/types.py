@@ -8,7 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from serinus.wire import BreakerRules
+
 Strategy = Literal["shadow", "canary", "blue_green", "ab_test", "rolling"]
+Allocation = Literal["fixed", "thompson"]
 
 
 class Phase(StrEnum):
@@ -116,6 +119,8 @@ class Step(msgspec.Struct, frozen=True):
     """A traffic share (or a mirror) and its exit criteria. Times in seconds.
 
     ``min_requests`` are requests (pairs in a mirror step) that this very step must add.
+    ``replicas`` is how many of a rolling plan's replicas have the new version, for those who start
+    real ones; 0 says nothing of them. In an experiment ``share`` is the first challenger's.
     """
 
     share: float
@@ -125,6 +130,7 @@ class Step(msgspec.Struct, frozen=True):
     min_seconds: float
     max_seconds: float
     approval: bool = False
+    replicas: int = 0
 
     @property
     def shadow(self) -> bool:
@@ -169,6 +175,24 @@ class LatencyScale(msgspec.Struct, frozen=True):
     last_ratio: float
 
 
+class Experiment(msgspec.Struct, frozen=True):
+    """What an A/B test compares, by what, and when it is asked. Times in seconds.
+
+    ``split`` is the share of each of ``challengers``, the champion has the rest. The fixed-horizon
+    report is due after ``planned_seconds``; no winner is named before ``min_seconds``.
+    ``covariate`` names an input that explains part of the metric, "" for none.
+    """
+
+    challengers: tuple[str, ...]
+    split: tuple[float, ...]
+    metric: str
+    min_seconds: float
+    planned_seconds: float
+    confidence: float
+    covariate: str
+    allocation: Allocation
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything that decides a deployment, frozen and hashed before its first request.
 
@@ -178,6 +202,8 @@ class Plan(msgspec.Struct, frozen=True):
     last gate brings the challenger to production; else the plan is only to find out.
     ``soak_mirror`` is the share of requests that the former champion scores too while it is kept
     warm, ``clone`` the share of mirrored requests that the champion answers once more.
+    ``breaker`` says when a gateway asks the challenger no more; ``experiment`` is None but for an
+    A/B test.
     """
 
     steps: tuple[Step, ...]
@@ -199,6 +225,8 @@ class Plan(msgspec.Struct, frozen=True):
     promotes: bool = True
     soak_mirror: float = 1.0
     clone: float = 0.0
+    breaker: BreakerRules = BreakerRules()
+    experiment: Experiment | None = None
 
     def has(self, *kinds: Kind) -> bool:
         """Whether any of these guardrails is on."""
@@ -220,7 +248,15 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     ``clone`` is the share of mirrored requests that the champion answers once more, by which its
     own noise is told from disagreement; left out, it is all of them where disagreement is judged
-    and a tenth elsewhere.
+    and a tenth elsewhere. ``soak_mirror`` is the share of requests that the former champion scores
+    too while it is kept warm.
+
+    A rolling plan replaces ``batch`` of ``replicas`` at a time; left out, those are the live gateway
+    workers, at least two. An A/B test has further challengers in ``others``; ``split`` is the share
+    of each, the first challenger's first (empty: all versions have equal parts); ``metric`` is what
+    success is judged by (empty: accuracy, or the squared error of a regression); it runs at least
+    ``min_hours`` and ends after ``max_hours``; ``covariate`` names an input that explains part of
+    the metric; ``allocation`` is whether shares are fixed or follow what was learnt.
     """
 
     model: str
@@ -254,6 +290,16 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     auto_promote: bool = True
     approvals: bool = False
     clone: float | None = None
+    soak_mirror: float = 1.0
+    replicas: int | None = None
+    batch: int = 1
+    others: tuple[str, ...] = ()
+    split: tuple[float, ...] = ()
+    metric: str = ""
+    min_hours: float = 24.0
+    confidence: float = 0.95
+    covariate: str = ""
+    allocation: Allocation = "fixed"
 
 
 class Deployment(msgspec.Struct, frozen=True):
