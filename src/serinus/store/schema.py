@@ -25,6 +25,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
+    literal_column,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -150,6 +152,8 @@ deployment_history = Table(
     Column("actor", Name, nullable=False),
     Column("verdict", Name, nullable=False),
     Column("reason", Text, nullable=False),
+    # The last fold before it: what was forgotten at an end is forgotten there by a replay, too.
+    Column("fold", BigInteger, nullable=False, server_default="0"),
     Index(None, "deployment", "id"),
 )
 
@@ -192,6 +196,14 @@ awaiting = Table(
     Column("facts", LargeBinary, nullable=False),
     Column("outcome", LargeBinary, nullable=True),
     Index(None, "deployment", "kind", "predicted_at"),
+)
+# What was told of requests that were not read yet: few, and asked for in every pass.
+Index(
+    "ix_awaiting_orphans",
+    awaiting.c.deployment,
+    awaiting.c.predicted_at,
+    sqlite_where=func.length(awaiting.c.facts) == literal_column("0"),
+    postgresql_where=func.length(awaiting.c.facts) == literal_column("0"),
 )
 
 verdicts = Table(
@@ -288,6 +300,32 @@ fallbacks = Table(
     Column("actor", Name, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("deployment", Name, primary_key=True),
+    Column("setup", JSON, nullable=False),
+    Column("shares", JSON, nullable=False),
+    Column("dropped", JSON, nullable=False),
+    Column("sums", LargeBinary, nullable=False),
+    # The look by which traffic was allocated last; 0 before.
+    Column("allocated", Integer, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+experiment_units = Table(
+    "experiment_units",
+    metadata,
+    Column("deployment", Name, primary_key=True),
+    Column("unit", BigInteger, primary_key=True, autoincrement=False),
+    Column("arm", Integer, nullable=False),
+    Column("stretch", Integer, nullable=False),
+    Column("y", Float, nullable=False),
+    Column("n", Float, nullable=False),
+    Column("x", Float, nullable=False),
+    Column("groups", LargeBinary, nullable=False),
 )
 
 # ------------------------------------------------------------------------ ledger consumers

@@ -15,6 +15,17 @@ Name = sa.String(200)
 
 def upgrade() -> None:
     op.add_column("gateway_workers", sa.Column("circuits", sa.JSON(), nullable=True))
+    op.add_column(
+        "deployment_history",
+        sa.Column("fold", sa.BigInteger(), server_default="0", nullable=False),
+    )
+    op.create_index(
+        "ix_awaiting_orphans",
+        "awaiting",
+        ["deployment", "predicted_at"],
+        sqlite_where=sa.text("length(facts) = 0"),
+        postgresql_where=sa.text("length(facts) = 0"),
+    )
     op.create_table(
         "leases",
         sa.Column("name", Name, nullable=False),
@@ -69,4 +80,27 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("model", name=op.f("pk_fallbacks")),
+    )
+    op.create_table(
+        "experiments",
+        sa.Column("deployment", Name, nullable=False),
+        sa.Column("setup", sa.JSON(), nullable=False),
+        sa.Column("shares", sa.JSON(), nullable=False),
+        sa.Column("dropped", sa.JSON(), nullable=False),
+        sa.Column("sums", sa.LargeBinary(), nullable=False),
+        sa.Column("allocated", sa.Integer(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("deployment", name=op.f("pk_experiments")),
+    )
+    op.create_table(
+        "experiment_units",
+        sa.Column("deployment", Name, nullable=False),
+        sa.Column("unit", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("arm", sa.Integer(), nullable=False),
+        sa.Column("stretch", sa.Integer(), nullable=False),
+        sa.Column("y", sa.Float(), nullable=False),
+        sa.Column("n", sa.Float(), nullable=False),
+        sa.Column("x", sa.Float(), nullable=False),
+        sa.Column("groups", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("deployment", "unit", name=op.f("pk_experiment_units")),
     )

@@ -1,0 +1,224 @@
+"""Experiments in the store: what was measured, who shares the traffic, and what still waits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice, takewhile
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, update
+
+from serinus.delivery.experiments import sums as su
+from serinus.delivery.experiments.fold import Draw, Settled, UnitSums
+from serinus.delivery.experiments.sums import Shares, Sums
+from serinus.delivery.experiments.types import Setup
+from serinus.store import schema
+from serinus.wire import Answer
+
+KIND = "experiment"
+_CHUNK = 500
+_PAGE = 2_000
+_STATE = schema.experiments
+_UNITS = schema.experiment_units
+_AWAITING = schema.awaiting
+_pack = msgspec.msgpack.Encoder().encode
+_DRAW = msgspec.msgpack.Decoder(Draw)
+_OUTCOME: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_GROUPS = msgspec.msgpack.Decoder(tuple[int, ...])
+# A request and what came of it may be read in either order, and the first that came counts.
+_WAIT = text(
+    "INSERT INTO awaiting (prediction, deployment, kind, predicted_at, facts, outcome)"
+    " VALUES (:prediction, :deployment, :kind, :predicted_at, :facts, :outcome)"
+    " ON CONFLICT (prediction, deployment, kind) DO UPDATE SET"
+    " facts = CASE WHEN length(awaiting.facts) = 0 THEN excluded.facts ELSE awaiting.facts END,"
+    " outcome = coalesce(awaiting.outcome, excluded.outcome)"
+)
+_KEEP = text(
+    "INSERT INTO experiment_units (deployment, unit, arm, stretch, y, n, x, groups)"
+    " VALUES (:deployment, :unit, :arm, :stretch, :y, :n, :x, :groups)"
+    " ON CONFLICT (deployment, unit) DO UPDATE SET y = excluded.y, n = excluded.n"
+)
+
+
+@dataclass
+class State:
+    """An experiment as it stands.
+
+    Attributes:
+        setup: fixed at its beginning.
+        shares: of each challenger, in force now.
+        dropped: by place from 0, why a challenger was taken out.
+        sums: what was measured.
+        allocated: the look by which traffic was allocated last; 0 before.
+    """
+
+    setup: Setup
+    shares: Shares
+    dropped: dict[int, str]
+    sums: Sums
+    allocated: int = 0
+
+
+def load(connection: Connection, deployment: str) -> State | None:
+    """The state of an experiment; None before its first event."""
+    row = connection.execute(select(_STATE).where(_STATE.c.deployment == deployment)).first()
+    if row is None:
+        return None
+    return State(
+        setup=msgspec.convert(row.setup, Setup),
+        shares=tuple(row.shares),
+        dropped={int(place): why for place, why in row.dropped.items()},
+        sums=su.decode(row.sums),
+        allocated=row.allocated,
+    )
+
+
+def save(connection: Connection, deployment: str, state: State, at: datetime) -> None:
+    """Write a state down, new or not."""
+    values: dict[str, Any] = {
+        "setup": msgspec.to_builtins(state.setup),
+        "shares": list(state.shares),
+        "dropped": {str(place): why for place, why in state.dropped.items()},
+        "sums": state.sums.encode(),
+        "allocated": state.allocated,
+        "updated_at": at,
+    }
+    here = _STATE.c.deployment == deployment
+    if connection.execute(update(_STATE).where(here).values(**values)).rowcount == 0:
+        connection.execute(insert(_STATE).values(deployment=deployment, **values))
+
+
+def shares(connection: Connection, deployments: Collection[str]) -> dict[str, Shares]:
+    """By deployment, the shares of the challengers in force; without those not yet begun."""
+    rows = connection.execute(
+        select(_STATE.c.deployment, _STATE.c.shares).where(_STATE.c.deployment.in_(deployments))
+    )
+    return {row.deployment: tuple(row.shares) for row in rows}
+
+
+# ------------------------------------------------------------------ entities
+
+
+def units(connection: Connection, deployment: str, wanted: Collection[int]) -> dict[int, UnitSums]:
+    """Those of these entities that were met before."""
+    found: dict[int, UnitSums] = {}
+    names = iter(sorted(wanted))
+    while chunk := list(islice(names, _CHUNK)):
+        rows = connection.execute(
+            select(_UNITS).where(_UNITS.c.deployment == deployment, _UNITS.c.unit.in_(chunk))
+        )
+        for row in rows:
+            groups = _GROUPS.decode(row.groups)
+            found[row.unit] = UnitSums(row.arm, row.stretch, row.y, row.n, row.x, groups)
+    return found
+
+
+def save_units(connection: Connection, deployment: str, changed: Mapping[int, UnitSums]) -> None:
+    """Write down entities as they are now."""
+    rows = [
+        {
+            "deployment": deployment,
+            "unit": unit,
+            "arm": item.arm,
+            "stretch": item.stretch,
+            "y": item.y,
+            "n": item.n,
+            "x": item.x,
+            "groups": _pack(item.groups),
+        }
+        for unit, item in changed.items()
+    ]
+    if rows:
+        connection.execute(_KEEP, rows)
+
+
+def forget(connection: Connection, deployment: str) -> None:
+    """Let go of what only counting needs: entities, and requests that still wait."""
+    connection.execute(delete(_UNITS).where(_UNITS.c.deployment == deployment))
+    connection.execute(delete(_AWAITING).where(*_here(deployment)))
+
+
+# ------------------------------------------------------------------ waiting
+
+
+def wait(
+    connection: Connection,
+    deployment: str,
+    asked: Mapping[bytes, tuple[int, Draw]],
+    told: Mapping[bytes, tuple[int, Answer]],
+) -> None:
+    """Remember requests until they are settled, and what came of some.
+
+    Args:
+        connection: the transaction.
+        deployment: whose.
+        asked: by prediction, when it was made and its draw.
+        told: by prediction, when it was made and what came of it.
+    """
+    rows = [
+        {
+            "prediction": prediction,
+            "deployment": deployment,
+            "kind": KIND,
+            "predicted_at": asked[prediction][0] if prediction in asked else told[prediction][0],
+            "facts": _pack(asked[prediction][1]) if prediction in asked else b"",
+            "outcome": _pack(told[prediction][1]) if prediction in told else None,
+        }
+        for prediction in (asked | told)
+    ]
+    if rows:
+        connection.execute(_WAIT, rows)
+
+
+def settled(connection: Connection, deployment: str, given_up: int) -> Iterator[list[Settled]]:
+    """By the page, the oldest requests that wait no longer; each page is deleted once it is read.
+
+    Args:
+        connection: the transaction.
+        deployment: whose.
+        given_up: nothing more is waited for of requests predicted until then.
+    """
+    place = tuple_(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
+    asked = (*_here(deployment), _AWAITING.c.facts != b"")
+    count = _PAGE
+    while count == _PAGE:
+        rows = connection.execute(
+            select(_AWAITING).where(*asked).order_by(*place.clauses).limit(_PAGE)
+        ).all()
+        done = list(
+            takewhile(lambda row: row.outcome is not None or row.predicted_at <= given_up, rows)
+        )
+        count = len(done)
+        if done:
+            last = done[-1]
+            connection.execute(
+                delete(_AWAITING).where(
+                    *asked,
+                    # Said twice, because only this one finds its rows by the index.
+                    _AWAITING.c.predicted_at <= last.predicted_at,
+                    place <= tuple_(last.predicted_at, last.prediction),
+                )
+            )
+            yield [_settled(row) for row in done]
+
+
+def oldest(connection: Connection, deployment: str) -> int | None:
+    """When the oldest request that still waits was predicted; None if none waits."""
+    found: int | None = connection.execute(
+        select(func.min(_AWAITING.c.predicted_at)).where(
+            *_here(deployment), _AWAITING.c.facts != b""
+        )
+    ).scalar()
+    return found
+
+
+def _here(deployment: str) -> Sequence[Any]:
+    return (_AWAITING.c.deployment == deployment, _AWAITING.c.kind == KIND)
+
+
+def _settled(row: Any) -> Settled:
+    outcome = None if row.outcome is None else _OUTCOME.decode(row.outcome)
+    return Settled(row.predicted_at, _DRAW.decode(row.facts), outcome)
