@@ -23,17 +23,24 @@ BETS = np.geomspace(0.08, 0.95, 6)
 _LOG_WEIGHTS = mixing.uniform(len(BETS))
 
 
-def log_e_harm(counts: ArrayLike, differences: Floats) -> LogE:
-    """Log e-value against "the challenger's mean loss is not larger" (rollback).
+def log_e_harm(counts: ArrayLike, differences: Floats, tolerance: float = 0.0) -> LogE:
+    """Log e-value against "the mean loss is larger by at most ``tolerance``" (rollback).
+
+    Of one pair, every e-value for this null is at most one of the form
+    ``1 + stake (D - tolerance)``: a mixture of such bets gives nothing away to other forms. Stakes
+    reach to where the worst D would ruin them. Source: Larsson, Ramdas & Ruf, "The numeraire
+    e-variable and reverse information projection" (Annals of Statistics 2025, arXiv 2402.18810).
 
     Args:
         counts: shape (..., k), how often each difference was seen.
         differences: shape (k,), challenger's loss minus champion's, in [-1, 1].
+        tolerance: what is no harm yet, in the unit of the loss, in [0, 1).
 
     Returns:
         Of the leading shape of ``counts``; a float without leading axes; 0 without pairs.
     """
-    return _log_e(counts, np.asarray(differences, np.float64).tobytes(), None)
+    key = np.asarray(differences, np.float64).tobytes()
+    return _log_e(counts, key, -1, tolerance)
 
 
 def log_e_safety(counts: ArrayLike, differences: Floats, margin: float) -> LogE:
@@ -47,17 +54,20 @@ def log_e_safety(counts: ArrayLike, differences: Floats, margin: float) -> LogE:
     Returns:
         Of the leading shape of ``counts``; a float without leading axes; 0 without pairs.
     """
-    return _log_e(counts, np.asarray(differences, np.float64).tobytes(), margin)
+    key = np.asarray(differences, np.float64).tobytes()
+    return _log_e(counts, key, +1, margin)
 
 
-def _log_e(counts: ArrayLike, key: bytes, margin: float | None) -> LogE:
-    wealth = np.asarray(counts, np.float64) @ _log_gains(key, margin)
+def _log_e(counts: ArrayLike, key: bytes, sign: int, margin: float) -> LogE:
+    wealth = np.asarray(counts, np.float64) @ _log_gains(key, sign, margin)
     return mixing.mix(wealth, _LOG_WEIGHTS)
 
 
 @lru_cache(maxsize=256)
-def _log_gains(difference_bytes: bytes, margin: float | None) -> Floats:
+def _log_gains(difference_bytes: bytes, sign: int, margin: float) -> Floats:
     """Shape (k, bets): what one pair of each difference adds to each bet."""
     differences = np.frombuffer(difference_bytes)
-    gains = differences if margin is None else margin - differences
-    return np.log1p(gains[:, None] * BETS)
+    gains = sign * (margin - differences)
+    # A bet on harm may lose 1 + tolerance, one on safety 1 - margin: less than 1 already.
+    stakes = BETS / (1.0 + margin) if sign < 0 else BETS
+    return np.log1p(gains[:, None] * stakes)

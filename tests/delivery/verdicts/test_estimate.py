@@ -93,7 +93,24 @@ def test_estimate_of_pairs_is_the_mean_difference() -> None:
     failures = table(Measure.PAIR_ERROR, challenger=[2, 7, 1])
     assert estimate(PLAN, "shadow_errors", failures) == Estimate(10, 10, None, -0.1)
     flips = table(Measure.PAIR_FLIP, challenger=[3, 1])
-    assert estimate(PLAN, "disagreement", flips) == Estimate(4, 4, None, 0.25)
+    uncloned = full_plan(clone=0.0)
+    assert estimate(uncloned, "disagreement", flips) == Estimate(4, 4, None, 0.25)
+
+
+def test_estimate_of_disagreement_has_the_champions_own_beside_it() -> None:
+    assert estimate(PLAN, "disagreement", Evidence({})) == Estimate(0, 0)
+    seen = table(Measure.PAIR_FLOOR, challenger=[90, 2, 7, 1])
+    assert estimate(PLAN, "disagreement", seen) == Estimate(100, 100, 0.03, 0.08)
+    soak = table(Measure.PAIR_FLOOR, ev.SOAK, challenger=[0, 0, 100])
+    found = estimate(PLAN, "disagreement", seen + soak)
+    assert found == Estimate(200, 200, 0.015, 0.54, soak_requests=100)
+
+
+def test_estimate_of_pairs_tells_the_soak_apart() -> None:
+    seen = table(Measure.PAIR_ERROR, challenger=[1, 9])
+    soak = table(Measure.PAIR_ERROR, ev.SOAK, challenger=[0, 5, 5])
+    found = estimate(PLAN, "shadow_errors", seen + soak)
+    assert found == Estimate(20, 20, None, 0.2, soak_requests=10, soak=0.5)
 
 
 def test_estimate_reads_only_its_own_measure() -> None:

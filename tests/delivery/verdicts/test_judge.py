@@ -74,7 +74,7 @@ HARM: dict[Kind, Evidence] = {
     "sample_ratio": errors(0.5, (600, 0), (400, 0)),
     "shadow_errors": table(Measure.PAIR_ERROR, challenger=[2, 900, 60]),
     "shadow_quality": labelled_pairs(900, 80, 10),
-    "disagreement": table(Measure.PAIR_FLIP, challenger=[100, 100]),
+    "disagreement": table(Measure.PAIR_FLOOR, challenger=[100, 3, 97]),
 }
 """Evidence that harms just this kind, and maybe others."""
 

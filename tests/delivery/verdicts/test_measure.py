@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import exp, log
 from typing import get_args
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -53,6 +54,7 @@ WIDTHS = {
     Measure.PAIR_ERROR: 3,
     Measure.PAIR_LOSS: 65,
     Measure.PAIR_FLIP: 2,
+    Measure.PAIR_FLOOR: 4,
 }
 
 
@@ -84,7 +86,7 @@ def test_measure_of_many_looks_is_that_of_each(plan: Plan, seed: int) -> None:
     tables = {
         name: {
             share: rng.poisson(rng.choice([0.1, 3.0, 300.0]), (2, 3, 2, wide))
-            for share in ([0.0] if name.startswith("pair") else [0.05, 0.5, 1.0])
+            for share in ([0.0, 1.0] if name.startswith("pair") else [0.05, 0.5, 1.0])
         }
         for name, wide in WIDTHS.items()
     }
@@ -246,19 +248,69 @@ def test_measure_of_distributions_finds_a_shift_either_way(side: int) -> None:
 
 def test_measure_of_pairs_is_that_of_the_paired_tests() -> None:
     evidence = table(Measure.PAIR_LOSS, challenger=at_levels(65, l0=12, l32=900, l64=30))
-    assert harm("shadow_quality", evidence) == pytest.approx(mcnemar.log_e(30, 12))
+    assert harm("shadow_quality", evidence) == pytest.approx(saved(mcnemar.log_e(30, 12)))
     plain = np.array([12, 900, 30])
     expected = paired_betting.log_e_safety(plain, ev.FAILURE_DIFFERENCES, 0.02)
     assert safe("shadow_quality", evidence) == pytest.approx(expected)
     by_number = full_plan(NUMBERS)
     expected = paired_betting.log_e_harm(plain, ev.FAILURE_DIFFERENCES)
-    assert harm("shadow_quality", evidence, by_number) == pytest.approx(expected)
+    assert harm("shadow_quality", evidence, by_number) == pytest.approx(saved(expected))
     failures = table(Measure.PAIR_ERROR, challenger=[3, 900, 11])
-    assert harm("shadow_errors", failures) == pytest.approx(mcnemar.log_e(11, 3))
+    assert harm("shadow_errors", failures) == pytest.approx(saved(mcnemar.log_e(11, 3)))
     flips = table(Measure.PAIR_FLIP, challenger=[60, 40])
     tolerance = rail_of("disagreement").tolerance
     expected = service_level.log_e_breach(40, 100, tolerance)
-    assert harm("disagreement", flips) == pytest.approx(expected)
+    assert harm("disagreement", flips, full_plan(clone=0.0)) == pytest.approx(saved(expected))
+    floored = table(Measure.PAIR_FLOOR, challenger=[50, 4, 40, 6])
+    expected = paired_betting.log_e_harm(
+        np.array([4, 56, 40]), ev.FAILURE_DIFFERENCES, tolerance=tolerance
+    )
+    assert harm("disagreement", floored) == pytest.approx(saved(expected))
+
+
+def saved(log_e: float) -> float:
+    """A quarter of the stake waits for the soak."""
+    return log(0.75 * exp(log_e) + 0.25)
+
+
+@pytest.mark.parametrize("fields", [{"soak_seconds": 0.0}, {}])
+def test_measure_of_pairs_holds_nothing_back_where_no_soak_will_be(
+    fields: dict[str, object],
+) -> None:
+    plan = full_plan(**fields)
+    if not fields:
+        plan = msgspec.structs.replace(plan, soak_mirror=0.0)
+    failures = table(Measure.PAIR_ERROR, challenger=[3, 900, 11])
+    assert harm("shadow_errors", failures, plan) == pytest.approx(mcnemar.log_e(11, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "better", "raising", "few"),
+    [
+        ("shadow_errors", [80, 5_000, 20], [0, 0, 1], 16),
+        ("shadow_quality", at_levels(65, l0=80, l32=5_000, l64=20), at_levels(65, l64=1), 14),
+        ("disagreement", [5_000, 50, 50], [0, 0, 1], 25),
+    ],
+)
+def test_measure_of_the_soak_forgets_what_was_won_in_the_shadow(
+    kind: Kind, better: list[int], raising: list[int], few: int
+) -> None:
+    """However good it was for 5,000 pairs: if it fails each request it is seen at once."""
+    measured = {
+        "shadow_errors": Measure.PAIR_ERROR,
+        "shadow_quality": Measure.PAIR_LOSS,
+        "disagreement": Measure.PAIR_FLOOR,
+    }[kind]
+    shadow = table(measured, challenger=better)
+    bound = log(1 / rail_of(kind).alpha)
+
+    def after(pairs: int) -> float:
+        return harm(
+            kind, shadow + table(measured, ev.SOAK, challenger=[n * pairs for n in raising])
+        )
+
+    needed = next(pairs for pairs in range(1_000) if after(pairs) >= bound)
+    assert needed <= few
 
 
 @pytest.mark.parametrize("kind", KINDS)

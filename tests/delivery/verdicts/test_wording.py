@@ -89,6 +89,23 @@ def test_sentence_of_disagreement_names_what_is_allowed() -> None:
     )
 
 
+def test_sentence_of_disagreement_names_the_champions_own_noise() -> None:
+    found = Estimate(80, 80, 0.02, 0.5)
+    assert sentence("disagreement", "open", found, tolerance=0.3, log_safe=None) == (
+        "Disagreement in shadow: of the same 80 requests the challenger answers 50.00% otherwise "
+        "and the champion, asked twice, 2.00% (at most 30.00% more may); no harm is proven."
+    )
+
+
+def test_sentence_of_pairs_tells_the_soak_apart() -> None:
+    found = Estimate(1_200, 1_200, None, -0.01, soak_requests=40, soak=0.3)
+    assert sentence("shadow_errors", "harm", found) == (
+        "Errors in shadow and soak: on the same 1,200 requests the challenger is 1.00 points "
+        "better, on the 40 since it has all traffic 30.00 points worse; the evidence that the "
+        "challenger is worse is 250 to 1, a rollback needs 100 to 1."
+    )
+
+
 @pytest.mark.parametrize(("state", "verb"), [("safe", "was asked"), ("open", "is asked")])
 def test_sentence_of_safety_names_the_margin(state: State, verb: str) -> None:
     text = sentence("quality", state)
@@ -172,7 +189,16 @@ def test_margin_names_all_that_a_gate_asks_of_a_kind() -> None:
 
 @pytest.mark.parametrize(
     ("log_e", "words"),
-    [(0.0, "1"), (log(66.7), "66.7"), (log(999_999), "1e+06"), (800.0, "over a million")],
+    [
+        (-800.0, "under 0.001"),
+        (log(0.0123), "0.0123"),
+        (0.0, "1"),
+        (log(66.7), "66.7"),
+        (log(999.9), "1,000"),
+        (log(12_345), "12,300"),
+        (log(999_999), "1,000,000"),
+        (800.0, "over a million"),
+    ],
 )
-def test_odds_never_overflow(log_e: float, words: str) -> None:
+def test_odds_are_said_as_a_person_says_them(log_e: float, words: str) -> None:
     assert wording.odds(log_e) == words

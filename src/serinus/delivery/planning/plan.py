@@ -174,7 +174,7 @@ def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:
 
 
 def _clone(spec: DeploymentSpec) -> float:
-    """Only requests that were cloned tell disagreement from noise, so where it is judged all are."""
+    """All where disagreement is judged: only cloned requests tell it from noise."""
     judged = _tolerance(spec.disagreement, DISAGREEMENT, on=not spec.labels) is not None
     return spec.clone if spec.clone is not None else 1.0 if judged else CLONE
 

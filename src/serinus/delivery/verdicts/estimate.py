@@ -17,7 +17,9 @@ class Estimate:
 
     ``champion`` and ``challenger`` are rates in [0, 1]: failures, losses, requests slower than the
     champion's 95th percentile, the part of the value scale, the delivered share. For pairs only
-    ``challenger`` is set, to the mean difference. ``what`` names the level that differs most.
+    ``challenger`` is set, to the mean difference, and ``soak`` to that of the ``soak_requests``
+    among them; where the champion answers twice, ``champion`` is how often it differs from itself.
+    ``what`` names the level that differs most.
     """
 
     requests: int
@@ -25,6 +27,8 @@ class Estimate:
     champion: float | None = None
     challenger: float | None = None
     what: str = ""
+    soak_requests: int = 0
+    soak: float | None = None
 
 
 _COUNTED = np.array([0.0, 1.0])
@@ -47,6 +51,8 @@ def estimate(plan: Plan, kind: Kind, evidence: Evidence) -> Estimate:
     """The observations of one guardrail."""
     if kind in _MEANS:
         return _means(evidence, *_MEANS[kind])
+    if kind == "disagreement" and plan.clone:
+        return _floored(evidence)
     if kind in _PAIRS:
         return _pairs(evidence, *_PAIRS[kind])
     if kind == "distribution":
@@ -106,6 +112,28 @@ def _split(evidence: Evidence) -> Estimate:
 
 def _pairs(evidence: Evidence, measure: Measure, differences: Floats) -> Estimate:
     counts = ev.pooled(evidence.tables, measure, len(differences))[1]
+    soak = ev.shaped(evidence.tables, measure, len(differences)).get(ev.SOAK)
+    total, mean = _mean(counts, differences)
+    if soak is None:
+        return Estimate(total, total, None, mean)
+    return Estimate(total, total, None, mean, "", *_mean(soak[1], differences))
+
+
+def _mean(counts: Counts, differences: Floats) -> tuple[int, float | None]:
     total = int(counts.sum())
-    mean = float(counts @ differences / total) if total else None
-    return Estimate(total, total, None, mean)
+    return total, float(counts @ differences / total) if total else None
+
+
+def _floored(evidence: Evidence) -> Estimate:
+    """How often each of the two second answers differs from the first."""
+    seen = ev.shaped(evidence.tables, Measure.PAIR_FLOOR, len(ev.FLIP_DIFFERENCES))
+    _, clone, challenger, both = ev.pooled(
+        evidence.tables, Measure.PAIR_FLOOR, len(ev.FLIP_DIFFERENCES)
+    )[1]
+    total = sum(int(counts[1].sum()) for counts in seen.values())
+    if not total:
+        return Estimate(0, 0)
+    soak = int(seen[ev.SOAK][1].sum()) if ev.SOAK in seen else 0
+    return Estimate(
+        total, total, float(clone + both) / total, float(challenger + both) / total, "", soak
+    )

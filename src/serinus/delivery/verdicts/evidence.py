@@ -31,6 +31,10 @@ LOSS_STEPS = 32
 LOSS_LEVELS: Floats = np.arange(LOSS_STEPS + 1) / LOSS_STEPS
 LOSS_DIFFERENCES: Floats = np.arange(-LOSS_STEPS, LOSS_STEPS + 1) / LOSS_STEPS
 FAILURE_DIFFERENCES: Floats = np.array([-1.0, 0.0, 1.0])
+# The challenger's flip minus the clone's: neither, the clone's alone, the challenger's alone, both.
+FLIP_DIFFERENCES: Floats = np.array([0.0, -1.0, 1.0, 0.0])
+# The share under which the soak is counted, when the challenger has all traffic.
+SOAK = 1.0
 # The champion's quantiles between which a latency lies, and the tenths of its scores.
 LATENCY_QUANTILES = (0.25, 0.50, 0.75, 0.90, 0.95, 0.98, 0.99)
 ABOVE_P75, ABOVE_P95, ABOVE_P99 = 3, 5, 7
@@ -39,7 +43,7 @@ MOST_CLASSES = 32
 
 
 class Measure(StrEnum):
-    """What a table counts. Pairs have the share 0 and only a challenger's row."""
+    """What a table counts. Pairs have only a challenger's row; their share is 0, in the soak 1."""
 
     ERROR = "error"
     """Live requests by whether the assigned arm failed (level 0 or 1)."""
@@ -65,6 +69,8 @@ class Measure(StrEnum):
     """Mirrored labelled requests by challenger's loss minus champion's, plus 32 (0 to 64)."""
     PAIR_FLIP = "pair_flip"
     """Mirrored requests that both answered, by whether they differ (0 or 1)."""
+    PAIR_FLOOR = "pair_floor"
+    """Those that the champion answered twice: 2 if the challenger differs, plus 1 if it itself."""
     STEP = "step"
     """Requests or pairs that the plan's steps added (level = step)."""
     MATURED = "matured"

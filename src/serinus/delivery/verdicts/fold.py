@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from serinus.delivery.types import Deployment, Plan
 from serinus.delivery.verdicts import evidence as ev
-from serinus.delivery.verdicts import tally
+from serinus.delivery.verdicts import pairs, tally
 from serinus.delivery.verdicts.evidence import Evidence, Measure, Sight
+from serinus.delivery.verdicts.pairs import Flip, Halves
 from serinus.delivery.verdicts.tally import Requests
 from serinus.delivery.verdicts.watch import Watch
 from serinus.wire import (
@@ -64,16 +65,17 @@ class Waiting:
 
 @dataclass
 class Events:
-    """A batch's events of one deployment, in ledger order. ``pairs`` and ``live`` carry the ids."""
+    """A batch's events of one deployment, in ledger order; ``live`` carries the ids."""
 
     live: list[tuple[bytes, Prediction | Failure]] = field(default_factory=list)
     pairs: list[Shadow] = field(default_factory=list)
+    clones: list[Shadow] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether there are any."""
-        return bool(self.live or self.pairs or self.labels or self.values)
+        return bool(self.live or self.pairs or self.clones or self.labels or self.values)
 
 
 def sort(
@@ -100,7 +102,8 @@ def sort(
         elif isinstance(event, Label):
             batch.labels.append(event)
         elif isinstance(event, Shadow):
-            batch.pairs.append(event)
+            shadows = batch.clones if event.assignment.arm is Arm.CLONE else batch.pairs
+            shadows.append(event)
         elif isinstance(event, Value):
             batch.values.append(event)
         else:
@@ -121,6 +124,7 @@ class Gathered:
     units: dict[int, bool] = field(default_factory=dict)
     labels: Waiting = field(default_factory=Waiting)
     values: Waiting = field(default_factory=Waiting)
+    halves: Halves = field(default_factory=Halves)
 
 
 def gather(
@@ -143,10 +147,11 @@ def gather(
     sights = _first_failures(found, units, drawn, known) if entities else []
     awaited = counting & (drawn.share > 0) & (drawn.share < 1)
     _await(found, deployment.plan, list(compress(events.live, awaited)))
-    labelled = deployment.plan.has("shadow_quality")
-    for event in events.pairs:
-        sights += _pair(found, deployment.plan, event, known, labelled=labelled)
-    found.evidence += ev.count(Counter(sights) + _told(events))
+    seen = Counter(sights) + _pairs(found, deployment, events.pairs, known)
+    if cloned(deployment.plan):
+        found.halves.clone = pairs.clones(deployment.plan, events.clones)
+        seen.update(found.halves.join())
+    found.evidence += ev.count(seen + _told(events))
     if deployment.plan.has("quality", "shadow_quality"):
         _tell(found.labels, events.labels)
     if deployment.plan.has("business"):
@@ -154,11 +159,16 @@ def gather(
     return found
 
 
+def cloned(plan: Plan) -> bool:
+    """Whether disagreement is judged, and beyond what the champion disagrees with itself."""
+    return plan.clone > 0.0 and plan.has("disagreement")
+
+
 def units_of(deployment: Deployment, events: Events) -> set[int]:
     """The entities of a batch: live ones, and (inverted) mirrored ones, which are other draws."""
     live = _units(deployment.plan, [event.assignment.unit for _, event in events.live])
-    pairs = _units(deployment.plan, [event.assignment.unit for event in events.pairs])
-    return {unit for unit in live if unit} | {~unit for unit in pairs if unit}
+    mirrored = _units(deployment.plan, [event.assignment.unit for event in events.pairs])
+    return {unit for unit in live if unit} | {~unit for unit in mirrored if unit}
 
 
 def requests(
@@ -177,7 +187,7 @@ def requests(
     soaking = step >= len(plan.steps)
     if soaking.any():
         soaking &= np.array([event.version == deployment.challenger for event in found], np.bool_)
-        share[soaking], challenger[soaking] = 1.0, True
+        share[soaking], challenger[soaking] = ev.SOAK, True
     failed = [isinstance(event, Failure) or event.fallback != "" for event in found]
     outputs = [None if isinstance(event, Failure) else event.output for event in found]
     return Requests(
@@ -215,7 +225,10 @@ def mature(plan: Plan, kind: str, facts: Facts, outcome: Answer | None) -> list[
     loss = ev.loss_level(plan.quality, facts.answer, outcome)
     if paired:
         difference = loss - ev.loss_level(plan.quality, facts.champion, outcome)
-        return [came, Sight(Measure.PAIR_LOSS, 0.0, facts.arm, difference + ev.LOSS_STEPS)]
+        return [
+            came,
+            Sight(Measure.PAIR_LOSS, facts.share, facts.arm, difference + ev.LOSS_STEPS),
+        ]
     return [came, Sight(Measure.LOSS, facts.share, facts.arm, loss)]
 
 
@@ -290,35 +303,38 @@ def _answer(event: Prediction | Failure) -> Answer | None:
     return None if isinstance(event, Failure) or event.fallback else event.output.value
 
 
-def _pair(
-    found: Gathered, plan: Plan, event: Shadow, known: Mapping[int, bool], *, labelled: bool
-) -> list[Sight]:
-    # Live and mirrored requests of an entity are two draws: one of each may count.
-    unit = ~event.assignment.unit if plan.unit == "entity" and event.assignment.unit else 0
-    if unit:
-        if unit in known or unit in found.units:
-            return []
-        found.units[unit] = False
-    difference = int(event.output is None) - int(event.champion is None)
-    sights = [
-        Sight(Measure.PAIR_ERROR, 0.0, Arm.SHADOW, difference + 1),
-        Sight(Measure.STEP, 0.0, Arm.SHADOW, event.assignment.step),
-    ]
-    # Answers are compared where both answered; where one failed, the difference above says so.
-    if event.output is None or event.champion is None:
-        return sights
-    mine, theirs = event.output.value, event.champion.value
-    sights.append(Sight(Measure.PAIR_FLIP, 0.0, Arm.SHADOW, int(_differ(plan, mine, theirs))))
-    if labelled:
-        facts = Facts(Arm.SHADOW, 0.0, mine, theirs)
-        found.labels.asked.setdefault(event.prediction, (event.at, facts))
-    return sights
-
-
-def _differ(plan: Plan, one: Answer, other: Answer) -> bool:
-    if plan.quality.task == "classification":
-        return not ev.same(one, other)
-    return not (ev.same(one, other) or ev.distance(one, other) <= plan.same_within)
+def _pairs(
+    found: Gathered, deployment: Deployment, events: Sequence[Shadow], known: Mapping[int, bool]
+) -> Counter[Sight]:
+    """What pairs show; also notes what waits for its label, or for its other half."""
+    plan = deployment.plan
+    labelled, twice, entities = plan.has("shadow_quality"), cloned(plan), plan.unit == "entity"
+    alike: Counter[tuple[float, int, int, bool | None]] = Counter()
+    for event in events:
+        # Live and mirrored requests of an entity are two draws: one of each may count.
+        if entities and event.assignment.unit:
+            unit = ~event.assignment.unit
+            if unit in known or unit in found.units:
+                continue
+            found.units[unit] = False
+        pair, differs = pairs.pair_of(deployment, event), pairs.flip_of(plan, event)
+        alike[pair.share, pair.failures, event.assignment.step, differs] += 1
+        # Answers are compared where both answered; where one failed, the failures say so.
+        if pair.challenger is None or pair.champion is None or differs is None:
+            continue
+        if twice:
+            flip = Flip(event.at, pair.share, differs)
+            found.halves.challenger.setdefault(event.prediction, flip)
+        if labelled:
+            facts = Facts(Arm.SHADOW, pair.share, pair.challenger.value, pair.champion.value)
+            found.labels.asked.setdefault(event.prediction, (event.at, facts))
+    seen: Counter[Sight] = Counter()
+    for (share, failures, step, differs), times in alike.items():
+        seen[Sight(Measure.PAIR_ERROR, share, Arm.SHADOW, failures + 1)] += times
+        seen[Sight(Measure.STEP, 0.0, Arm.SHADOW, step)] += times
+        if differs is not None:
+            seen[Sight(Measure.PAIR_FLIP, share, Arm.SHADOW, int(differs))] += times
+    return seen
 
 
 def _tell(waiting: Waiting, events: Sequence[Label | Value]) -> None:

@@ -41,6 +41,8 @@ _ERROR_CENTRE = 0.01
 _ODDS_WEIGHT, _POINTS_WEIGHT = 0.85, 0.15
 # An expected loss at the edge of [0, 1] would make one kind of stake pointless.
 _LEAST_CENTRE, _MOST_CENTRE = 0.001, 0.999
+# All pairs as one stream, and those of the soak for themselves.
+_SOAK_WEIGHTS = np.log(np.array([0.75, 0.25]))
 _LATENCY_LEVELS = len(ev.LATENCY_QUANTILES) + 1
 
 
@@ -238,9 +240,26 @@ def _business_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
 # ------------------------------------------------------------------ pairs
 
 
+def _pairs_harm(
+    plan: Plan, tables: Tables, measure: Measure, levels: int, log_e: Callable[[Counts], LogE]
+) -> LogE:
+    """All pairs as one stream, with a quarter of the stake held back for the soak.
+
+    What the challenger won in the shadow would else have to be lost first when it begins to err at
+    full load. A mean of e-values is one; the part held back is 1 until the soak begins.
+    """
+    pairs = ev.shaped(tables, measure, levels)
+    soak = pairs.get(ev.SOAK)
+    whole = sum(pairs.values(), start=np.zeros((2, levels), np.int64))[..., 1, :]
+    stream = np.asarray(log_e(whole))
+    if not (plan.soak_seconds and plan.soak_mirror):
+        return stream
+    fresh = np.zeros_like(stream) if soak is None else np.asarray(log_e(soak[..., 1, :]))
+    return mixing.mix(np.stack([stream, fresh], axis=-1), _SOAK_WEIGHTS)
+
+
 def _shadow_errors_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
-    pairs = _pairs(tables, Measure.PAIR_ERROR, 3)
-    return mcnemar.log_e(pairs[..., 2], pairs[..., 0])
+    return _pairs_harm(plan, tables, Measure.PAIR_ERROR, 3, _discordant)
 
 
 def _shadow_errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
@@ -251,10 +270,11 @@ def _shadow_errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
 
 
 def _shadow_quality_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
-    pairs = _pairs(tables, Measure.PAIR_LOSS, len(ev.LOSS_DIFFERENCES))
+    levels = len(ev.LOSS_DIFFERENCES)
     if plan.quality.task == "classification":
-        return mcnemar.log_e(pairs[..., -1], pairs[..., 0])
-    return paired_betting.log_e_harm(pairs, ev.LOSS_DIFFERENCES)
+        return _pairs_harm(plan, tables, Measure.PAIR_LOSS, levels, _discordant)
+    losses = partial(paired_betting.log_e_harm, differences=ev.LOSS_DIFFERENCES)
+    return _pairs_harm(plan, tables, Measure.PAIR_LOSS, levels, losses)
 
 
 def _shadow_quality_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
@@ -265,8 +285,23 @@ def _shadow_quality_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
 
 
 def _disagreement_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
-    flips = _pairs(tables, Measure.PAIR_FLIP, 2)
-    return service_level.log_e_breach(flips[..., 1], flips.sum(axis=-1), rail.tolerance)
+    """Beyond what the champion differs from itself, where it answers twice."""
+    if plan.clone:
+        excess = partial(
+            paired_betting.log_e_harm,
+            differences=ev.FLIP_DIFFERENCES,
+            tolerance=rail.tolerance,
+        )
+        return _pairs_harm(plan, tables, Measure.PAIR_FLOOR, len(ev.FLIP_DIFFERENCES), excess)
+
+    def breach(flips: Counts) -> LogE:
+        return service_level.log_e_breach(flips[..., 1], flips.sum(axis=-1), rail.tolerance)
+
+    return _pairs_harm(plan, tables, Measure.PAIR_FLIP, 2, breach)
+
+
+def _discordant(pairs: Counts) -> LogE:
+    return mcnemar.log_e(pairs[..., -1], pairs[..., 0])
 
 
 # ------------------------------------------------------------------ parts

@@ -20,6 +20,8 @@ TITLES: dict[Kind, str] = {
     "shadow_quality": "Labelled quality in shadow",
     "disagreement": "Disagreement in shadow",
 }
+# Odds from here on are whole numbers; three digits of them say enough.
+_WHOLE = 100.0
 _CLAIMS: dict[Kind, str] = {
     "service_level": "that it breaks the service level",
     "distribution": "that its scores are distributed otherwise",
@@ -39,6 +41,8 @@ def sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str) -> s
         hold: why it may not decide yet, or "".
     """
     title = TITLES[rail.kind]
+    if found.soak_requests:
+        title = title.replace("in shadow", "in shadow and soak")
     if seen.state == "no_data":
         return f"{title}: nothing observed yet."
     if hold:
@@ -90,15 +94,26 @@ def odds(log_e: float) -> str:
     """An e-value as a person says it."""
     if log_e > log(1e6):
         return "over a million"
-    return f"{exp(log_e):,.3g}"
+    if log_e < log(1e-3):
+        return "under 0.001"
+    rounded = float(f"{exp(log_e):.3g}")
+    return f"{rounded:,.0f}" if rounded >= _WHOLE else f"{rounded:g}"
 
 
 def _compared(rail: Guardrail, found: Estimate) -> str:
     if rail.kind in ("shadow_errors", "shadow_quality"):
-        worse = 100 * (found.challenger or 0.0)
-        direction = "worse" if worse > 0 else "better"
-        what = "as good" if worse == 0 else f"{abs(worse):.2f} points {direction}"
-        return f"on the same {found.requests:,} requests the challenger is {what}"
+        compared = f"on the same {found.requests:,} requests the challenger is "
+        compared += _worse(found.challenger)
+        if found.soak_requests:
+            compared += f", on the {found.soak_requests:,} since it has all traffic "
+            compared += _worse(found.soak)
+        return compared
+    if rail.kind == "disagreement" and found.champion is not None:
+        return (
+            f"of the same {found.requests:,} requests the challenger answers "
+            f"{_rate(found.challenger)} otherwise and the champion, asked twice, "
+            f"{_rate(found.champion)} (at most {_rate(rail.tolerance)} more may)"
+        )
     template = _SEEN.get(rail.kind, _LIVE.format(_VERBS.get(rail.kind, "")))
     return template.format(
         mine=_rate(found.challenger),
@@ -132,6 +147,15 @@ _SEEN: dict[Kind, str] = {
         "{count} of {all} requests went to the challenger, {mine} where {theirs} was configured"
     ),
 }
+
+
+def _worse(difference: float | None) -> str:
+    worse = 100 * (difference or 0.0)
+    return "as good" if worse == 0 else f"{abs(worse):.2f} points {_direction(worse)}"
+
+
+def _direction(worse: float) -> str:
+    return "worse" if worse > 0 else "better"
 
 
 def _rate(rate: float | None) -> str:
