@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import runpy
 import signal
 import sys
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
@@ -77,6 +79,7 @@ class Blows:
         past = record.strikes(record.read(orders.record))
         self._struck = set(past)
         self._left = orders.most - len(past) if orders.most else 1 << 62
+        self._passing = random.Random(f"{orders.seed} {len(past)}").randint(0, orders.passing)
         self._resumed = 0.0
 
     def resume(self) -> None:
@@ -97,13 +100,23 @@ class Blows:
             self.resume()
 
     def _is_due(self, point: Point) -> bool:
+        if not self._may(point) or self._name(point) in self._struck:
+            return False
+        self._passing -= 1
+        return self._passing < 0
+
+    def _may(self, point: Point) -> bool:
         orders = self._orders
         if orders.strike == "never" or self._left <= 0:
             return False
         if orders.strike == "transitions" and not point.transition:
             return False
+        if orders.one_in > 1 and _number(orders.seed, point) % orders.one_in:
+            return False
+        if orders.armed and not Path(orders.armed).exists():
+            return False
         calm = self._resumed and clock.monotonic() - self._resumed >= orders.calm_seconds
-        return (not orders.calm_seconds or bool(calm)) and self._name(point) not in self._struck
+        return not orders.calm_seconds or bool(calm)
 
     def _name(self, point: Point) -> str:
         # Under a script each batch has a time of its own: its writes are other points.
@@ -112,6 +125,10 @@ class Blows:
 
 
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+def _number(seed: int, point: Point) -> int:
+    return zlib.crc32(f"{seed} {point.side} {point.write}".encode())
 
 
 def _is_work(point: Point) -> bool:

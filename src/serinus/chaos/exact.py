@@ -67,27 +67,27 @@ class Outcome:
     absences: list[float] = field(default_factory=list)
 
 
-def run(folder: Path, kinds: list[Kind], scripts: list[Script], *, most: int) -> Iterator[Outcome]:
+def run(folder: Path, kinds: list[Kind], scripts: list[Script], *, one_in: int) -> Iterator[Outcome]:
     """Each script under each database.
 
     Args:
         folder: for their homes.
         kinds: of databases.
         scripts: to be run.
-        most: kills of each disturbed run; 0 is at every write.
+        one_in: the part of all writes at which it is killed; 1 is at every one.
     """
     for kind in kinds:
         with opened(kind) as database:
             for number, script in enumerate(scripts):
                 start = scene.prepare(folder / f"{kind}{number}", database, script)
-                yield _compare(f"{script.name}, {kind}", start, script, most)
+                yield _compare(f"{script.name}, {kind}", start, script, one_in)
 
 
-def _compare(name: str, start: Scene, script: Script, most: int) -> Outcome:
+def _compare(name: str, start: Scene, script: Script, one_in: int) -> Outcome:
     began = clock.monotonic()
     calm, _ = _once(start.copy(start.home.with_name(f"{start.home.name}_calm")), script, None)
     rough = start.copy(start.home.with_name(f"{start.home.name}_rough"))
-    shaken, told = _once(rough, script, most)
+    shaken, told = _once(rough, script, one_in)
     notes = record.read(rough.home / "record")
     struck = record.strikes(notes)
     return Outcome(
@@ -111,12 +111,13 @@ class _Told:
     batches: int
 
 
-def _once(place: Scene, script: Script, most: int | None) -> tuple[Course, _Told]:
+def _once(place: Scene, script: Script, one_in: int | None) -> tuple[Course, _Told]:
     home = place.home
     orders = Orders(
         record=str(home / "record"),
-        strike="never" if most is None else "every",
-        most=most or 0,
+        strike="every" if one_in else "never",
+        one_in=one_in or 1,
+        seed=script.seed,
         moment=str(home / "moment"),
         passes=str(home / "passes"),
     )

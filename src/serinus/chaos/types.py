@@ -32,7 +32,11 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         strike: at which points: none, every one, or those of a transition alone.
         blow: what a strike is.
         most: strikes in all, over all processes with this record; 0 is no limit.
+        one_in: only one in so many points is due, by the seed; always the same ones.
+        passing: most points that each life passes by before it is struck, by the seed.
+        seed: of that.
         calm_seconds: how long a process lives, from its first pass, before it is struck.
+        armed: strikes only while this file is there; empty for always.
         moment: the file with the time of day in microseconds since 1970; empty for the real time.
         moment_is_shift: whether that is rather what the real time is off by.
         passes: the file in which it counts its passes; empty for none.
@@ -43,7 +47,11 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     strike: Literal["never", "every", "transitions"] = "never"
     blow: Blow = "kill"
     most: int = 0
+    one_in: int = 1
+    passing: int = 0
+    seed: int = 0
     calm_seconds: float = 0.0
+    armed: str = ""
     moment: str = ""
     moment_is_shift: bool = False
     passes: str = ""

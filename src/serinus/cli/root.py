@@ -10,6 +10,7 @@ import typer
 from serinus import settings
 from serinus.cli import (
     bench,
+    chaos,
     config,
     demo,
     deploy,
@@ -63,7 +64,7 @@ def root(
 
 for module in (processes, demo, train, predictions, feedback, prove, smoke):
     module.add_to(app)
-for module in (models, deploy, deployments, jobs, monitor, ledger, config, bench, stress):
+for module in (models, deploy, deployments, jobs, monitor, ledger, config, bench, stress, chaos):
     module.add_to(app)
 
 

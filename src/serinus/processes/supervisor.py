@@ -27,8 +27,10 @@ log = structlog.get_logger(__name__)
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 6.0
-# A child that lived this long has earned a fresh start of the pauses between restarts.
+# A child that lived this long has earned a fresh start of the pauses between restarts, and so has
+# one that lived so much longer than the last pause: to wait for it again costs next to nothing.
 _STEADY_SECONDS = 30.0
+_STEADY_PAUSES = 20
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
 _TICK_SECONDS = 0.1
@@ -59,6 +61,7 @@ class Child:
     ready: threading.Event = field(default_factory=threading.Event)
     started: float = 0.0
     restart_at: float = 0.0
+    pause: float = _LONGEST_PAUSE
     failures: int = 0
 
     def start(self) -> None:
@@ -192,9 +195,10 @@ class Supervisor:
     def _revive(self, child: Child) -> None:
         now = clock.monotonic()
         if not child.restart_at:
-            steady = now - child.started > _STEADY_SECONDS
+            steady = now - child.started > min(_STEADY_SECONDS, _STEADY_PAUSES * child.pause)
             child.failures = 1 if steady else child.failures + 1
             pause = min(_SHORTEST_PAUSE * 2 ** (child.failures - 1), _LONGEST_PAUSE)
+            child.pause = pause
             child.restart_at = now + pause
             log.warning(
                 "ended, will be restarted",

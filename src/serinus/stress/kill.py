@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -87,16 +87,16 @@ class _Run:
     def keep_canary(self) -> None:
         """See to it that a canary runs: an unlucky verdict may have ended the last one."""
         with self.system.client as client:
-            _until(lambda: _has_canary(client), "a running canary")
+            until(lambda: _has_canary(client), "a running canary")
 
     def end_canary(self) -> None:
         """End the canary that runs: one that has ended is to have its requests counted too."""
         with self.system.client as client:
-            _until(lambda: _has_no_canary(client), "the end of a canary")
+            until(lambda: _has_no_canary(client), "the end of a canary")
 
     def settle(self) -> None:
         """Wait until everything that was killed is back."""
-        _until(lambda: strikes.answers(self.system), "the installation")
+        until(lambda: strikes.answers(self.system), "the installation")
         self.keep_canary()
 
 
@@ -136,7 +136,7 @@ def run(
     dealt = rows.prepare(None, None)
     with tempfile.TemporaryDirectory(prefix="serinus-stress-") as folder:
         home = Path(folder)
-        with _running(home, dealt) as system:
+        with running(home, dealt) as system:
             attack = _Run(system, random.Random(seed), pause)
             traffic = Traffic(
                 system.gateway_url, MODEL, dealt.live, rate=rate, label_delay=_LABEL_DELAY
@@ -175,10 +175,23 @@ def run(
 
 
 @contextmanager
-def _running(home: Path, dealt: rows.Rows) -> Iterator[Installation]:
-    """A whole installation with two equal versions, the first of them in production."""
+def running(
+    home: Path,
+    dealt: rows.Rows,
+    settings: str = _SETTINGS,
+    *,
+    entry: Sequence[str] = ("-m", "serinus"),
+) -> Iterator[Installation]:
+    """A whole installation with two equal versions, the first of them in production.
+
+    Args:
+        home: its folder.
+        dealt: the rows; those for training are trained on.
+        settings: further lines of its settings file.
+        entry: what Python is to run; another than Serinus itself does something to it first.
+    """
     data = rows.write(dealt.training, home / "rows.csv")
-    system = installation.start(home, _SETTINGS)
+    system = installation.start(home, settings, entry=entry)
     try:
         with system.client as client:
             for _ in range(2):
@@ -196,7 +209,7 @@ def _train(client: Serinus, data: Path, target: str) -> None:
         Unavailable: the job ended without one, and why.
     """
     job = client.train(str(data), MODEL, target=target, algorithm=_ALGORITHM)
-    _until(partial(_is_over, client, job.id), "the end of a training")
+    until(partial(_is_over, client, job.id), "the end of a training")
     ended = client.job(job.id)
     if ended.state != "succeeded":
         raise Unavailable(
@@ -319,7 +332,7 @@ def _bars(kills: int, attack: _Run, tally: Tally, audit: _Audit) -> tuple[Bar, .
     )
 
 
-def _until(holds: Callable[[], bool], what: str) -> None:
+def until(holds: Callable[[], bool], what: str) -> None:
     """Wait for something; that nobody answers meanwhile is no answer."""
     deadline = clock.monotonic() + _PATIENCE_SECONDS
     last = ""
