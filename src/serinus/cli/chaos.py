@@ -1,0 +1,67 @@
+"""``serinus chaos``: faults that delivery must survive, made against processes of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from serinus.cli.options import Json
+from serinus.cli.session import finish, progress_console
+
+if TYPE_CHECKING:
+    from serinus.stress.types import Finding
+
+commands = typer.Typer(help="Proofs that delivery survives faults.", no_args_is_help=True)
+
+Seed = Annotated[int, typer.Option(help="Of all that is left to chance.", min=0)]
+Rate = Annotated[float, typer.Option("--rps", help="Requests a second, live.", min=1)]
+Databases = Annotated[
+    Literal["sqlite", "postgresql", "both"], typer.Option("--database", help="Of the store.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(commands, name="chaos")
+
+
+@commands.callback()
+def chaos() -> None:
+    """Proofs that delivery survives faults."""
+
+
+@commands.command()
+def rollout(
+    kill_at: Annotated[
+        str, typer.Option(help="`all`, or one in so many writes.", metavar="all|N")
+    ] = "all",
+    kills: Annotated[int, typer.Option(help="Kills under live traffic; 0 is none.", min=0)] = 30,
+    rps: Rate = 500.0,
+    database: Databases = "both",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The control process is killed at every write: same verdict, evidence and steps."""
+    from serinus.chaos import rollout as proof
+    from serinus.chaos.databases import KINDS
+
+    if kill_at != "all" and not (kill_at.isdecimal() and int(kill_at)):
+        raise typer.BadParameter("must be `all` or a number", param_hint="--kill-at")
+    found = proof.run(
+        kinds=KINDS if database == "both" else [database],
+        kills=kills,
+        rate=rps,
+        one_in=1 if kill_at == "all" else int(kill_at),
+        seed=seed,
+        progress=progress_console().print,
+    )
+    _tell(found, as_json=as_json)
+
+
+def _tell(found: Finding, *, as_json: bool) -> None:
+    from serinus.stress import report
+
+    finish(found.as_dict(), as_json=as_json, show=lambda out: out.print(report.finding(found)))
+    if not found.passed:
+        raise typer.Exit(1)
