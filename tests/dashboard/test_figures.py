@@ -16,7 +16,7 @@ from serinus.client.types import (
     Verdict,
 )
 from serinus.dashboard import figures
-from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning.budget import ALPHAS
 
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PLAN = Plan(
@@ -163,7 +163,7 @@ def test_performance_without_labels_is_empty() -> None:
 
 
 def test_evidence_has_a_title_for_every_guardrail() -> None:
-    assert set(figures.TITLES) == set(plans.ALPHAS)
+    assert set(figures.TITLES) == set(ALPHAS)
 
 
 def test_evidence_of_pairs_is_counted_in_pairs() -> None:

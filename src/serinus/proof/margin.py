@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning import strategies
 from serinus.delivery.types import Gate, Kind, Plan
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.proof import bars, judging, rules, streams
@@ -103,7 +103,7 @@ def truths(plan: Plan) -> dict[str, Truth]:
             "shadow_quality", Difference(wrong_points=0.02), Gate(quality_points=0.02), PAIRED
         ),
     }
-    for (name, at), (_, gate) in zip(EARLY.items(), plans.EARLY_GATES, strict=True):
+    for (name, at), (_, gate) in zip(EARLY.items(), strategies.EARLY_GATES, strict=True):
         odds, points = gate.error_odds or 1.0, gate.error_points or 0.0
         both = _rare(at, points / (odds - 1.0))
         found[f"errors, early, {name}"] = _errors(odds, points, {name: both})
@@ -218,11 +218,11 @@ def _theirs(plan: Plan, truth: Truth, stream: Stream, ends: Counts) -> list[floa
 def one_split(plan: Plan, share: float, off: int, rng: np.random.Generator) -> Floats:
     """Whether a delivered share that is off by the tolerance is called sound."""
     ends = judging.looks(REQUESTS)
-    delivered = share * (1 + off * plans.SHARE_ERROR)
+    delivered = share * (1 + off * strategies.SHARE_ERROR)
     challenger = rng.binomial(judging.EVERY, delivered, len(ends)).cumsum()
     tables = np.zeros((len(ends), 2, 2), np.int64)
     tables[:, 1, 0] = challenger
     tables[:, 0, 0] = ends - challenger
-    gate = Gate(share_error=plans.SHARE_ERROR)
+    gate = Gate(share_error=strategies.SHARE_ERROR)
     time = judging.margin_time(plan, gate, "sample_ratio", {Measure.ERROR: {share: tables}}, ends)
     return np.array([float(np.isfinite(time))])

@@ -4,7 +4,8 @@ from math import inf, nan
 
 import pytest
 
-from serinus.delivery.planning.plan import ALPHAS, Basis, make_plan, plan_hash, quality_scale
+from serinus.delivery.planning.budget import ALPHAS
+from serinus.delivery.planning.plan import Basis, make_plan, plan_hash, quality_scale
 from serinus.delivery.types import DeploymentSpec, Plan
 from serinus.errors import InvalidInput
 
