@@ -14,15 +14,15 @@ def test_counts_of_a_deployment_that_saw_nothing_are_zero(world: World) -> None:
     world.register("1.0.0", stage=Stage.PRODUCTION)
     world.register("1.1.0")
     begun = world.delivery.create(DeploymentSpec(model="fraud", challenger="1.1.0"), actor="ann")
-    counts = world.delivery.counts(begun.id)
-    assert set(counts["requests"].values()) == {0}
-    assert (counts["share"], counts["mirror"], counts["delayed"]) == (0.0, 0.0, 0)
-    assert counts["revision"] == world.delivery.routing().revision
+    counts = world.delivery.status(begun.id).counts
+    assert set(counts.requests.values()) == {0}
+    assert (counts.share, counts.mirror, counts.delayed) == (0.0, 0.0, 0)
+    assert counts.revision == world.delivery.routing().revision
     assert world.delivery.latest_verdict(begun.id) is None
     assert [row.to_phase for row in world.delivery.history(begun.id)] == [Phase.PENDING]
 
 
-@pytest.mark.parametrize("look", ["get", "history", "evidence", "counts", "latest_verdict"])
+@pytest.mark.parametrize("look", ["get", "history", "evidence", "status", "latest_verdict"])
 def test_looking_at_an_unknown_deployment_names_where_to_find_ids(world: World, look: str) -> None:
     with pytest.raises(NotFound, match="serinus deployments list"):
         getattr(world.delivery, look)("nothing")

@@ -8,7 +8,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serinus.api import deploying, deployments, jobs, messages, models, monitoring, problems, system
+from serinus.api import (
+    deploying,
+    deployments,
+    jobs,
+    messages,
+    models,
+    monitoring,
+    problems,
+    system,
+    watching,
+)
 from serinus.api.system import Watched
 from serinus.app import App
 
@@ -16,6 +26,8 @@ _ROUTERS = (
     system.router,
     models.router,
     deploying.router,
+    # Its /deployments/events is no deployment's id.
+    watching.router,
     deployments.router,
     monitoring.router,
     jobs.router,

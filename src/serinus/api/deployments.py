@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Response
 
-from serinus import clock
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
-from serinus.app import App, views
+from serinus.app import views
 from serinus.client import foresight, types
 from serinus.delivery.types import Deployment
 from serinus.errors import NotFound
 
 router = APIRouter(tags=["deployments"])
-
-# How often a watched deployment is looked at, and how long a silent stream stays without a sign.
-TICK_SECONDS = 0.5
-KEEPALIVE_SECONDS = 15.0
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,20 +38,15 @@ def listing(
 
 @router.get("/deployments/status", **call(gives=types.Page[types.DeploymentStatus]))
 def statuses(app: Services, limit: Limit = 50, after: After = None) -> Response:
-    """Every model's newest deployment with its counts and verdict, as pages of models."""
-    names = [entry.name for entry in app.registry.models(limit, after)]
-    newest = [item for name in names for item in app.delivery.list(name, limit=1, after=None)]
-    return Json(
-        {
-            "items": [views.status(app, item) for item in newest],
-            "next": names[-1] if len(names) == limit else None,
-        }
-    )
+    """Every model's newest deployment with all that is known of it, by the models' names."""
+    found = app.delivery.statuses(limit, after)
+    items = [views.status(item) for item in found]
+    return page(items, limit, lambda item: item.deployment.model)
 
 
 @router.get("/deployments/status/{model}", **call(gives=types.DeploymentStatus))
 def status_of_model(app: Services, model: str) -> Response:
-    """A model's newest deployment with its counts and latest verdict."""
+    """A model's newest deployment with all that is known of it."""
     found = app.delivery.list(model, limit=1, after=None)
     if not found:
         raise NotFound(
@@ -67,13 +54,13 @@ def status_of_model(app: Services, model: str) -> Response:
             where=model,
             remedy="Begin one: POST /deployments, or serinus deploy.",
         )
-    return Json(views.status(app, found[0]))
+    return Json(views.status(app.delivery.status(found[0].id)))
 
 
 @router.get("/deployments/{deployment}", **call(gives=types.DeploymentStatus))
 def one(app: Services, deployment: str) -> Response:
-    """A deployment with its counts and latest verdict."""
-    return Json(views.status(app, app.delivery.get(deployment)))
+    """A deployment with all that is known of it: position, traffic, evidence, what is ahead."""
+    return Json(views.status(app.delivery.status(deployment)))
 
 
 @router.get("/deployments/{deployment}/history", **call(gives=types.Page[types.Transition]))
@@ -114,39 +101,6 @@ def whatif(
 ) -> Response:
     """What the deployment's traffic would have decided under another policy; nothing changes."""
     return Json(views.view(app.replays.whatif(deployment, asked.policy), foresight.WhatIf))
-
-
-@router.get("/deployments/{deployment}/events")
-def events(request: Request, app: Services, deployment: str) -> StreamingResponse:
-    """Server-sent events: the deployment's status, at once and whenever it changed.
-
-    The stream ends after the deployment did.
-    """
-    app.delivery.get(deployment)
-    stopping: Callable[[], bool] = request.app.state.stopping
-    return StreamingResponse(
-        _stream(app, deployment, stopping),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
-
-
-async def _stream(app: App, deployment: str, stopping: Callable[[], bool]) -> AsyncIterator[bytes]:
-    last = b""
-    quiet_since = clock.monotonic()
-    while not stopping():
-        status = await run_in_threadpool(lambda: views.status(app, app.delivery.get(deployment)))
-        data = msgspec.json.encode(status)
-        if data != last:
-            last, quiet_since = data, clock.monotonic()
-            yield b"event: status\ndata: " + data + b"\n\n"
-        elif clock.monotonic() - quiet_since > KEEPALIVE_SECONDS:
-            quiet_since = clock.monotonic()
-            yield b": still here\n\n"
-        if not status.deployment.live:
-            yield b"event: end\ndata: {}\n\n"
-            return
-        await asyncio.sleep(TICK_SECONDS)
 
 
 # ------------------------------------------------------------------ intervene

@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from serinus.app.archiving import Archiving
+from serinus.app.lookout import Lookout
+from serinus.app.prognosis import Prognoses
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.forecast.types import Traffic
@@ -15,7 +17,7 @@ from serinus.delivery.proposing import Planner
 from serinus.delivery.replay import Replays
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
-from serinus.errors import Conflict, NotFound
+from serinus.errors import NotFound
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Reader
 from serinus.monitoring.monitor import Monitor
@@ -96,6 +98,16 @@ class App:
         )
 
     @cached_property
+    def lookout(self) -> Lookout:
+        """The one look that serves everybody who watches."""
+        return Lookout(self.engine, self.delivery.worker_seconds)
+
+    @cached_property
+    def prognoses(self) -> Prognoses:
+        """How the plans that have begun will go."""
+        return Prognoses(self.delivery)
+
+    @cached_property
     def replays(self) -> Replays:
         """Past verdicts, computed again."""
         return Replays(self.engine, self.ledger)
@@ -168,31 +180,5 @@ class App:
     def promote(
         self, model: str, version: str, stage: Stage, *, actor: str, reason: str
     ) -> ModelVersion:
-        """Move a version to a stage by hand and let the gateways know.
-
-        A version that stands nowhere passes through Staging on its way to Production.
-
-        Raises:
-            NotFound: there is no such version.
-            Conflict: a deployment of the model is live, or the version cannot move there.
-        """
-        found = self.registry.get(model, version)
-        live = self.delivery.find(model)
-        if live is not None and stage is Stage.PRODUCTION:
-            raise Conflict(
-                f"the deployment {live.id} decides on what serves {model}",
-                where=f"{model} {version}",
-                remedy=f"Wait, or end it: serinus deployments abort {live.id}.",
-            )
-        why = reason or f"By hand, by {actor}."
-        with self.engine.begin() as connection:
-            if found.stage is Stage.NONE and stage is Stage.PRODUCTION:
-                self.registry.transition(
-                    connection, model, version, Stage.STAGING, actor=actor, reason=why
-                )
-            moved = self.registry.transition(
-                connection, model, version, stage, actor=actor, reason=why
-            )
-        self.delivery.publish()
-        self.registry.mirror_soon(model)
-        return moved
+        """Move a version to a stage by hand: :meth:`Delivery.place`."""
+        return self.delivery.place(model, version, stage, actor=actor, reason=reason)

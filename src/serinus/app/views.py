@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from serinus.app.services import App
 from serinus.client import types
-from serinus.delivery.types import Deployment
+from serinus.delivery.statuses import Status
 from serinus.registry.types import Model, ModelVersion
+
+if TYPE_CHECKING:
+    from serinus.app.services import App
 
 T = TypeVar("T")
 
@@ -39,11 +41,6 @@ def version(entry: ModelVersion) -> types.Version:
     return view(entry, types.Version)
 
 
-def status(app: App, deployment: Deployment) -> types.DeploymentStatus:
-    """A deployment with its counts and its latest verdict."""
-    verdict = app.delivery.latest_verdict(deployment.id)
-    return types.DeploymentStatus(
-        deployment=view(deployment, types.Deployment),
-        counts=view(app.delivery.counts(deployment.id), types.Counts),
-        verdict=view(verdict, types.Verdict) if verdict else None,
-    )
+def status(entry: Status) -> types.DeploymentStatus:
+    """A deployment with all that is known of it now."""
+    return view(entry, types.DeploymentStatus)

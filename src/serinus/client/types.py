@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from serinus.wire import Answer, Manifest
+from serinus.wire import Answer, BreakerRules, Manifest
 
 T = TypeVar("T")
 
@@ -124,6 +124,7 @@ class Step(msgspec.Struct, frozen=True):
     min_seconds: float
     max_seconds: float
     approval: bool = False
+    replicas: int = 0
 
 
 class QualityScale(msgspec.Struct, frozen=True):
@@ -151,6 +152,19 @@ class LatencyScale(msgspec.Struct, frozen=True):
     last_ratio: float
 
 
+class Experiment(msgspec.Struct, frozen=True):
+    """What an A/B test compares: the share of each challenger, by which metric, and until when."""
+
+    challengers: tuple[str, ...]
+    split: tuple[float, ...]
+    metric: str
+    min_seconds: float
+    planned_seconds: float
+    confidence: float
+    covariate: str
+    allocation: str
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything that decides a deployment, frozen before its first request."""
 
@@ -170,6 +184,11 @@ class Plan(msgspec.Struct, frozen=True):
     load_seconds: float
     soak_seconds: float
     auto_promote: bool
+    promotes: bool = True
+    soak_mirror: float = 1.0
+    clone: float = 0.0
+    breaker: BreakerRules = BreakerRules()
+    experiment: Experiment | None = None
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +224,17 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     soak_seconds: float
     auto_promote: bool
     approvals: bool
+    clone: float | None = None
+    soak_mirror: float = 1.0
+    replicas: int | None = None
+    batch: int = 1
+    others: tuple[str, ...] = ()
+    split: tuple[float, ...] = ()
+    metric: str = ""
+    min_hours: float = 24.0
+    confidence: float = 0.95
+    covariate: str = ""
+    allocation: str = "fixed"
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -295,12 +325,16 @@ class Transition(msgspec.Struct, frozen=True):
 
 
 class WorkerView(msgspec.Struct, frozen=True):
-    """A gateway worker and the versions (``model@version``) that it has ready."""
+    """A gateway worker and the versions (``model@version``) that it has ready.
+
+    ``circuits`` are those of its versions that are not closed: ``open`` or ``half-open``.
+    """
 
     worker: str
     revision: int
     ready: tuple[str, ...]
     failed: dict[str, str]
+    circuits: dict[str, str] = {}
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -309,7 +343,7 @@ class Counts(msgspec.Struct, frozen=True):
     ``told`` is how many labels and values came at all, be it twice, too late or for requests that
     do not count; ``labelled`` how many of the labels are evidence. Labels count in the order of
     their requests: ``delayed`` of them wait for an earlier request that has none yet, until
-    ``delayed_until`` at the latest.
+    ``delayed_until`` at the latest. ``rates`` are requests (pairs) a second by arm of late.
     """
 
     requests: dict[str, int]
@@ -322,14 +356,54 @@ class Counts(msgspec.Struct, frozen=True):
     workers: list[WorkerView]
     delayed: int = 0
     delayed_until: datetime | None = None
+    rates: dict[str, float] = {}
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What the present step still waits for, longest first.
+
+    ``waits_for`` is a guardrail's kind, or ``requests``, ``time``, ``workers``, ``person``,
+    ``soak`` or ``controller``; ``units`` how many requests (pairs, labels) it still needs and
+    ``seconds`` how long that takes at the present pace, None where it cannot be told; ``until``
+    when the step's time is over.
+    """
+
+    waits_for: str
+    sentence: str
+    units: float | None = None
+    seconds: float | None = None
+    until: datetime | None = None
+
+
+class Setback(msgspec.Struct, frozen=True):
+    """A rollback in short: what lost the traffic to what, why, and whether it helped."""
+
+    id: str
+    model: str
+    taken_back: str
+    to: str
+    cause: str
+    state: str
+    actor: str
+    reason: str
+    started_at: datetime
+    ended_at: datetime | None
 
 
 class DeploymentStatus(msgspec.Struct, frozen=True):
-    """A deployment with its counts and its latest verdict."""
+    """A deployment with all that is known of it now.
+
+    ``latest`` are its newest transitions, oldest first; ``retries`` how often it was begun again;
+    ``rollback`` is the one that ended it, and of a live deployment the model's last.
+    """
 
     deployment: Deployment
     counts: Counts
     verdict: Verdict | None
+    ahead: Ahead | None = None
+    latest: tuple[Transition, ...] = ()
+    retries: int = 0
+    rollback: Setback | None = None
 
 
 class Rollback(msgspec.Struct, frozen=True, rename={"taken_back": "from"}):

@@ -49,11 +49,11 @@ def model(app: App, name: str) -> dict[str, Any]:
 
 def deployment(app: App, identity: str) -> dict[str, Any]:
     """One deployment. Raises NotFound."""
-    found = app.delivery.get(identity)
+    found = app.delivery.status(identity)
     return {
-        "status": views.status(app, found),
+        "status": views.status(found),
         "history": app.delivery.history(identity),
-        "steps": range(len(found.plan.steps) + 1),
+        "steps": range(len(found.deployment.plan.steps) + 1),
     }
 
 

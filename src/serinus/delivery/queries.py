@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.delivery import repository, routing
+from serinus.delivery import repository, routing, statuses
+from serinus.delivery.statuses import Status
 from serinus.delivery.types import Deployment, Transition, Verdict
-from serinus.delivery.verdicts.evidence import Evidence, Measure
+from serinus.delivery.verdicts.evidence import Evidence
 from serinus.store.engine import reading
-from serinus.wire import Arm, RoutingTable
-
-# The levels at which a challenger failed: of pairs the one where only it did.
-_FAILED = {Measure.ERROR: 1, Measure.PAIR_ERROR: 2}
-_MATURED = {Arm.SHADOW: Measure.PAIR_MATURED}
+from serinus.wire import RoutingTable
 
 # Named here because a method below is called list.
 Looks: TypeAlias = list[tuple[datetime, int, Verdict]]
 Page: TypeAlias = list[Deployment]
+Statuses: TypeAlias = list[Status]
 Transitions: TypeAlias = list[Transition]
 Workers: TypeAlias = list[dict[str, Any]]
 
@@ -77,41 +75,17 @@ class Queries:
             repository.get(connection, deployment_id)
             return repository.evidence(connection, deployment_id)
 
-    def counts(self, deployment_id: str) -> dict[str, Any]:
-        """Requests, failures and labels by arm, the shares in force, and the gateway workers.
-
-        Labels count in the order of their requests: ``delayed`` ones wait for an earlier request
-        that has none yet, until ``delayed_until`` at the latest. Raises NotFound.
-        """
+    def status(self, deployment_id: str) -> Status:
+        """Everything there is to see of one deployment. Raises NotFound."""
         with reading(self.engine) as connection:
-            deployment = repository.get(connection, deployment_id)
-            evidence = repository.evidence(connection, deployment_id)
-            delayed, oldest = repository.delayed_labels(connection, deployment_id)
-            table = routing.newest(connection)
-        window = timedelta(seconds=deployment.plan.label_window_seconds)
-        route = table.routes.get(deployment.model) if table else None
-        mine = route if route and route.deployment == deployment_id else None
-        measures = dict.fromkeys((Arm.CHAMPION, Arm.CHALLENGER), Measure.ERROR)
-        measures[Arm.SHADOW] = Measure.PAIR_ERROR
-        return {
-            "requests": {arm: evidence.total(kind, arm) for arm, kind in measures.items()},
-            "failures": {
-                arm: evidence.total(kind, arm, _FAILED[kind]) for arm, kind in measures.items()
-            },
-            "labelled": {
-                arm: evidence.total(_MATURED.get(arm, Measure.MATURED), arm, 1) for arm in measures
-            },
-            "told": {
-                name: evidence.total(Measure.TOLD, level=level)
-                for level, name in enumerate(("labels", "values"))
-            },
-            "delayed": delayed,
-            "delayed_until": None if oldest is None else clock.from_epoch_us(oldest) + window,
-            "share": mine.share if mine else 0.0,
-            "mirror": mine.mirror if mine else 0.0,
-            "revision": table.revision if table else 0,
-            "workers": self.workers(),
-        }
+            found = repository.get(connection, deployment_id)
+            return statuses.read(connection, [found], self.worker_seconds)[0]
+
+    def statuses(self, limit: int, after: str | None) -> Statuses:
+        """Every model's newest deployment by the models' names, those after the name ``after``."""
+        with reading(self.engine) as connection:
+            found = statuses.newest(connection, limit, after)
+            return statuses.read(connection, found, self.worker_seconds)
 
     def workers(self) -> Workers:
         """The gateway workers that reported lately and what they have ready."""
