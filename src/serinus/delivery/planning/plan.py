@@ -13,7 +13,6 @@ import numpy as np
 
 from serinus.delivery.planning import ab_test, faults, strategies
 from serinus.delivery.planning.budget import ALPHAS, PROMOTE_ALPHA
-from serinus.delivery.planning.strategies import FEWEST_REPLICAS
 from serinus.delivery.types import (
     DeploymentSpec,
     Guardrail,
@@ -54,7 +53,7 @@ class Basis:
         score_cuts: the nine scores between the tenths of its answers; none if unknown.
         classes: the classes it predicts, none for a regression.
         first: whether no champion exists: nothing to compare with, so no step before all traffic.
-        replicas: live gateway workers, which a rolling plan replaces if it names no replicas.
+        workers: live gateway workers; a rolling plan that names no replicas replaces those.
         breaker: when a gateway asks a version of this model's type no more.
     """
 
@@ -62,7 +61,7 @@ class Basis:
     score_cuts: tuple[float, ...] = ()
     classes: tuple[str | int | bool, ...] = ()
     first: bool = False
-    replicas: int = FEWEST_REPLICAS
+    workers: int = 1
     breaker: BreakerRules = field(default_factory=BreakerRules)
 
 
@@ -77,6 +76,7 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
     Raises:
         InvalidInput: listing every fault of the specification.
     """
+    spec = strategies.complete(spec, workers=basis.workers)
     wrong = faults.of(spec, first=basis.first, task=basis.quality.task)
     if wrong:
         raise InvalidInput(
@@ -86,7 +86,7 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
             remedy="Correct these; nothing was changed.",
         )
     return Plan(
-        steps=() if basis.first else strategies.steps(spec, replicas=basis.replicas),
+        steps=() if basis.first else strategies.steps(spec),
         guardrails=_guardrails(spec, basis),
         quality=basis.quality,
         latency=LatencyScale(

@@ -28,15 +28,20 @@ FEWEST_REPLICAS = 2
 """Of a rolling plan that names none: with one there would be nothing between none and all."""
 
 
-def steps(spec: DeploymentSpec, *, replicas: int = FEWEST_REPLICAS) -> tuple[Step, ...]:
-    """The steps of a sound specification.
+def complete(spec: DeploymentSpec, *, workers: int) -> DeploymentSpec:
+    """The specification with the replicas that a rolling plan has where it names none.
 
     Args:
         spec: what was asked for.
-        replicas: of a rolling plan that names none.
+        workers: live gateway workers.
     """
-    if spec.replicas is None:
-        spec = msgspec.structs.replace(spec, replicas=max(replicas, FEWEST_REPLICAS))
+    if spec.strategy != "rolling" or spec.replicas is not None:
+        return spec
+    return msgspec.structs.replace(spec, replicas=max(workers, FEWEST_REPLICAS))
+
+
+def steps(spec: DeploymentSpec) -> tuple[Step, ...]:
+    """The steps of a sound and complete specification."""
     return tuple(STRATEGIES[spec.strategy](spec))
 
 
