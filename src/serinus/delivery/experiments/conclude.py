@@ -188,7 +188,8 @@ def _recommend(
         return Recommendation(
             Action.KEEP, champion, f"Keep {champion}: too little came to compare anything."
         )
-    best = max(known, key=lambda item: item.difference.value if item.difference else 0.0)
+    sign = 1.0 if question.metric.rises else -1.0
+    best = max(known, key=lambda item: sign * (item.difference.value if item.difference else 0.0))
     largest = max(
         max(abs(item.difference.low), abs(item.difference.high))
         for item in known

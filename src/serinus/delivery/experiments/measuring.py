@@ -12,8 +12,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from serinus.delivery.experiments import comparisons, fold, metrics, repository, setup
 from serinus.delivery.experiments import design as designs
-from serinus.delivery.experiments import fold, metrics, repository, setup
 from serinus.delivery.experiments.fold import Draw, Folding, Settled
 from serinus.delivery.experiments.metrics import Metric
 from serinus.delivery.experiments.repository import State
@@ -103,7 +103,12 @@ def metric_of(design: Design, state: State) -> Metric:
 def _measure(
     connection: Connection, deployment: Deployment, batch: _Batch, through: int, now: datetime
 ) -> None:
-    state = repository.load(connection, deployment.id) or begin(connection, deployment)
+    state = repository.load(connection, deployment.id)
+    if state is None:
+        state = begin(connection, deployment)
+        repository.save(connection, deployment.id, state, now)
+        parts = comparisons.of(deployment).values()
+        repository.open_comparisons(connection, [part.id for part in parts], now)
     if state.sums.closed_at:
         return
     design = designs.of(deployment)
@@ -112,8 +117,7 @@ def _measure(
     drawn = {
         identity: (event, draw)
         for identity, event in batch.live
-        if event.assignment.step < steps
-        and (draw := fold.draw_of(event, state.setup)) is not None
+        if event.assignment.step < steps and (draw := fold.draw_of(event, state.setup)) is not None
     }
     before = state.sums.encode()
     if metric.source == "latency":
@@ -137,7 +141,7 @@ def _measure(
     if state.sums.closed_at:
         repository.forget(connection, deployment.id)
     if state.sums.encode() != before:
-        repository.save(connection, deployment.id, state, now)
+        repository.save_sums(connection, deployment.id, state.sums, now)
 
 
 def _told(

@@ -29,20 +29,20 @@ class _Kind:
 
     Attributes:
         source: what must be known beside the answer.
-        rises: whether more of it is better.
         unit: what it is counted in, for people.
         task: whose answers it can be computed of; None is any.
         score: of an answer, what came of it, and the positive class.
+        rises: whether more of it is better.
         per_unit: whether the denominator is the unit itself (an entity counts as one), not its
             requests.
         spread: whether the distributions of units' values are kept and compared.
     """
 
     source: Source
-    rises: bool
     unit: str
     task: Task | None
     score: _Score
+    rises: bool
     per_unit: bool = False
     spread: bool = False
 
@@ -88,15 +88,15 @@ def _is(value: Answer, positive: Answer | None) -> bool:
 
 _CLASSES: Task = "classification"
 _KINDS: dict[str, _Kind] = {
-    "accuracy": _Kind("label", True, "", _CLASSES, _accuracy),
-    "precision": _Kind("label", True, "", _CLASSES, _precision),
-    "recall": _Kind("label", True, "", _CLASSES, _recall),
-    "f1": _Kind("label", True, "", _CLASSES, _f1),
-    "mse": _Kind("label", False, "", "regression", _squared, spread=True),
-    "mae": _Kind("label", False, "", "regression", _absolute, spread=True),
-    "latency": _Kind("latency", False, "ms", None, _worth, spread=True),
-    "conversion": _Kind("value", True, "", None, _converted, per_unit=True),
-    "revenue": _Kind("value", True, "", None, _worth, per_unit=True, spread=True),
+    "accuracy": _Kind("label", "", _CLASSES, _accuracy, rises=True),
+    "precision": _Kind("label", "", _CLASSES, _precision, rises=True),
+    "recall": _Kind("label", "", _CLASSES, _recall, rises=True),
+    "f1": _Kind("label", "", _CLASSES, _f1, rises=True),
+    "mse": _Kind("label", "", "regression", _squared, rises=False, spread=True),
+    "mae": _Kind("label", "", "regression", _absolute, rises=False, spread=True),
+    "latency": _Kind("latency", "ms", None, _worth, rises=False, spread=True),
+    "conversion": _Kind("value", "", None, _converted, rises=True, per_unit=True),
+    "revenue": _Kind("value", "", None, _worth, rises=True, per_unit=True, spread=True),
 }
 NAMES = tuple(_KINDS)
 _ASKS_A_CLASS = ("precision", "recall", "f1")

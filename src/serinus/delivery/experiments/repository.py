@@ -15,6 +15,7 @@ from serinus.delivery.experiments import sums as su
 from serinus.delivery.experiments.fold import Draw, Settled, UnitSums
 from serinus.delivery.experiments.sums import Shares, Sums
 from serinus.delivery.experiments.types import Setup
+from serinus.delivery.verdicts import evidence as ev
 from serinus.store import schema
 from serinus.wire import Answer
 
@@ -222,3 +223,71 @@ def _here(deployment: str) -> Sequence[Any]:
 def _settled(row: Any) -> Settled:
     outcome = None if row.outcome is None else _OUTCOME.decode(row.outcome)
     return Settled(row.predicted_at, _DRAW.decode(row.facts), outcome)
+
+
+# ------------------------------------------------------------------ steering
+
+
+def save_steering(connection: Connection, deployment: str, state: State, at: datetime) -> None:
+    """Write down who shares the traffic, and nothing that counting may have changed meanwhile."""
+    connection.execute(
+        update(_STATE)
+        .where(_STATE.c.deployment == deployment)
+        .values(
+            shares=list(state.shares),
+            dropped={str(place): why for place, why in state.dropped.items()},
+            allocated=state.allocated,
+            updated_at=at,
+        )
+    )
+
+
+def save_sums(connection: Connection, deployment: str, sums: Sums, at: datetime) -> None:
+    """Write down what was counted, and nothing that steering may have changed meanwhile."""
+    connection.execute(
+        update(_STATE)
+        .where(_STATE.c.deployment == deployment)
+        .values(sums=sums.encode(), updated_at=at)
+    )
+
+
+def open_comparisons(connection: Connection, deployments: Collection[str], at: datetime) -> None:
+    """Make room for the evidence of further challengers, which have no row of their own yet."""
+    table = schema.evidence
+    for deployment in deployments:
+        known = connection.execute(
+            select(table.c.deployment).where(table.c.deployment == deployment)
+        ).first()
+        if known is None:
+            connection.execute(
+                insert(table).values(
+                    deployment=deployment, summary=ev.EMPTY.encode(), updated_at=at
+                )
+            )
+
+
+def swap_evidence(connection: Connection, deployment: str, place: int, before: int) -> None:
+    """Let a further challenger's evidence be the deployment's own, and the former one's a further.
+
+    Args:
+        connection: the transaction.
+        deployment: the experiment.
+        place: of the challenger that takes the lead, from 0.
+        before: of the one that had it.
+    """
+    aside = f"{deployment}+aside"
+    moves = (
+        (deployment, aside),
+        (f"{deployment}+{place}", deployment),
+        (aside, f"{deployment}+{before}"),
+    )
+    for old, new in moves:
+        for table in (schema.evidence, schema.evidence_units):
+            connection.execute(
+                update(table).where(table.c.deployment == old).values(deployment=new)
+            )
+        connection.execute(
+            update(_AWAITING)
+            .where(_AWAITING.c.deployment == old, _AWAITING.c.kind != KIND)
+            .values(deployment=new)
+        )

@@ -32,9 +32,7 @@ def make(manifest: Manifest, reference: Mapping[str, Any], covariate: str | None
     """
     wrong = faults(manifest, covariate)
     if wrong:
-        raise InvalidInput(
-            "this covariate cannot be adjusted for", where="covariate", faults=wrong
-        )
+        raise InvalidInput("this covariate cannot be adjusted for", where="covariate", faults=wrong)
     names = [item.name for item in manifest.inputs]
     place = None if covariate is None else names.index(covariate)
     profiles: Mapping[str, Any] = reference.get("features", {})

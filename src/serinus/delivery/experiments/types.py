@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -51,7 +52,7 @@ class Grouping(msgspec.Struct, frozen=True, array_like=True):
         if not self.cuts:
             return ("all", "missing")
         told = [f"{value:.6g}" for value in self.cuts]
-        between = (f"{low} to {high}" for low, high in zip(told, told[1:], strict=False))
+        between = (f"{low} to {high}" for low, high in pairwise(told))
         return (f"below {told[0]}", *between, f"{told[-1]} or more", "missing")
 
 
