@@ -75,12 +75,21 @@ def lane(
     return made
 
 
-def live_route(champion: Lane, challenger: Lane | None = None, **more: object) -> LiveRoute:
+def live_route(
+    champion: Lane,
+    challenger: Lane | None = None,
+    others: Sequence[Lane | None] = (),
+    **more: object,
+) -> LiveRoute:
     route = wire.Route(
         model="numbers",
         champion=wire.Target(champion.version, "-"),
         challenger=wire.Target(challenger.version, "-") if challenger else None,
         deployment="d",
+        others=tuple(
+            wire.Variant(wire.Target(str(place), "-"), 0.5 + place / 10, 0.1)
+            for place, _ in enumerate(others, 1)
+        ),
         **more,  # type: ignore[arg-type]
     )
     return LiveRoute(
@@ -91,12 +100,15 @@ def live_route(champion: Lane, challenger: Lane | None = None, **more: object) -
         champion=champion,
         challenger=challenger,
         projections={},
+        others=tuple(others),
     )
 
 
-def row(live: LiveRoute, arm: wire.Arm = wire.Arm.CHAMPION, *, first: float = 1.0) -> Row:
+def row(
+    live: LiveRoute, arm: wire.Arm = wire.Arm.CHAMPION, *, first: float = 1.0, variant: int = 0
+) -> Row:
     ticket = Ticket(1, lambda _: None)
-    assignment = wire.Assignment("numbers", arm, live.route.share, 5, "d", 1)
+    assignment = wire.Assignment("numbers", arm, live.route.share, 5, "d", 1, variant=variant)
     return Row(live, assignment, (first, 0.0, 0.0, 0.0), ticket)
 
 

@@ -55,7 +55,7 @@ def test_ask_answers_each_row_and_records_it(tmp_path):
 
 
 def test_ask_of_an_arm_or_an_entity_goes_there_with_all_rows(tmp_path):
-    found, records = asyncio.run(asked(tmp_path / "arm", by_share(0.0), arm=wire.Arm.CHALLENGER))
+    found, records = asyncio.run(asked(tmp_path / "arm", by_share(0.0), demand=wire.Arm.CHALLENGER))
     assert [row.version for row in found] == ["2", "2", "2"]
     assert {record.event.assignment.deployment for record in records} == {""}
     found, records = asyncio.run(
@@ -87,7 +87,7 @@ def test_ask_for_a_challenger_that_there_is_none_of(tmp_path):
         return scripted.live_route(scripted.lane("1", scripted.saying(0)))
 
     with pytest.raises(Conflict):
-        asyncio.run(asked(tmp_path, alone, arm=wire.Arm.CHALLENGER))
+        asyncio.run(asked(tmp_path, alone, demand=wire.Arm.CHALLENGER))
 
 
 def test_ask_tells_of_its_own_fault_instead_of_never(tmp_path):

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from tests.serving import scripted
 
 from serinus.errors import Overloaded
-from serinus.serving import batching, breaker, lanes
+from serinus.serving import batching, lanes
 from serinus.serving.batching import Batcher
 from serinus.serving.breaker import Circuit
-from serinus.wire import Arm, Output
+from serinus.wire import Arm, BreakerRules, Output
+
+ROWS = BreakerRules().rows
 
 
 class Bench:
@@ -97,6 +99,66 @@ def test_batcher_row_that_nobody_can_answer_says_why():
     asyncio.run(scenario())
 
 
+def test_batcher_gives_what_a_champion_fails_to_the_former_one():
+    async def scenario(stands_in):
+        bench = Bench()
+        live = scripted.live_route(
+            scripted.lane("2", scripted.raising("new")),
+            scripted.lane("1", scripted.saying(1)),
+            stands_in=stands_in,
+        )
+        live.challenger.mistrust()
+        [row] = await bench.answered([scripted.row(live)])
+        for _ in range(2 * ROWS):
+            await bench.answered([scripted.row(live)])
+        assert live.challenger.breaker.circuit is Circuit.CLOSED
+        return row
+
+    row = asyncio.run(scenario(stands_in=True))
+    assert (row.output, row.answered_by.version) == (Output(1), "1")
+    assert (row.fallback, row.failure) == ("RuntimeError: new", "")
+    row = asyncio.run(scenario(stands_in=False))
+    assert (row.output, row.failure, row.fallback) == (None, "RuntimeError: new", "")
+
+
+def test_batcher_row_that_champion_and_former_one_fail_ends():
+    async def scenario():
+        bench = Bench()
+        silent = scripted.Scripted(lambda rows: [""] * len(rows))
+        live = scripted.live_route(
+            scripted.lane("2", silent), scripted.lane("1", silent), stands_in=True
+        )
+        [row] = await bench.answered([scripted.row(live)])
+        assert (row.fallback, row.failure) == (batching.UNTOLD, batching.UNTOLD)
+
+    asyncio.run(scenario())
+
+
+def test_batcher_asks_each_of_several_challengers_for_its_own_rows():
+    async def scenario():
+        bench = Bench()
+        made = [scripted.saying(number) for number in (1, 2)]
+        broken = scripted.lane("4", scripted.raising("four"))
+        live = scripted.live_route(
+            scripted.lane("1", scripted.saying(0)),
+            scripted.lane("2", made[0]),
+            others=[scripted.lane("3", made[1]), broken, None],
+        )
+        broken.mistrust()
+        rows = [scripted.row(live, Arm.CHALLENGER, variant=place) for place in range(4)]
+        await bench.answered(rows)
+        assert [row.output.value for row in rows] == [1, 2, 0, 0]
+        assert [row.answered_by.version for row in rows] == ["2", "3", "1", "1"]
+        # A challenger that is not loaded leaves its share with the champion: that is no fallback.
+        assert [row.fallback for row in rows] == ["", "", "RuntimeError: four", ""]
+        for _ in range(ROWS):
+            await bench.answered([scripted.row(live, Arm.CHALLENGER, variant=2)])
+        circuits = [lane.breaker.circuit for lane in live.challengers if lane is not None]
+        assert circuits == [Circuit.CLOSED, Circuit.CLOSED, Circuit.OPEN]
+
+    asyncio.run(scenario())
+
+
 def test_batcher_does_not_wait_for_a_stuck_challenger():
     async def scenario():
         bench, held = Bench(), scripted.Held(2)
@@ -174,7 +236,7 @@ def test_batcher_opens_the_circuit_of_what_only_the_challenger_fails():
             scripted.lane("1", champion), scripted.lane("2", scripted.raising("mine")), share=0.5
         )
         live.challenger.mistrust()
-        rows = [scripted.row(live, Arm.CHALLENGER) for _ in range(breaker.ROWS)]
+        rows = [scripted.row(live, Arm.CHALLENGER) for _ in range(ROWS)]
         await bench.answered(rows)
         assert (live.challenger.breaker.circuit is Circuit.OPEN) is opens
         assert live.champion.breaker.circuit is Circuit.CLOSED
@@ -194,7 +256,7 @@ def test_batcher_deadlines_and_crowds_open_no_circuit():
             share=0.5,
         )
         live.challenger.mistrust()
-        rows = [scripted.row(live, Arm.CHALLENGER) for _ in range(2 * breaker.ROWS)]
+        rows = [scripted.row(live, Arm.CHALLENGER) for _ in range(2 * ROWS)]
         for row in rows:
             row.ticket.deadline = time.perf_counter() - 1.0
             row.started -= 10**9
@@ -252,7 +314,9 @@ def test_batcher_records_champions_before_it_asks_a_challenger():
 @settings(max_examples=50)
 @given(
     st.lists(
-        st.sampled_from([(arm, first) for arm in Arm if arm != "shadow" for first in (1.0, -1.0)])
+        st.sampled_from(
+            [(arm, first) for arm in (Arm.CHAMPION, Arm.CHALLENGER) for first in (1.0, -1.0)]
+        )
     ),
     st.booleans(),
 )

@@ -12,7 +12,6 @@ from tests.serving.loads import Load
 
 from serinus import wire
 from serinus.ledger import ids
-from serinus.serving import breaker
 
 FEATURES = {"age": 61.0}
 NUMBERS = {f"x{index}": 1.0 for index in range(4)}
@@ -132,7 +131,7 @@ def test_circuit_stays_closed_in_an_outage_of_both(gateway, folders):
     running.publish(1, route(folders, "no", "good", share=0.5, deployment="d", step=1))
     with running:
         running.until_revision(1)
-        for _ in range(3 * breaker.ROWS):
+        for _ in range(3 * wire.BreakerRules().rows):
             assert running.post("/predict", {"features": {"age": 1.0, "mood": 1.0}}).is_error
         assert running.get("/health").json()["circuits"] == {}
 

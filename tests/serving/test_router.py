@@ -1,8 +1,11 @@
+from collections import Counter
+
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.serving.router import RandomKeys, Router, position, threshold, unit_of
-from serinus.wire import Arm, Route, Target
+from serinus.wire import Arm, Route, Target, Variant
 
 shares = st.floats(0.0, 1.0)
 
@@ -56,6 +59,85 @@ def test_router_keeps_the_share():
     taken = sum(half.assign(f"e{n}").arm is Arm.CHALLENGER for n in range(count))
     # Five standard deviations of a binomial: wrong once in two million salts.
     assert abs(taken - 0.1 * count) < 5 * (count * 0.09) ** 0.5
+
+
+WIDTHS = st.lists(st.floats(0.0, 0.25), min_size=2, max_size=4)
+KEYS = [f"customer-{number}" for number in range(300)]
+
+
+def places(reserved, shares, *, salt="s"):
+    """Who gets each of KEYS: 0, 1, ... for the challengers, None for the champion."""
+    starts = [sum(reserved[:place]) for place in range(len(reserved))]
+    targets = [Target(str(place + 2), "-") for place in range(len(reserved))]
+    others = tuple(map(Variant, targets[1:], starts[1:], shares[1:]))
+    made = Route("m", Target("1", "-"), targets[0], shares[0], unit="entity", salt=salt)
+    several = Router(msgspec.structs.replace(made, others=others), 1, lambda: b"")
+    drawn = [several.assign(key) for key in KEYS]
+    return [None if one.arm is Arm.CHAMPION else one.variant for one in drawn]
+
+
+@given(WIDTHS, st.data(), st.text(max_size=8))
+def test_router_moves_nobody_out_of_any_challenger_when_shares_rise(reserved, data, salt):
+    before = [data.draw(st.floats(0.0, width)) for width in reserved]
+    after = [data.draw(st.floats(low, width)) for low, width in zip(before, reserved, strict=True)]
+    pairs = zip(
+        places(reserved, before, salt=salt), places(reserved, after, salt=salt), strict=True
+    )
+    assert all(old in (None, new) for old, new in pairs)
+
+
+@given(WIDTHS, st.data(), st.text(max_size=8))
+def test_router_dropping_a_challenger_moves_its_own_keys_to_the_champion(reserved, data, salt):
+    dropped = data.draw(st.integers(0, len(reserved) - 1))
+    fewer = [0.0 if place == dropped else width for place, width in enumerate(reserved)]
+    before, after = (places(reserved, shares, salt=salt) for shares in (reserved, fewer))
+    assert after == [None if place == dropped else place for place in before]
+
+
+@given(WIDTHS)
+def test_router_parts_the_positions_by_the_shares_exactly(reserved):
+    starts = [sum(reserved[:place]) for place in range(len(reserved))]
+    ends = [start + share for start, share in zip(starts, reserved, strict=True)]
+    widths = [threshold(end) - threshold(start) for start, end in zip(starts, ends, strict=True)]
+    assert all(abs(n / 2**64 - w) < 1e-12 for n, w in zip(widths, reserved, strict=True))
+    # Neighbours meet, so that no position belongs to two or, but for the champion's, to none.
+    assert [threshold(end) for end in ends[:-1]] == [threshold(start) for start in starts[1:]]
+
+
+def several(*shares, unit="request", random_key=lambda: b"key"):
+    others = tuple(
+        Variant(Target(str(place), "-"), place * 0.25, share)
+        for place, share in enumerate(shares[1:], 1)
+    )
+    route = Route("m", Target("1", "-"), Target("0", "-"), shares[0], unit=unit, deployment="d")
+    return Router(msgspec.structs.replace(route, others=others), 9, random_key)
+
+
+def test_router_of_several_names_all_shares_and_the_place_that_was_drawn():
+    random = several(0.25, 0.25, 0.25, random_key=RandomKeys())
+    drawn = [random.assign(None) for _ in range(400)]
+    assert {one.shares for one in drawn} == {(0.25, 0.25, 0.25)}
+    assert {one.share for one in drawn} == {0.75}
+    by_place = Counter((one.arm, one.variant) for one in drawn)
+    assert set(by_place) == {(Arm.CHAMPION, 0), *((Arm.CHALLENGER, place) for place in range(3))}
+    assert min(by_place.values()) > 50
+
+
+def test_router_of_one_challenger_names_no_shares():
+    assigned = router(0.25).assign("e")
+    assert (assigned.variant, assigned.shares) == (0, ())
+
+
+def test_router_without_one_of_several_says_so_in_its_shares():
+    full = several(0.25, 0.25, 0.25, unit="entity")
+    fewer = full.without(frozenset({1}))
+    assert full.without(frozenset({1})) is fewer
+    for key in KEYS:
+        before, after = full.assign(key), fewer.assign(key)
+        assert after.shares == (0.25, 0.0, 0.25)
+        moved = before.arm is Arm.CHALLENGER and before.variant == 1
+        place = (Arm.CHAMPION, 0) if moved else (before.arm, before.variant)
+        assert (after.arm, after.variant) == place
 
 
 def test_router_by_request_draws_a_new_key_each_time():

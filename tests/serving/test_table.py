@@ -7,11 +7,12 @@ import pytest
 from tests.serving import samples
 from tests.serving.conftest import route
 
+from serinus import wire
 from serinus.errors import InvalidInput
 from serinus.serving import memory, table
 from serinus.serving.lanes import Lane
 from serinus.serving.table import Loader, RoutingFile, Snapshot
-from serinus.wire import Route, RoutingTable, Target
+from serinus.wire import BreakerRules, Route, RoutingTable, Target, Variant
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 
@@ -263,5 +264,101 @@ def test_loader_of_a_late_load_takes_it_or_closes_it(folders, monkeypatch, is_wa
         assert begun == ["good"]
         assert closed == ([] if is_wanted else ["good"])
         assert loading.snapshot(first, snapshot).ready == (("mood@good",) if is_wanted else ())
+
+    asyncio.run(scenario())
+
+
+def several(folders, *names, warm=(), **more):
+    """A route of the model of mood with several challengers of a tenth each."""
+    others = tuple(
+        Variant(Target(name, folders.get(name, "/nowhere")), 0.5 + place / 10, 0.1)
+        for place, name in enumerate(names[2:])
+    )
+    made = route(folders, names[0], names[1], share=0.1, deployment="d", others=others, **more)
+    targets = tuple(Target(name, folders[name]) for name in warm)
+    return msgspec.structs.replace(made, warm=targets)
+
+
+def test_loader_serves_several_challengers_at_their_places(folders):
+    async def scenario():
+        [given] = tables([several(folders, "good", "yes", "no", "missing", "fewer")])
+        snapshot = await applied(loader(), given)
+        live = snapshot.routes["mood"]
+        served = [lane and lane.version for lane in live.challengers]
+        assert served == ["yes", "no", None, "fewer"]
+        # What cannot be asked leaves its share with the champion, and the others their places.
+        assert live.router.assign("x").shares == (0.1, 0.1, 0.0, 0.1)
+        assert snapshot.ready == ("mood@good", "mood@yes", "mood@no", "mood@fewer")
+        assert set(snapshot.failed) == {"mood@missing"}
+        assert live.projections == {"fewer": (1, 0)}
+        assert not any(lane.is_champion for lane in live.challengers if lane)
+
+    asyncio.run(scenario())
+
+
+def test_loader_leaves_out_only_the_challenger_that_asks_for_other_types(folders, tmp_path):
+    async def scenario():
+        other = samples.manifest(inputs=(wire.Field("age", "string"),), example={"age": "old"})
+        uri = samples.save(tmp_path / "other", samples.obedient(answer="no"), other)
+        known = folders | {"other": uri}
+        [given] = tables([several(known, "good", "yes", "other", "no")])
+        loading = loader()
+        snapshot = await applied(loading, given)
+        served = [lane and lane.version for lane in snapshot.routes["mood"].challengers]
+        assert served == ["yes", None, "no"]
+        assert set(snapshot.failed) == {"mood@other"}
+
+    asyncio.run(scenario())
+
+
+def test_loader_has_ready_what_is_to_be_warm_and_asks_it_nothing(folders):
+    async def scenario():
+        first, second = tables(
+            [several(folders, "good", "yes", warm=["no"])], [route(folders, "no")]
+        )
+        loading = loader()
+        snapshot = await apply(loading, first, Snapshot())
+        live = snapshot.routes["mood"]
+        assert snapshot.ready == ("mood@good", "mood@yes", "mood@no")
+        assert "no" not in [lane.version for lane in live.answering]
+        switched = await apply(loading, second, snapshot)
+        assert switched.routes["mood"].champion is live.warm[0]
+
+    asyncio.run(scenario())
+
+
+def test_loader_gives_versions_the_breaker_rules_of_their_route(folders):
+    async def scenario():
+        rules = BreakerRules(rows=7)
+        plain, ruled = (
+            several(folders, "good", "yes", "no", breaker=some) for some in (BreakerRules(), rules)
+        )
+        loading = loader()
+        snapshot = await applied(loading, *tables([plain], [ruled]))
+        lanes = snapshot.routes["mood"].answering
+        assert [lane.breaker.rules for lane in lanes] == [rules] * 3
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("given", "in_force"), [("yes", "yes"), ("maybe", None)])
+def test_loader_puts_a_default_in_force_that_the_model_could_say(folders, given, in_force):
+    async def scenario():
+        snapshot = await applied(loader(), *tables([route(folders, "good", default=given)]))
+        assert snapshot.routes["mood"].route.default == in_force
+
+    asyncio.run(scenario())
+
+
+def test_loader_makes_a_decoder_anew_only_for_other_inputs(folders):
+    async def scenario():
+        alone, both = route(folders, "fewer"), route(folders, "fewer", "good", deployment="d")
+        loading, snapshot, made = loader(), Snapshot(), []
+        for given in tables([alone], [alone], [both], [alone]):
+            snapshot = await apply(loading, given, snapshot)
+            made.append(snapshot.routes["mood"].decoder)
+        assert made[0] is made[1]
+        assert made[1] is not made[2]
+        assert [len(one.inputs) for one in made] == [2, 2, 3, 2]
 
     asyncio.run(scenario())

@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from serinus.errors import SerinusError, Unavailable
+from serinus.serving.assigning import Demand
 from serinus.serving.protocols import answers
 from serinus.serving.protocols.answers import Predicted
 from serinus.serving.protocols.decode import Request
 from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.service import Service
 from serinus.serving.types import Features
-from serinus.wire import Arm
 
 Answered: TypeAlias = Callable[["list[Predicted] | Exception"], None]
 """Called once: with an answer to each row, or with why there is none to any."""
 
 
 def predicted(row: Row) -> Predicted:
-    """The answer to a row that has one."""
+    """The answer to a row that has one: what its version said, or else its route's default."""
     output, lane = row.output, row.answered_by
     if output is None or lane is None:
-        raise RuntimeError("a row without an answer was taken for one with an answer")
+        return _default(row)
     scores = output.scores
     return Predicted(
         output.value,
@@ -34,6 +34,22 @@ def predicted(row: Row) -> Predicted:
         dict(zip(lane.class_names, scores, strict=True)) if scores else None,
         bool(row.fallback),
         bool(row.id),
+    )
+
+
+def _default(row: Row) -> Predicted:
+    if row.default is None:
+        raise RuntimeError("a row without an answer was taken for one with an answer")
+    live, arm = row.live, row.assignment.arm
+    return Predicted(
+        row.default,
+        row.id.hex(),
+        live.route.model,
+        "",
+        arm,
+        live.revision,
+        fallback=True,
+        recorded=bool(row.id),
     )
 
 
@@ -53,7 +69,7 @@ def ask(
     features: Sequence[Features],
     answered: Answered,
     *,
-    arm: Arm | None = None,
+    demand: Demand | None = None,
     entity: str | None = None,
     seconds: float | None = None,
 ) -> None:
@@ -67,12 +83,12 @@ def ask(
         live: the route of the model that is asked.
         features: at least one row.
         answered: told of the answers, in the order of the rows, or of the first fault.
-        arm: who shall answer; None leaves that to the route.
+        demand: who shall answer; None leaves that to the route.
         entity: whose rows they are.
         seconds: how long the client waits.
 
     Raises:
-        Conflict: a challenger is demanded and there is none.
+        Conflict: who is demanded is not being served.
         Overloaded: too many rows wait already.
     """
 
@@ -83,14 +99,14 @@ def ask(
             answered(fault)
 
     requests = [(live, Request(row, entity)) for row in features]
-    rows = service.predict_many(requests, arm, done, seconds=seconds)
+    rows = service.predict_many(requests, demand, done, seconds=seconds)
 
 
 def _told(rows: Sequence[Row]) -> list[Predicted] | SerinusError:
     for index, row in enumerate(rows):
         if row.error is not None:
             return row.error
-        if row.failure:
+        if row.failure and row.default is None:
             return Unavailable(
                 f"the model failed ({row.failure})",
                 where=f"row {index}",

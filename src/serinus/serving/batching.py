@@ -2,8 +2,8 @@
 
 The flow: ``submit`` puts a row into its lane and asks for a turn; the turn calls each lane that
 has rows, champions first, so that no challenger delays their answers; a row that its challenger
-failed waits for the champion's next turn; what is settled is recorded together, and then the
-requests are answered.
+failed waits for the champion's next turn, and one that a champion failed goes to the former one
+where that is kept warm; what is settled is recorded together, and then the requests are answered.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from serinus.serving.types import Features, Outcome
 
 OVERLOADED = "too many rows are waiting"
 OVERDUE = "the deadline passed before it was asked"
+UNTOLD = "the version did not say why"
 EARLIEST_LIMIT_SECONDS = 0.001
 """The shortest deadline that a request may ask for."""
 
@@ -78,13 +79,16 @@ class Batcher:
 
     def submit(self, row: Row) -> None:
         """Have a row answered by the version that it was assigned to."""
-        self._put(row.live.lane(row.assignment.arm), row)
+        assigned = row.assignment
+        self._put(row.live.lane(assigned.arm, assigned.variant), row)
 
     def submit_many(self, rows: Iterable[Row]) -> None:
         """Have several rows answered, each by the version that it was assigned to."""
         by_lane: dict[Lane, list[Row]] = {}
         for row in rows:
-            by_lane.setdefault(row.live.lane(row.assignment.arm), []).append(row)
+            assigned = row.assignment
+            lane = row.live.lane(assigned.arm, assigned.variant)
+            by_lane.setdefault(lane, []).append(row)
         for lane, some in by_lane.items():
             self._waiting.setdefault(lane, deque()).extend(some)
             lane.pending += len(some)
@@ -183,16 +187,22 @@ class Batcher:
             if not isinstance(outcome, str):
                 row.output = outcome
                 settled.append(row)
-                if not lane.is_champion:
+                if row.fallback:
+                    _blame(row, lane, now)
+                elif not lane.is_champion:
                     lane.breaker.note(1, 0, now)
-                elif row.fallback and row.fallback not in _NO_FAULT and row.live.challenger:
-                    row.live.challenger.breaker.note(0, 1, now)
-            elif lane is not row.live.champion:
-                row.fallback = outcome
-                self._put(row.live.champion, row)
+            elif not row.fallback and (other := row.live.stand_in(lane)) is not None:
+                row.fallback = outcome or UNTOLD
+                self._put(other, row)
             else:
-                row.failure = outcome
+                row.failure = outcome or UNTOLD
                 settled.append(row)
+
+
+def _blame(row: Row, lane: Lane, now: float) -> None:
+    """Count the failure of a challenger that the champion answered for."""
+    if lane is row.live.champion and row.fallback not in _NO_FAULT:
+        row.live.lane(row.assignment.arm, row.assignment.variant).breaker.note(0, 1, now)
 
 
 def _features(lane: Lane, rows: list[Row]) -> list[Features]:

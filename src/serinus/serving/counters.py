@@ -67,6 +67,7 @@ class Counts(msgspec.Struct):
     unrecorded: int = 0
     mirrored: int = 0
     shed: int = 0
+    defaults: int = 0
     busy: float = 0.0
     unusual: list[Oddity] = []
     violations: list[Violation] = []
@@ -87,6 +88,7 @@ class Counters:
         self.unrecorded = 0
         self.mirrored = 0
         self.shed = 0
+        self.defaults = 0
         self.busy = 0.0
         self.unusual = Unusual()
         self.violations = Violations()
@@ -102,6 +104,7 @@ class Counters:
             self._last_assigned, self._last_live, self._last = assigned, live, tally
         if row.failure:
             tally.failed += 1
+            self.defaults += row.default is not None
         elif row.fallback:
             tally.fallback += 1
         else:
@@ -111,7 +114,7 @@ class Counters:
 
     def _tally(self, row: Row) -> Tally:
         assigned = row.assignment
-        version = row.live.lane(assigned.arm).version
+        version = row.live.lane(assigned.arm, assigned.variant).version
         key = (assigned.model, version, assigned.arm)
         tally = self._tallies.get(key)
         if tally is None:
@@ -133,6 +136,7 @@ class Counters:
             unrecorded=self.unrecorded,
             mirrored=self.mirrored,
             shed=self.shed,
+            defaults=self.defaults,
             busy=self.busy,
             unusual=self.unusual.found(),
             violations=self.violations.found(),
@@ -158,6 +162,7 @@ def total(many: Iterable[Counts]) -> Counts:
         out.unrecorded += counts.unrecorded
         out.mirrored += counts.mirrored
         out.shed += counts.shed
+        out.defaults += counts.defaults
         out.busy += counts.busy
     out.tallies = [tallies[key] for key in sorted(tallies)]
     out.refused = dict(sorted(refused.items()))

@@ -17,16 +17,16 @@ from tritonclient.grpc import service_pb2 as messages
 
 from serinus.errors import SerinusError, Unavailable
 from serinus.serving import answering
+from serinus.serving.assigning import Demand
 from serinus.serving.http.demands import arm as arm_of
 from serinus.serving.http.exchange import ARM
-from serinus.serving.http.open_inference import describe, named_arm
+from serinus.serving.http.open_inference import demanded, describe
 from serinus.serving.protocols import grpc as codec
 from serinus.serving.protocols import tensors
 from serinus.serving.protocols.answers import Predicted
 from serinus.serving.rows import LiveRoute
 from serinus.serving.service import Asleep, Service
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Arm
 
 SERVICE = "inference.GRPCInferenceService"
 
@@ -141,17 +141,17 @@ class _Calls:
         return messages.ModelReadyResponse(ready=self._is_ready())
 
     async def _model_metadata(self, request: Any, _context: Any) -> Any:
-        live, arm = await self._find(request)
-        return codec.metadata(describe(live, live.lane(arm or Arm.CHAMPION)))
+        live, _ = await self._find(request)
+        return codec.metadata(describe(live, request.version or None))
 
     async def _infer(self, request: Any, context: Any) -> Any:
-        live, arm = await self._find(request, "model_name", "model_version")
+        live, named = await self._find(request, "model_name", "model_version")
         manifest = live.champion.runtime.manifest
         with self._service.counters.violations.of(live.route.model, live.decoder.inputs):
             asked = codec.read(request)
             tensors.check_outputs(asked.outputs, manifest)
             rows = tensors.features(asked.tensors, live.decoder.inputs, self._max_rows)
-        demanded = dict(context.invocation_metadata() or ()).get(ARM.decode())
+        header = dict(context.invocation_metadata() or ()).get(ARM.decode())
         future: asyncio.Future[list[Predicted]] = asyncio.get_running_loop().create_future()
 
         def answered(found: list[Predicted] | Exception) -> None:
@@ -168,7 +168,7 @@ class _Calls:
             live,
             rows,
             answered,
-            arm=arm or (None if demanded is None else arm_of(demanded.encode())),
+            demand=named or (None if header is None else arm_of(header.encode())),
             entity=asked.entity,
             seconds=context.time_remaining(),
         )
@@ -176,8 +176,8 @@ class _Calls:
 
     async def _find(
         self, request: Any, name: str = "name", version: str = "version"
-    ) -> tuple[LiveRoute, Arm | None]:
-        """The model that a request names, woken if need be, and the arm of the version."""
+    ) -> tuple[LiveRoute, Demand | None]:
+        """The model that a request names, woken if need be, and who answers as the version."""
         while True:
             try:
                 live = self._service.find(getattr(request, name) or None)
@@ -185,4 +185,4 @@ class _Calls:
                 await self._service.wake(asleep.model)
             else:
                 wanted = getattr(request, version)
-                return live, named_arm(live, wanted) if wanted else None
+                return live, demanded(live, wanted) if wanted else None

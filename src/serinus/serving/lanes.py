@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from serinus import clock
-from serinus.serving.breaker import Breaker
+from serinus.serving.breaker import Breaker, silent
 from serinus.serving.protocols import answers
 from serinus.serving.runtimes import probes
 from serinus.serving.runtimes.cached import CachedRuntime
@@ -49,6 +49,7 @@ class Lane:
         timeout_seconds: how long one call may take.
         freed: called in the loop whenever the lane's thread has become free.
         remembered_rows: how many answers are not asked for again.
+        tripped: called in the loop whenever the version's circuit has changed.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Lane:
         timeout_seconds: float,
         freed: Callable[[], None],
         remembered_rows: int = 0,
+        tripped: Callable[[], None] = silent,
     ) -> None:
         self.version = version
         self.runtime = runtime
@@ -67,12 +69,13 @@ class Lane:
         self.busy = False
         self.stuck = False
         self.is_champion = False
-        self.breaker = Breaker()
+        self.breaker = Breaker(changed=tripped)
         self.pending = 0
         self.used_at = clock.monotonic()
         self._loop = loop
         self._timeout = timeout_seconds
         self._freed = freed
+        self._tripped = tripped
         self._memory = CachedRuntime(runtime, remembered_rows) if remembered_rows else None
         self._uses_memory = True
         self._hand = Hand(loop, f"model {runtime.manifest.model} {version}")
@@ -104,7 +107,7 @@ class Lane:
 
     def _take_role(self, *, is_champion: bool) -> None:
         if self.is_champion is not is_champion:
-            self.breaker = Breaker()
+            self.breaker = Breaker(self.breaker.rules, self._tripped)
         self.is_champion = is_champion
 
     def expected_seconds(self, rows: int) -> float:
@@ -180,6 +183,14 @@ class Lane:
     def _fastest(self, rows: int) -> float:
         tried = probes.probe_rows(self.runtime.manifest, rows)
         return min(_timed(self.runtime, tried)[1] for _ in range(_TRIALS))
+
+
+class LaneApart(Lane):
+    """A lane that is never called in the event loop: what it answers, production must not feel."""
+
+    def is_inline(self, rows: int) -> bool:
+        """Never."""
+        return False
 
 
 def reason(error: BaseException | None) -> str:

@@ -198,7 +198,11 @@ def _event(row: Row, now: int) -> Event:
     latency_us = (now - row.started) // 1_000
     version = row.answered_by.version if row.answered_by is not None else ""
     if row.output is None:
-        return Failure(row.at, row.assignment, version, row.failure, latency_us, row.fallback)
+        # Who has left was answered nothing.
+        default = None if row.ticket.is_over else row.default
+        return Failure(
+            row.at, row.assignment, version, row.failure, latency_us, row.fallback, default
+        )
     live = row.live
     features = live.features(row.features, version) if live.projections else row.features
     return Prediction(

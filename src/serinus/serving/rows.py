@@ -15,7 +15,7 @@ from serinus.serving.lanes import Lane
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import Router
 from serinus.serving.types import Features
-from serinus.wire import Arm, Assignment, Output, Route
+from serinus.wire import Answer, Arm, Assignment, Output, Route
 
 Done: TypeAlias = Callable[[SerinusError | None], None]
 """Called once: all rows are settled, or why they will not be in time."""
@@ -27,7 +27,9 @@ class LiveRoute:
 
     ``projections`` says, for a version that does not take all inputs that a request may have in
     their order, which of them it takes. ``revision`` is the table's that brought the route into
-    force; it is older than the newest if a newer champion could not be loaded.
+    force; it is older than the newest if a newer champion could not be loaded. ``others`` are the
+    route's further challengers, each at its place, None where one cannot be asked; ``warm`` are
+    those of its warm versions that are loaded.
     """
 
     route: Route
@@ -37,6 +39,18 @@ class LiveRoute:
     champion: Lane
     challenger: Lane | None
     projections: Mapping[str, tuple[int, ...]]
+    others: tuple[Lane | None, ...] = ()
+    warm: tuple[Lane, ...] = ()
+
+    @cached_property
+    def challengers(self) -> tuple[Lane | None, ...]:
+        """The lanes of the challengers by their places, None where one cannot be asked."""
+        return (self.challenger, *self.others)
+
+    @cached_property
+    def answering(self) -> tuple[Lane, ...]:
+        """The lanes that may answer, the champion's first."""
+        return (self.champion, *(lane for lane in self.challengers if lane is not None))
 
     @cached_property
     def mirrors(self) -> bool:
@@ -48,11 +62,28 @@ class LiveRoute:
         chosen = self.projections.get(version) if self.projections else None
         return given if chosen is None else tuple([given[index] for index in chosen])
 
-    def lane(self, arm: Arm) -> Lane:
-        """Who answers for an arm."""
-        if arm is Arm.CHALLENGER and self.challenger is not None:
-            return self.challenger
+    def lane(self, arm: Arm, variant: int = 0) -> Lane:
+        """Who answers for an arm, and of several challengers for the one at a place."""
+        if arm is Arm.CHALLENGER:
+            found = self.others[variant - 1] if variant else self.challenger
+            if found is not None:
+                return found
         return self.champion
+
+    def stand_in(self, lane: Lane) -> Lane | None:
+        """Who answers what a lane failed: for challengers the champion, for it a former one."""
+        if lane is not self.champion:
+            return self.champion
+        return self.challenger if self.route.stands_in else None
+
+    def place(self, version: str) -> tuple[Arm, int] | None:
+        """The arm that a version answers in, and its place among the challengers."""
+        if version == self.champion.version:
+            return Arm.CHAMPION, 0
+        for place, lane in enumerate(self.challengers):
+            if lane is not None and lane.version == version:
+                return Arm.CHALLENGER, place
+        return None
 
 
 class Ticket:
@@ -114,7 +145,8 @@ class Row:
     """One row: how it came, where it goes, and what became of it.
 
     In the end either ``output`` is set, or ``failure`` is, or ``error`` (the ledger did not take
-    it). ``id`` is that of its event; empty if the ledger is full and answers leave all the same.
+    it). ``fallback`` is why the lane that it was assigned to did not answer, if another was asked.
+    ``id`` is that of its event; empty if the ledger is full and answers leave all the same.
     """
 
     __slots__ = (
@@ -141,3 +173,8 @@ class Row:
         self.failure = ""
         self.id = b""
         self.error: SerinusError | None = None
+
+    @property
+    def default(self) -> Answer | None:
+        """What is answered in place of every version; None if one answered, or nothing may be."""
+        return self.live.route.default if self.failure else None

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from serinus import clock
 from serinus.errors import (
-    Conflict,
     InvalidInput,
     NotFound,
     Overloaded,
@@ -21,6 +20,7 @@ from serinus.errors import (
 )
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
+from serinus.serving.assigning import Demand, assigned
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
 from serinus.serving.breaker import Circuit
@@ -34,12 +34,10 @@ from serinus.serving.rows import Done, LiveRoute, Row, Ticket, arrival
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Arm, Assignment, Manifest, RoutingTable, WorkerStatus
+from serinus.wire import Manifest, RoutingTable, WorkerStatus
 
 BUSY_SECONDS = 0.5
 """Over how long it is measured how busy a worker is."""
-SHORTEST_EVIDENCE_SECONDS = 0.05
-"""A client that waits less long is no judge of versions."""
 SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
@@ -112,6 +110,7 @@ class Service:
         self._tickets: list[Ticket] = []
         self._longest = options.request_timeout_seconds + SPARE_SECONDS
         self._retry_at = 0.0
+        self._has_tripped = False
 
     # -------------------------------------------------------------- predictions
 
@@ -148,7 +147,7 @@ class Service:
         self,
         live: LiveRoute,
         request: Request,
-        arm: Arm | None,
+        demand: Demand | None,
         done: Done,
         *,
         seconds: float | None = None,
@@ -158,16 +157,16 @@ class Service:
         Args:
             live: the route of the model that is asked.
             request: the row.
-            arm: who shall answer; None leaves that to the route.
+            demand: who shall answer; None leaves that to the route.
             done: told of it, or of why the request ends without.
             seconds: how long the client waits; the gateway's own limit is the longest.
 
         Raises:
-            Conflict: a challenger is demanded and there is none.
+            Conflict: who is demanded is not being served.
             Overloaded: too many rows wait already.
         """
         self._admit(live, 1, seconds)
-        assignment = self._assigned(live, request, arm, seconds)
+        assignment = assigned(live, request.entity, demand, seconds)
         row = Row(live, assignment, request.features, self._ticket(1, done, seconds))
         self._batcher.submit(row)
         return row
@@ -175,7 +174,7 @@ class Service:
     def predict_many(
         self,
         rows: Sequence[tuple[LiveRoute, Request]],
-        arm: Arm | None,
+        demand: Demand | None,
         done: Done,
         *,
         seconds: float | None = None,
@@ -183,17 +182,17 @@ class Service:
         """The same for several rows, each for itself; ``done`` is called once for all of them.
 
         Raises:
-            Conflict: a challenger is demanded and there is none.
+            Conflict: who is demanded is not being served.
             Overloaded: too many rows wait already.
         """
         for live in {id(live): live for live, _ in rows}.values():
             self._admit(live, len(rows), seconds)
-        assigned = [self._assigned(live, request, arm, seconds) for live, request in rows]
+        chosen = [assigned(live, request.entity, demand, seconds) for live, request in rows]
         ticket = self._ticket(len(rows), done, seconds)
         came = arrival()
         made = [
             Row(live, assignment, request.features, ticket, came)
-            for (live, request), assignment in zip(rows, assigned, strict=True)
+            for (live, request), assignment in zip(rows, chosen, strict=True)
         ]
         self._batcher.submit_many(made)
         return made
@@ -239,34 +238,6 @@ class Service:
         if self._mirror.take(rows):
             # The answers leave before the shadow runs.
             self._loop.call_soon(self._mirror.feed)
-
-    def _assigned(
-        self, live: LiveRoute, request: Request, arm: Arm | None, seconds: float | None
-    ) -> Assignment:
-        """Who is to answer a row, decided before anybody sees it."""
-        if arm is not None:
-            return _forced(live, arm)
-        challenger = live.challenger
-        is_usual = challenger is None or challenger.breaker.circuit is Circuit.CLOSED
-        if is_usual and seconds is None:
-            return live.router.assign(request.entity)
-        if challenger is not None and self._is_no_evidence(live, challenger, seconds):
-            return live.router.aside()
-        assigned = live.router.assign(request.entity)
-        if assigned.arm is Arm.CHALLENGER and challenger is not None:
-            challenger.breaker.ask()
-        return assigned
-
-    def _is_no_evidence(self, live: LiveRoute, challenger: Lane, seconds: float | None) -> bool:
-        """Whether a request can say nothing of the two versions, whichever it would draw.
-
-        With an open circuit there is no challenger to draw. Of who waits hardly longer than an
-        answer takes, the arm that comes second in a turn would look worse.
-        """
-        shortest = max(SHORTEST_EVIDENCE_SECONDS, 5.0 * live.champion.expected_seconds(1))
-        if seconds is not None and seconds < shortest:
-            return True
-        return not challenger.breaker.allows(clock.monotonic())
 
     # -------------------------------------------------------------- feedback
 
@@ -352,7 +323,14 @@ class Service:
             timeout_seconds=limit,
             freed=self._freed,
             remembered_rows=self._options.remembered_rows,
+            tripped=self._tripped,
         )
+
+    def _tripped(self) -> None:
+        """Report that a circuit has changed, once for all that change in this turn."""
+        if not self._has_tripped:
+            self._has_tripped = True
+            self._loop.call_soon(self._report)
 
     def _freed(self) -> None:
         self._batcher.wake()
@@ -360,6 +338,7 @@ class Service:
         self._loop.call_soon(self._mirror.feed)
 
     def _report(self) -> None:
+        self._has_tripped = False
         snapshot = self.snapshot
         status = WorkerStatus(
             at=clock.epoch_us(),
@@ -367,6 +346,7 @@ class Service:
             revision=snapshot.revision,
             ready=snapshot.ready,
             failed=dict(snapshot.failed),
+            circuits=self.circuits(),
         )
         # Also what finds out that a ledger which refused writes takes them again.
         self.recorder.write([status], lambda _: None)
@@ -392,9 +372,10 @@ class Service:
     def circuits(self) -> dict[str, str]:
         """The circuits that are not closed, by ``model@version``."""
         return {
-            f"{live.route.model}@{live.challenger.version}": live.challenger.breaker.circuit.value
+            f"{live.route.model}@{lane.version}": lane.breaker.circuit.value
             for live in self.snapshot.routes.values()
-            if live.challenger is not None and live.challenger.breaker.circuit is not Circuit.CLOSED
+            for lane in live.challengers
+            if lane is not None and lane.breaker.circuit is not Circuit.CLOSED
         }
 
     @property
@@ -417,16 +398,6 @@ class Service:
         while (self._mirror.waiting or self.recorder.waiting) and clock.monotonic() < deadline:
             await asyncio.sleep(0.01)
         self._board.write(self._slot, self.counters.counts())
-
-
-def _forced(live: LiveRoute, arm: Arm) -> Assignment:
-    if arm is Arm.CHALLENGER and live.challenger is None:
-        raise Conflict(
-            f"no challenger of {live.route.model!r} is being served",
-            where="x-serinus-arm",
-            remedy="Leave the header out, or start a deployment first.",
-        )
-    return live.router.force(arm)
 
 
 def _why_absent(model: str | None, snapshot: Snapshot) -> Unavailable | None:

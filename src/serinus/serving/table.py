@@ -9,9 +9,10 @@ a champion's predecessor goes on.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +21,7 @@ import msgspec
 
 from serinus import clock
 from serinus.errors import InvalidInput, SerinusError
+from serinus.serving import defaults
 from serinus.serving.lanes import Lane
 from serinus.serving.memory import Held, surplus
 from serinus.serving.protocols.decode import RequestDecoder
@@ -28,7 +30,7 @@ from serinus.serving.rows import LiveRoute
 from serinus.serving.runtimes import artifacts, inputs
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.threads import Hand
-from serinus.wire import Route, RoutingTable, Target
+from serinus.wire import Field, Route, RoutingTable, Target
 
 LOAD_SECONDS = 60.0
 AWAKE_SECONDS = 3.0
@@ -60,8 +62,7 @@ class Snapshot:
         return tuple(
             f"{live.route.model}@{lane.version}"
             for live in self.routes.values()
-            for lane in (live.champion, live.challenger)
-            if lane is not None
+            for lane in (*live.answering, *live.warm)
         )
 
 
@@ -137,6 +138,7 @@ class Loader:
         self._limits = limits
         self._loading: dict[_Key, asyncio.Task[None]] = {}
         self._failed: dict[_Key, str] = {}
+        self._decoders: dict[str, RequestDecoder] = {}
 
     def find(self, model: str, version: str) -> Lane | None:
         """A loaded version, in service or not."""
@@ -205,6 +207,7 @@ class Loader:
                 live = before.routes.get(name)
             if live is not None:
                 routes[name] = live
+        self._decoders = {name: made for name, made in self._decoders.items() if name in routes}
         self._release(table, routes)
         asleep = frozenset(key[0] for key in self._asleep)
         routes = {name: live for name, live in routes.items() if name not in asleep}
@@ -218,40 +221,71 @@ class Loader:
         if champion is None:
             return None
         champion.trust()
-        challenger = self._lane(name, route.challenger) if route.challenger else None
-        if challenger is not None:
-            challenger.mistrust()
-        for lane in (champion, challenger):
+        challengers = self._challengers(name, route, champion, failed)
+        for lane in (champion, *challengers):
             if lane is not None:
                 lane.remember(allowed=not route.deployment)
-        # With its challenger if there is one and they go together, else without.
-        for second in dict.fromkeys((challenger, None)):
+                lane.breaker.rules = route.breaker
+        # With its challengers if there are any and they go together, else without.
+        alone: list[Lane | None] = [None] * len(challengers)
+        for some in (challengers, alone) if any(challengers) else (alone,):
             try:
-                return self._join(route, revision, champion, second)
+                return self._join(route, revision, champion, some)
             except SerinusError as error:
-                failed[f"{name}@{(second or champion).version}"] = _words(error)
+                names = [lane.version for lane in some if lane is not None]
+                for version in names or [champion.version]:
+                    failed[f"{name}@{version}"] = _words(error)
         return None
 
+    def _challengers(
+        self, name: str, route: Route, champion: Lane, failed: dict[str, str]
+    ) -> list[Lane | None]:
+        """The loaded challengers at their places, without those that cannot be asked the same."""
+        every = champion.runtime.manifest.inputs
+        found: list[Lane | None] = []
+        for target in (route.challenger, *(one.target for one in route.others)):
+            lane = None if target is None else self._lane(name, target)
+            if lane is not None:
+                lane.mistrust()
+                try:
+                    every = inputs.union(every, lane.runtime.manifest.inputs)
+                except SerinusError as error:
+                    failed[f"{name}@{lane.version}"] = _words(error)
+                    lane = None
+            found.append(lane)
+        return found
+
     def _join(
-        self, route: Route, revision: int, champion: Lane, challenger: Lane | None
+        self, route: Route, revision: int, champion: Lane, challengers: Sequence[Lane | None]
     ) -> LiveRoute:
-        lanes = [champion] if challenger is None else [champion, challenger]
+        lanes = [champion, *(lane for lane in challengers if lane is not None)]
         own = {lane.version: lane.runtime.manifest.inputs for lane in lanes}
-        every = own[champion.version]
-        if challenger is not None:
-            every = inputs.union(every, own[challenger.version])
-        else:
-            route = msgspec.structs.replace(route, challenger=None)
+        every = functools.reduce(inputs.union, own.values())
         chosen = {version: inputs.projection(every, some) for version, some in own.items()}
+        route = _asked_of(route, challengers)
+        if route.default is not None:
+            default = defaults.fitting(champion.runtime.manifest, route.default)
+            route = msgspec.structs.replace(route, default=default)
+        first, *others = challengers
+        warm = (self._lane(route.model, target) for target in route.warm)
         return LiveRoute(
             route=route,
             revision=revision,
             router=Router(route, revision, self._random_key),
-            decoder=RequestDecoder(route.model, every),
+            decoder=self._decoder(route.model, every),
             champion=champion,
-            challenger=challenger,
+            challenger=first,
             projections={version: some for version, some in chosen.items() if some is not None},
+            others=tuple(others),
+            warm=tuple(lane for lane in warm if lane is not None),
         )
+
+    def _decoder(self, model: str, every: tuple[Field, ...]) -> RequestDecoder:
+        """The decoder of a model's requests: making one takes longer than all else of a route."""
+        known = self._decoders.get(model)
+        if known is None or known.inputs != every:
+            known = self._decoders[model] = RequestDecoder(model, every)
+        return known
 
     def _lane(self, name: str, target: Target) -> Lane | None:
         return self._lanes.get((name, target))
@@ -315,7 +349,7 @@ class Loader:
     def _release(self, table: RoutingTable, routes: Mapping[str, LiveRoute]) -> None:
         """Let go of what is out of service, or too much and not asked for."""
         wanted, warm = _keys(table), _warm(table)
-        serving = {lane for live in routes.values() for lane in (live.champion, live.challenger)}
+        serving = {lane for live in routes.values() for lane in live.answering}
         predecessors = serving - {self._lanes.get(key) for key in wanted}
         recently = clock.monotonic() - AWAKE_SECONDS if self._budget else math.inf
         held = [
@@ -340,13 +374,8 @@ class Loader:
 
 
 def _keys(table: RoutingTable) -> set[_Key]:
-    """All versions that a table names."""
-    return {
-        (name, target)
-        for name, route in table.routes.items()
-        for target in (route.champion, route.challenger)
-        if target is not None
-    }
+    """All versions that a table wants loaded."""
+    return {(name, target) for name, route in table.routes.items() for target in _targets(route)}
 
 
 def _warm(table: RoutingTable) -> set[_Key]:
@@ -354,9 +383,32 @@ def _warm(table: RoutingTable) -> set[_Key]:
     return {
         (name, target)
         for name, route in table.routes.items()
-        for target in (route.champion, route.challenger)
-        if target is not None and (route.challenger is not None or route.deployment)
+        if route.challenger is not None or route.deployment or route.warm
+        for target in _targets(route)
     }
+
+
+def _targets(route: Route) -> Iterator[Target]:
+    yield route.champion
+    if route.challenger is not None:
+        yield route.challenger
+    for variant in route.others:
+        yield variant.target
+    yield from route.warm
+
+
+def _asked_of(route: Route, challengers: Sequence[Lane | None]) -> Route:
+    """The route without the challengers that cannot be asked: their shares are the champion's."""
+    first, *rest = challengers
+    if first is None and route.challenger is not None:
+        route = msgspec.structs.replace(route, challenger=None)
+    if not all(rest):
+        others = tuple(
+            msgspec.structs.replace(one, share=0.0) if lane is None else one
+            for one, lane in zip(route.others, rest, strict=True)
+        )
+        route = msgspec.structs.replace(route, others=others)
+    return route
 
 
 def _label(model: str, target: Target) -> str:

@@ -73,7 +73,8 @@ class Unusual:
             lane = row.answered_by
             live = row.live
             if lane is None:
-                lane = live.lane(row.assignment.arm)
+                assigned = row.assignment
+                lane = live.lane(assigned.arm, assigned.variant)
             held = waiting.get(lane)
             if held is None:
                 held = waiting[lane] = _Waiting()

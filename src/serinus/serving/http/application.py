@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.serving import feedback
 from serinus.serving.answering import failed, predicted
+from serinus.serving.assigning import Demand
 from serinus.serving.hooks import Hooks
 from serinus.serving.http import demands, forms, refusal, state
 from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
@@ -22,7 +23,6 @@ from serinus.serving.protocols.decode import Request
 from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.service import Asleep, Service
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Arm
 
 Handler: TypeAlias = Callable[[Exchange, "str | None"], "Coroutine[None, None, None] | None"]
 """Answers an exchange about a model (None: none was named), at once or later."""
@@ -141,18 +141,18 @@ class Application:
     # -------------------------------------------------------------- predictions
 
     def _predict(self, exchange: Exchange, model: str | None) -> None:
-        arm, seconds, body = self._read(exchange)
+        demand, seconds, body = self._read(exchange)
         live, request = self._decode(body, model)
 
         def done(error: SerinusError | None) -> None:
             self._answer_row(exchange, row, error or row.error)
 
-        row = self._service.predict(live, request, arm, done, seconds=seconds)
+        row = self._service.predict(live, request, demand, done, seconds=seconds)
 
     def _answer_row(self, exchange: Exchange, row: Row, error: SerinusError | None) -> None:
         if error is not None:
             self._refuse(exchange, error)
-        elif row.failure:
+        elif row.failure and row.default is None:
             status, document = 503, failed(row)
             self._service.counters.refuse(status)
             headers = (*_retry(1), _revision(row.live))
@@ -179,10 +179,10 @@ class Application:
             made = self._heads[revision] = b"%b%b: %d\r\n" % (head(200), REVISION, revision)
         return made
 
-    def _read(self, exchange: Exchange) -> tuple[Arm | None, float | None, bytes]:
-        """The arm that is demanded, how long the client waits, and the body of a JSON request."""
+    def _read(self, exchange: Exchange) -> tuple[Demand | None, float | None, bytes]:
+        """Who is demanded, how long the client waits, and the body of a JSON request."""
         # As demands.of, but in one pass with the rest: this is the way of every prediction.
-        arm: Arm | None = None
+        demand: Demand | None = None
         seconds: float | None = None
         compressed = False
         for name, value in exchange.headers:
@@ -194,13 +194,13 @@ class Application:
                         remedy="Send content-type: application/json in UTF-8.",
                     )
             elif name == ARM:
-                arm = demands.arm(value)
+                demand = demands.arm(value)
             elif name == TIMEOUT:
                 seconds = demands.seconds(value)
             elif name == b"content-encoding":
                 compressed = True
         body = exchange.content(self._max_bytes) if compressed else exchange.body
-        return arm, seconds, body
+        return demand, seconds, body
 
     def _decode(self, body: bytes, model: str | None) -> tuple[LiveRoute, Request]:
         """The row of a body, decoded by the model that the path or the body names."""
@@ -229,7 +229,7 @@ class Application:
             )
 
     def _predict_batch(self, exchange: Exchange, model: str | None) -> None:
-        arm, seconds, body = self._read(exchange)
+        demand, seconds, body = self._read(exchange)
         live = self._service.find(model)
         if self._hooks is not None:
             body = self._hooks.before(live.route.model, body, "requests")
@@ -261,7 +261,7 @@ class Application:
 
         rows: list[Row] = []
         if good:
-            rows = self._service.predict_many(good, arm, done, seconds=seconds)
+            rows = self._service.predict_many(good, demand, done, seconds=seconds)
         else:
             done(None)
 
@@ -371,7 +371,8 @@ def _merged(
             row = next(rows)
             fault = row.error
             if fault is None:
-                out.append(Refused(failed(row)) if row.failure else predicted(row))
+                has_failed = row.failure and row.default is None
+                out.append(Refused(failed(row)) if has_failed else predicted(row))
                 continue
         out.append(Refused(fault.problem()))
     return out

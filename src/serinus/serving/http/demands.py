@@ -1,7 +1,8 @@
-"""What the headers of a request demand beside its body: an arm, a time to answer in."""
+"""What a request's headers demand beside its body: an arm or a version, a time to answer in."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from serinus.errors import InvalidInput
@@ -9,12 +10,13 @@ from serinus.serving.http.exchange import ARM, TIMEOUT, Exchange
 from serinus.wire import Arm
 
 SHORTEST_TIMEOUT_MS = 1
+_VERSION = re.compile(rb"[0-9][0-9A-Za-z.+-]{0,63}")
 
 
 class Demand(NamedTuple):
-    """The arm that is demanded, and how many seconds the client waits; None is no demand."""
+    """Who is demanded, and how many seconds the client waits; None is no demand."""
 
-    arm: Arm | None
+    arm: Arm | str | None
     seconds: float | None
 
 
@@ -30,20 +32,22 @@ def of(exchange: Exchange) -> Demand:
     )
 
 
-def arm(value: bytes) -> Arm:
-    """The arm that a header names.
+def arm(value: bytes) -> Arm | str:
+    """The arm that a header names, or the version.
 
     Raises:
-        InvalidInput: there is no such arm.
+        InvalidInput: it names neither.
     """
     if value == b"champion":
         return Arm.CHAMPION
     if value == b"challenger":
         return Arm.CHALLENGER
+    if _VERSION.fullmatch(value):
+        return value.decode()
     raise InvalidInput(
         f"there is no arm {value.decode('latin-1')[:50]!r}",
         where=ARM.decode(),
-        remedy="Send champion or challenger, or leave the header out.",
+        remedy="Send champion, challenger or a version that is being served, or leave it out.",
     )
 
 

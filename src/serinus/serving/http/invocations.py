@@ -75,4 +75,6 @@ class Invocations:
             headers = [(REVISION, b"%d" % live.revision)]
             exchange.answer(200, invocations.answer(found), answers.JSON, headers)
 
-        answering.ask(self._service, live, rows, answered, arm=demand.arm, seconds=demand.seconds)
+        answering.ask(
+            self._service, live, rows, answered, demand=demand.arm, seconds=demand.seconds
+        )

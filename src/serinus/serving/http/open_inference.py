@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 from serinus.errors import Conflict, NotFound
 from serinus.serving import answering
+from serinus.serving.assigning import Demand
 from serinus.serving.http import demands
 from serinus.serving.http.exchange import REVISION, Exchange
 from serinus.serving.http.refusal import Refusal
-from serinus.serving.lanes import Lane
 from serinus.serving.protocols import answers, open_inference, tensors
 from serinus.serving.protocols.answers import Predicted
 from serinus.serving.rows import LiveRoute
@@ -83,18 +83,17 @@ class OpenInference:
             raise _nothing(exchange)
         _only(exchange, b"POST" if rest == ["infer"] else b"GET")
         live = self._service.find(model)
-        arm = None if version is None else named_arm(live, version)
+        named = None if version is None else demanded(live, version)
         if rest == ["infer"]:
-            self._infer(exchange, live, arm)
+            self._infer(exchange, live, named)
         elif rest:
             exchange.answer(200, answers.encode({"name": model, "ready": True}))
         else:
-            lane = live.lane(arm or Arm.CHAMPION)
-            exchange.answer(200, answers.encode(describe(live, lane)))
+            exchange.answer(200, answers.encode(describe(live, version)))
 
-    def _infer(self, exchange: Exchange, live: LiveRoute, named: Arm | None) -> None:
+    def _infer(self, exchange: Exchange, live: LiveRoute, named: Demand | None) -> None:
         demand = demands.of(exchange)
-        if named is not None and demand.arm not in (None, named):
+        if named is not None and demand.arm not in (None, named, _version(live, named)):
             raise Conflict(
                 f"the version of the path is the {named}, the header demands the {demand.arm}",
                 where="x-serinus-arm",
@@ -124,40 +123,43 @@ class OpenInference:
             live,
             rows,
             answered,
-            arm=named or demand.arm,
+            demand=named or demand.arm,
             entity=asked.entity,
             seconds=demand.seconds,
         )
 
 
-def named_arm(live: LiveRoute, version: str) -> Arm:
-    """The arm that a version of a model answers in.
+def demanded(live: LiveRoute, version: str) -> Demand:
+    """Whom a request demands that names a version of a model: its arm, if that says as much.
 
     Raises:
         NotFound: it is not being served.
     """
-    if version == live.champion.version:
-        return Arm.CHAMPION
-    if live.challenger is not None and version == live.challenger.version:
-        return Arm.CHALLENGER
-    raise NotFound(
-        f"version {version[:50]!r} of {live.route.model!r} is not being served",
-        where="version",
-        remedy=f"There is: {', '.join(lane.version for lane in _lanes(live))}.",
-    )
+    found = live.place(version)
+    if found is None:
+        raise NotFound(
+            f"version {version[:50]!r} of {live.route.model!r} is not being served",
+            where="version",
+            remedy=f"There is: {', '.join(lane.version for lane in live.answering)}.",
+        )
+    arm, variant = found
+    return version if variant else arm
 
 
-def describe(live: LiveRoute, lane: Lane) -> open_inference.Metadata:
-    """What a model takes and gives, as one of its versions does."""
+def describe(live: LiveRoute, version: str | None) -> open_inference.Metadata:
+    """What a model takes and gives, as one of its versions does; None is the champion."""
+    found = live.place(version) if version is not None else None
+    lane = live.lane(*found) if found is not None else live.champion
     return open_inference.metadata(
         live.decoder.inputs,
         lane.runtime.manifest,
-        [served.version for served in _lanes(live)],
+        [served.version for served in live.answering],
     )
 
 
-def _lanes(live: LiveRoute) -> list[Lane]:
-    return [lane for lane in (live.champion, live.challenger) if lane is not None]
+def _version(live: LiveRoute, demand: Demand) -> str:
+    """The version that a demand is for."""
+    return live.lane(demand).version if isinstance(demand, Arm) else demand
 
 
 def _only(exchange: Exchange, allowed: bytes) -> None:

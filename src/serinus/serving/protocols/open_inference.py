@@ -215,6 +215,8 @@ def parameters(predicted: Sequence[Predicted]) -> dict[str, str | int]:
         found["version"] = versions.pop()
     if len(arms) == 1:
         found["arm"] = arms.pop().value
+    if fallbacks := sum(row.fallback for row in predicted):
+        found["fallbacks"] = fallbacks
     return found
 
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from serinus.errors import InvalidInput
+from serinus.errors import InvalidInput, Unavailable
 from serinus.serving.protocols import cells
 from serinus.serving.protocols.answers import Predicted, class_names
 from serinus.serving.protocols.decode import check_length
@@ -307,10 +307,15 @@ def answered(
 
     Raises:
         InvalidInput: probabilities are wanted and there are none.
+        Unavailable: the same, because a default was answered.
     """
     count = len(predicted)
     has_probabilities = all(row.probabilities is not None for row in predicted)
     if PROBABILITIES in wanted and not has_probabilities:
+        if any(not row.version for row in predicted):
+            raise Unavailable(
+                "no version answered, and the default has no probabilities", where="outputs"
+            )
         raise InvalidInput("the version gives no probabilities", where="outputs")
     found: list[Answered] = []
     for name in wanted or OUTPUTS:
