@@ -8,7 +8,7 @@ from serinus.proof.runner import Runner
 from serinus.proof.types import Bar, Claim, Measured
 
 NAMES = ("aa", "margin", "power", "promote", "latency", "paired", "entities", "delay", "ratio",
-         "drifting")  # fmt: skip
+         "drifting", "soak")  # fmt: skip
 
 
 def test_every_published_claim_is_there():

@@ -17,6 +17,7 @@ from serinus.proof import (
     power,
     promote,
     ratio,
+    soak,
 )
 from serinus.proof.runner import Runner
 from serinus.proof.types import Claim, Finding
@@ -46,6 +47,7 @@ CLAIMS: Mapping[str, Claim] = {
             delay,
             ratio,
             drifting,
+            soak,
         )
     )
 }

@@ -117,7 +117,13 @@ def pair_tables(pairs: Pairs, ends: Counts) -> Tables:
         Measure.PAIR_ERROR: {0.0: running_pairs(pairs.error, 3, ends)},
         Measure.PAIR_LOSS: {0.0: running_pairs(pairs.loss, len(ev.LOSS_DIFFERENCES), ends)},
         Measure.PAIR_FLIP: {0.0: running_pairs(pairs.flip, 2, ends)},
+        # A champion that never differs from itself, asked twice each time.
+        Measure.PAIR_FLOOR: {0.0: running_pairs(_unlike(pairs.flip), 4, ends)},
     }
+
+
+def _unlike(flip: Counts) -> Counts:
+    return np.where(flip > 0, 2 * flip, flip)
 
 
 def running_pairs(levels: Counts, wide: int, ends: Counts) -> Counts:
