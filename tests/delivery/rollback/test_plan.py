@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.delivery.test_reconcile import deployment
 
-from serinus.delivery.rollback import check, former
+from serinus.delivery.rollback.plan import check, former
 from serinus.errors import Conflict, NotFound
 from serinus.registry.types import ModelVersion, Stage, StageChange
 from serinus.wire import Manifest

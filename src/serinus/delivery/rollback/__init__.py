@@ -1,0 +1,1 @@
+"""Taking a model back, and finding out whether that has helped."""

@@ -1,0 +1,174 @@
+"""Where a rollback leads, and its written plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from serinus.delivery.reconcile import WorkerView
+from serinus.delivery.rollback.types import Cause, Check, RollbackPlan
+from serinus.delivery.types import Deployment
+from serinus.errors import Conflict, NotFound
+from serinus.registry.model_types import RollbackCriteria
+from serinus.registry.types import ModelVersion, Stage, StageChange
+
+CAUSES: Mapping[str, Cause] = {
+    "errors": "errors",
+    "service_level": "errors",
+    "shadow_errors": "errors",
+    "latency": "latency",
+    "distribution": "answers",
+    "class_mix": "answers",
+    "disagreement": "answers",
+    "quality": "quality",
+    "shadow_quality": "quality",
+    "business": "business",
+    "sample_ratio": "split",
+}
+"""What was harmed where a guardrail of this kind has taken a deployment back."""
+
+
+def check(version: str, live: Deployment | None) -> None:
+    """Refuse a version that a rollback cannot lead to.
+
+    Raises:
+        Conflict: it is the live deployment's challenger.
+    """
+    if live is not None and version == live.challenger:
+        raise Conflict(
+            f"version {version} is the challenger that would be taken back",
+            where=live.id,
+            remedy="Name another version, or none for the champion.",
+        )
+
+
+def former(champion: ModelVersion, changes: Sequence[StageChange]) -> str:
+    """The version that the champion replaced when it first entered Production.
+
+    Not simply the last one that left it: after a rollback that is the version taken back, and
+    asking twice must not bring it again.
+
+    Args:
+        champion: the version that holds Production.
+        changes: the model's stage changes, newest first.
+
+    Raises:
+        NotFound: it has replaced none.
+    """
+    for before, entered in pairwise(reversed(changes)):
+        if entered.version == champion.version and entered.to_stage is Stage.PRODUCTION:
+            if before.from_stage is Stage.PRODUCTION:
+                return before.version
+            break
+    raise NotFound(
+        f"{champion.model} {champion.version} has replaced no version that one could go back to",
+        where=champion.model,
+        remedy="Name a version: serinus rollback MODEL --to VERSION.",
+    )
+
+
+def is_warm(label: str, workers: Sequence[WorkerView]) -> bool:
+    """Whether every live worker has ``model@version`` loaded; without any worker nobody waits."""
+    return all(label in worker.ready for worker in workers)
+
+
+def write(
+    target: ModelVersion,
+    taken_back: str,
+    workers: Sequence[WorkerView],
+    *,
+    folder: Check,
+    live: Deployment | None,
+    criteria: RollbackCriteria,
+) -> RollbackPlan:
+    """The plan of a rollback that a person asks for, or that is proposed.
+
+    Args:
+        target: the version to go back to.
+        taken_back: the one that loses its traffic.
+        workers: those that reported lately.
+        folder: whether the target's artifacts can be read.
+        live: the deployment that ends with it.
+        criteria: how well its model must be again, and how soon.
+    """
+    label = f"{target.model}@{target.version}"
+    warm = is_warm(label, workers)
+    gates = [gate.name for gate in target.failed_gates]
+    checks = (
+        Check("version", passed=True, detail=f"{label} is registered ({target.stage})."),
+        folder,
+        Check(
+            "gates",
+            not gates,
+            f"It failed {', '.join(gates)}." if gates else "It passed all of its gates.",
+        ),
+        _loaded(label, workers),
+    )
+    actions = []
+    if live is not None:
+        actions.append(f"The deployment {live.id} ends: {taken_back} gets no request any more.")
+    if warm:
+        actions.append(f"One routing revision gives {target.version} all traffic at once.")
+    else:
+        stays = live.champion if live is not None else taken_back
+        actions += [
+            f"The workers load {target.version}; {stays} answers meanwhile.",
+            f"When all of them have it, one routing revision gives {target.version} all traffic.",
+            f"If one cannot load it, {stays} stays, and the rollback says why.",
+        ]
+    actions.append(f"{target.version} enters Production, {taken_back} is archived.")
+    return RollbackPlan(
+        target.version,
+        checks,
+        tuple(actions),
+        _verification(target.version, criteria),
+        criteria.verify_seconds,
+    )
+
+
+def automatic(deployment: Deployment, criteria: RollbackCriteria) -> RollbackPlan:
+    """The plan that a deployment's own end is: its champion never stopped being loaded.
+
+    Raises:
+        ValueError: the deployment had no champion.
+    """
+    if deployment.champion is None:
+        raise ValueError("a first version has nobody to go back to")
+    detail = f"{deployment.model}@{deployment.champion} was kept loaded for this."
+    return RollbackPlan(
+        deployment.champion,
+        (Check("loaded", passed=True, detail=detail),),
+        (
+            f"The deployment {deployment.id} ends: one routing revision gives "
+            f"{deployment.champion} all traffic at once.",
+        ),
+        _verification(deployment.champion, criteria),
+        criteria.verify_seconds,
+    )
+
+
+def _loaded(label: str, workers: Sequence[WorkerView]) -> Check:
+    if not workers:
+        return Check("loaded", None, "No worker is live; who starts will load it.")
+    ready = sum(label in worker.ready for worker in workers)
+    if ready == len(workers):
+        return Check("loaded", passed=True, detail=f"It is loaded on all {ready} workers.")
+    return Check(
+        "loaded", None, f"It is loaded on {ready} of {len(workers)} workers; the rest will tell."
+    )
+
+
+def _verification(version: str, criteria: RollbackCriteria) -> tuple[str, ...]:
+    found = [
+        f"Every live worker has the new table, and every answer from then on is {version}'s.",
+        f"Errors: at most {100 * criteria.error_points:g} points above their earlier range.",
+        f"Latency: median and p95 at most {criteria.latency_ratio:g} times their earlier range.",
+        "Answers: the share of each class, or of each part of the values, is the earlier one.",
+    ]
+    if criteria.quality_points is not None:
+        found.append(
+            f"Quality, as labels come: at most {100 * criteria.quality_points:g} points below."
+        )
+    if criteria.value_loss is not None:
+        found.append(f"Business value: at most {100 * criteria.value_loss:g} % below.")
+    return tuple(found)
