@@ -91,7 +91,10 @@ def test_folds_read_again_give_the_same_evidence(
         pass
     with engine.begin() as connection:
         folds = list(journal.folds(connection, "d1"))
-        first = repository.evidence(connection, "d1"), repository.watch(connection, "d1")
+        first = (
+            repository.evidence(connection, "d1"),
+            repository.watches_of(connection, ["d1"])["d1"],
+        )
         empty = schema.evidence.update().values(summary=b"\x90", watch=None)
         connection.execute(empty)
         assert connection.execute(select(func.count()).select_from(schema.awaiting)).scalar() == 0
@@ -103,7 +106,10 @@ def test_folds_read_again_give_the_same_evidence(
             ]
             assert 0 < len(records) <= 4
             absorb(connection, records, [subject], fold.at, complete=fold.complete)
-        second = repository.evidence(connection, "d1"), repository.watch(connection, "d1")
+        second = (
+            repository.evidence(connection, "d1"),
+            repository.watches_of(connection, ["d1"])["d1"],
+        )
     assert len(folds) > 10
     assert first[0].encode() == second[0].encode()
     assert first[1].encode() == second[1].encode()

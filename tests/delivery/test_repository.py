@@ -8,16 +8,17 @@ from math import log
 import msgspec
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 from tests.delivery.samples import NOON, deployment, table
 
-from serinus.delivery import repository
+from serinus.delivery import journal, repository
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import LIVE, TRANSITIONS, Outcome, Phase
 from serinus.delivery.verdicts import watch as watches
 from serinus.delivery.verdicts.evidence import EMPTY, Measure
 from serinus.delivery.verdicts.judge import judge
 from serinus.errors import Conflict, NotFound
+from serinus.ledger.types import Batch, Offset
 from serinus.store import schema
 
 LATER = NOON + timedelta(minutes=5)
@@ -85,14 +86,68 @@ def test_move_of_a_deployment_that_moved_meanwhile_is_refused(engine: Engine) ->
         assert len(repository.history(connection, "d1")) == rows
 
 
-def test_move_to_an_end_forgets_what_was_waited_for(engine: Engine) -> None:
+def test_move_to_an_end_forgets_what_was_waited_for_and_keeps_the_entities(engine: Engine) -> None:
     with engine.begin() as connection:
         repository.add(connection, deployment())
-        units = [{"deployment": name, "unit": 7} for name in ("d1", "other")]
-        connection.execute(insert(schema.evidence_units), units)
+        _wait(connection, "d1", "other")
         repository.move(connection, deployment(), decision(Phase.ROLLED_BACK), actor="t", at=LATER)
-        left = connection.execute(select(schema.evidence_units.c.deployment)).scalars().all()
-        assert left == ["other"]
+        assert _left(connection, schema.evidence_units) == ["d1", "other"]
+        assert _left(connection, schema.awaiting) == ["other"]
+
+
+def test_add_forgets_the_entities_of_the_models_older_ones(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+        repository.add(connection, deployment(id="d0", model="other"))
+        _wait(connection, "d1", "d0")
+        repository.move(connection, deployment(), decision(Phase.ABORTED), actor="t", at=LATER)
+        repository.add(connection, deployment(id="d2"))
+        assert _left(connection, schema.evidence_units) == ["d0"]
+
+
+def test_move_notes_after_which_fold_it_was(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+        batch = Batch([], {"w": Offset(0, 7)})
+        journal.note(connection, {}, batch, NOON, ["d1"])
+        fold = repository.folded(connection, "d1")
+        ended = repository.move(
+            connection, deployment(), decision(Phase.ABORTED), actor="t", at=LATER
+        )
+        journal.note(connection, {}, batch, NOON, ["d1"])
+        repository.move(connection, ended, decision(Phase.PENDING), actor="t", at=LATER)
+        assert repository.ends(connection, "d1") == [fold]
+        assert repository.get(connection, "d1").ended_at is None
+
+
+def test_move_retries_nothing_while_another_is_live(engine: Engine) -> None:
+    with engine.begin() as connection:
+        repository.add(connection, deployment())
+        ended = repository.move(
+            connection, deployment(), decision(Phase.ABORTED), actor="t", at=LATER
+        )
+        repository.add(connection, deployment(id="d2"))
+        with pytest.raises(Conflict, match="another deployment of fraud is live"):
+            repository.move(connection, ended, decision(Phase.PENDING), actor="t", at=LATER)
+
+
+def _wait(connection: Connection, *deployments: str) -> None:
+    """One entity and one waiting request of each."""
+    for name in deployments:
+        connection.execute(insert(schema.evidence_units).values(deployment=name, unit=7))
+        connection.execute(
+            insert(schema.awaiting).values(
+                prediction=name.ljust(16).encode(),
+                deployment=name,
+                kind="label",
+                predicted_at=1,
+                facts=b"x",
+            )
+        )
+
+
+def _left(connection: Connection, table: Table) -> list[str]:
+    return sorted(connection.execute(select(table.c.deployment)).scalars())
 
 
 def test_listing_pages_from_the_newest(engine: Engine) -> None:
@@ -110,14 +165,15 @@ def test_listing_pages_from_the_newest(engine: Engine) -> None:
 def test_add_evidence_adds_up(engine: Engine) -> None:
     with engine.begin() as connection:
         repository.add(connection, deployment())
-        assert repository.watch(connection, "d1") == watches.UNSEEN
+        assert repository.watches_of(connection, ["d1"])["d1"] == watches.UNSEEN
         followed = watches.UNSEEN.follow(np.full(30, 900.0), np.ones(30, np.bool_))[1]
-        repository.add_evidence(connection, "d1", SEEN, watches.UNSEEN, LATER)
-        total = repository.add_evidence(connection, "d1", SEEN, followed, LATER)
-        assert total == SEEN + SEEN
+        repository.add_evidence(connection, [("d1", SEEN, watches.UNSEEN)], LATER)
+        repository.add_evidence(connection, [("d1", SEEN, followed)], LATER)
+        repository.add_evidence(connection, [("d1", EMPTY, followed)], LATER)
+        total = repository.evidence(connection, "d1")
         assert total.total(Measure.ERROR, level=1) == 6
         assert repository.evidence(connection, "d1") == SEEN + SEEN
-        assert repository.watch(connection, "d1").encode() == followed.encode()
+        assert repository.watches_of(connection, ["d1"])["d1"].encode() == followed.encode()
 
 
 def test_verdicts_come_back_as_they_were_the_newest_of_many(engine: Engine) -> None:
@@ -127,7 +183,7 @@ def test_verdicts_come_back_as_they_were_the_newest_of_many(engine: Engine) -> N
         repository.add(connection, one)
         for minute in range(4):
             at = NOON + timedelta(minutes=minute)
-            repository.record_verdict(connection, one, verdict, minute, at)
+            repository.record_verdicts(connection, [(one, verdict, minute)], at)
         looks = repository.verdicts(connection, "d1", 3)
     assert [at.minute for at, _, _ in looks] == [1, 2, 3]
     assert all(step == 1 for _, step, _ in looks)

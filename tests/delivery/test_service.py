@@ -228,7 +228,7 @@ def test_pause_and_resume_never_stand_in_for_evidence(champion: World) -> None:
     assert (resumed.phase, resumed.step) == (Phase.RUNNING, 1)
 
 
-def test_resume_approves_where_the_plan_waits_for_approval(champion: World) -> None:
+def test_approve_lets_a_passed_gate_through_and_resume_does_not(champion: World) -> None:
     deployment = champion.delivery.create(spec(approvals=True), actor="ann")
     champion.report("1.0.0", "1.1.0")
     champion.controller.run_once()
@@ -236,8 +236,64 @@ def test_resume_approves_where_the_plan_waits_for_approval(champion: World) -> N
         now = champion.delivery.get(deployment.id)
         waits = Decision(Phase.PAUSED, 0, Outcome.PROMOTE, "waits for approval")
         champion.delivery.apply(connection, now, waits, actor="controller", at=clock.now())
-    resumed = champion.delivery.resume(deployment.id, actor="bob", reason="looks good")
-    assert (resumed.phase, resumed.step) == (Phase.RUNNING, 1)
+    with pytest.raises(Conflict, match="waits for an approval"):
+        champion.delivery.resume(deployment.id, actor="bob", reason="")
+    for _ in range(2):
+        approved = champion.delivery.approve(deployment.id, actor="bob", reason="looks good")
+        assert (approved.phase, approved.step) == (Phase.RUNNING, 1)
+    assert champion.delivery.history(deployment.id)[-1].reason == "looks good"
+    champion.delivery.pause(deployment.id, actor="ann", reason="lunch")
+    with pytest.raises(Conflict, match="no gate waits for an approval"):
+        champion.delivery.approve(deployment.id, actor="bob", reason="")
+
+
+def test_retry_takes_up_what_ended_with_its_step_and_its_salt(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    salt = published(champion).routes["fraud"].salt
+    champion.delivery.abort(deployment.id, actor="ann", reason="not now")
+    for _ in range(2):
+        retried = champion.delivery.retry(deployment.id, actor="bob", reason="now")
+        assert (retried.phase, retried.ended_at) == (Phase.PENDING, None)
+    route = published(champion).routes["fraud"]
+    assert (route.deployment, route.salt, route.share) == (deployment.id, salt, 0.0)
+    moves = [(move.from_phase, move.to_phase) for move in champion.delivery.history(deployment.id)]
+    assert moves == [
+        (Phase.PENDING, Phase.PENDING),
+        (Phase.PENDING, Phase.ABORTED),
+        (Phase.ABORTED, Phase.PENDING),
+    ]
+
+
+def test_retry_is_refused_where_it_could_lead_nowhere(champion: World) -> None:
+    first = champion.delivery.create(spec(), actor="ann")
+    champion.delivery.abort(first.id, actor="ann", reason="")
+    second = champion.delivery.create(spec(), actor="ann")
+    champion.delivery.abort(second.id, actor="ann", reason="")
+    with pytest.raises(Conflict, match="a newer deployment"):
+        champion.delivery.retry(first.id, actor="ann", reason="")
+    champion.register("1.2.0", stage=Stage.PRODUCTION)
+    with pytest.raises(Conflict, match=r"its champion was 1\.0\.0, and now it is 1\.2\.0"):
+        champion.delivery.retry(second.id, actor="ann", reason="")
+
+
+def test_place_leaves_to_a_live_deployment_what_serves(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.register("1.2.0")
+    with pytest.raises(Conflict, match=f"{deployment.id} decides on what serves fraud"):
+        champion.delivery.place("fraud", "1.2.0", Stage.PRODUCTION, actor="ann", reason="")
+    champion.delivery.abort(deployment.id, actor="ann", reason="")
+    placed = champion.delivery.place("fraud", "1.2.0", Stage.PRODUCTION, actor="ann", reason="")
+    assert placed.stage is Stage.PRODUCTION
+    assert published(champion).routes["fraud"].champion.version == "1.2.0"
+
+
+def test_commands_wake_the_controller(champion: World) -> None:
+    woken: list[int] = []
+    delivery = replace(champion.delivery, wake=lambda: woken.append(1))
+    deployment = delivery.create(spec(), actor="ann")
+    delivery.abort(deployment.id, actor="ann", reason="")
+    delivery.abort(deployment.id, actor="ann", reason="")
+    assert len(woken) == 2
 
 
 def test_rollback_twice_does_not_bring_the_bad_version_back(champion: World) -> None:

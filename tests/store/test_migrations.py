@@ -126,7 +126,7 @@ def test_migrations_keep_the_deployments_of_the_first_schema(empty_url: str) -> 
         kept = repository.get(connection, "d1")
         assert repository.live(connection) == [kept]
         evidence = repository.evidence(connection, "d1")
-        assert repository.watch(connection, "d1") is watch.UNSEEN
+        assert repository.watches_of(connection, ["d1"])["d1"] is watch.UNSEEN
         assert repository.folded(connection, "d1") == 0
     assert (kept.phase, kept.plan_hash, kept.challenger) == (Phase.RUNNING, "of then", "1.1.0")
     assert kept.spec.shares == (0.5,)
@@ -142,6 +142,6 @@ def test_migrations_keep_the_deployments_of_the_first_schema(empty_url: str) -> 
     assert judge(kept.plan, 0, evidence).outcome is Outcome.NO_DATA
     with engine.begin() as connection:
         verdict = judge(kept.plan, 0, evidence)
-        repository.record_verdict(connection, kept, verdict, 0, now)
+        repository.record_verdicts(connection, [(kept, verdict, 0)], now)
         assert len(repository.verdicts(connection, "d1", 5)) == 1
     engine.dispose()

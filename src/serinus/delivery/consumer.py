@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import takewhile
 from typing import Any, TypeAlias
 
 import msgspec
@@ -14,7 +13,9 @@ from sqlalchemy import (
     Connection,
     Engine,
     delete,
+    func,
     insert,
+    literal_column,
     select,
     text,
     tuple_,
@@ -22,12 +23,15 @@ from sqlalchemy import (
 )
 
 from serinus import clock
-from serinus.delivery import journal, repository
+from serinus.delivery import halves, journal, repository
+from serinus.delivery.leases import Guard, unguarded
+from serinus.delivery.roster import Roster
 from serinus.delivery.types import Deployment, Kind
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts import fold
 from serinus.delivery.verdicts.evidence import Evidence, Sight
 from serinus.delivery.verdicts.fold import Facts, Waiting
+from serinus.delivery.verdicts.watch import Watch
 from serinus.ledger import consumer as offsets_of
 from serinus.ledger.types import Offset, Reader
 from serinus.store import schema
@@ -41,6 +45,12 @@ ORPHAN_SECONDS = 60.0
 _CHUNK = 500
 _PAGE = 2_000
 _AWAITING = schema.awaiting
+# Rows of requests, and (few, with an index of their own) of what came before its request. In these
+# very words, which are those of that index.
+_ASKED = func.length(_AWAITING.c.facts) > literal_column("0")
+_ORPHANED = func.length(_AWAITING.c.facts) == literal_column("0")
+_ORPHAN_US = round(ORPHAN_SECONDS * 1e6)
+_NEVER = 1 << 62
 _pack = msgspec.msgpack.Encoder().encode
 _FACTS = msgspec.msgpack.Decoder(Facts)
 _OUTCOME: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
@@ -75,6 +85,9 @@ class Consumer:
         engine: the store.
         reader: of the ledger.
         others: who keeps something of the events beside the evidence.
+
+    Attributes:
+        roster: what was live at the last look.
     """
 
     def __init__(self, engine: Engine, reader: Reader, others: Sequence[Absorb] = ()) -> None:
@@ -83,12 +96,22 @@ class Consumer:
         self._others = others
         self._offsets: dict[str, Offset] | None = None
         self._next_look = 0.0
+        self._due: dict[str, int] = {}
+        self.roster = Roster()
 
-    def fold(self) -> int:
+    def forget(self) -> None:
+        """Drop what is remembered of the store, since others may have changed it."""
+        self._offsets = None
+        self._due = {}
+
+    def fold(self, guard: Guard = unguarded) -> int:
         """Fold at most one batch of new events; the number of events read.
 
         Without new events nothing is written, but about once a second labels that will not come
         any more are given up.
+
+        Args:
+            guard: what makes sure that this process may still write.
         """
         if self._offsets is None:
             with reading(self._engine) as connection:
@@ -99,13 +122,17 @@ class Consumer:
         self._next_look = clock.monotonic() + 1.0
         now = clock.now()
         with self._engine.begin() as connection:
+            guard(connection)
             exclusive(connection, repository.FOLD_LOCK)
             if offsets_of.load_offsets(connection, NAME) != self._offsets:
                 # Another controller was faster: its transaction holds these events already.
-                self._offsets = None
+                self.forget()
                 return 0
-            live = repository.live(connection)
-            changed = absorb(connection, batch.records, live, now, complete=batch.complete)
+            live = [standing.deployment for standing in self.roster.read(connection)]
+            self._due = {item.id: self._due[item.id] for item in live if item.id in self._due}
+            changed = absorb(
+                connection, batch.records, live, now, complete=batch.complete, due=self._due
+            )
             if batch.records:
                 for absorbed in self._others:
                     absorbed(connection, batch.records, live, now)
@@ -123,11 +150,12 @@ def absorb(
     now: datetime,
     *,
     complete: bool,
+    due: dict[str, int] | None = None,
 ) -> list[str]:
     """Fold a batch into the evidence of the live deployments, in the caller's transaction.
 
     It depends on its arguments and the store alone, so that a replay of the same batches gives the
-    same evidence, bit for bit.
+    same evidence, bit for bit: ``due`` only spares looks that would find nothing.
 
     Args:
         connection: the transaction.
@@ -136,28 +164,45 @@ def absorb(
         now: the present time: what was predicted a label window before it is given up.
         complete: whether all of the ledger was read. Only then may labels be given up, since after
             a pause of the controller they may lie behind what was read so far.
+        due: by deployment, when (microseconds since 1970) something that waits may be given up
+            although no event came; kept up to date here. None looks at all deployments.
 
     Returns:
         The deployments whose state changed.
     """
     found, workers = fold.sort(records, {item.id: item for item in live})
     _write_workers(connection, workers.values())
-    changed = []
-    for deployment in live:
-        events = found[deployment.id]
-        watch = repository.watch(connection, deployment.id)
-        known = _known_units(connection, deployment.id, fold.units_of(deployment, events))
-        gathered = fold.gather(deployment, events, watch, known)
-        _write_units(connection, deployment.id, gathered.units, known)
-        _write_waiting(connection, deployment.id, fold.LABEL, gathered.labels)
-        _write_waiting(connection, deployment.id, fold.VALUE, gathered.values)
-        more, ended = _mature(connection, deployment, now, give_up=complete)
+    moment = clock.to_epoch_us(now)
+    due = {} if due is None else due
+    touched = [item for item in live if found[item.id] or due.get(item.id, 0) <= moment]
+    watches = repository.watches_of(connection, [item.id for item in touched])
+    changed, added = [], []
+    for deployment in touched:
+        events, watch = found[deployment.id], watches[deployment.id]
+        gathered = _gather(connection, deployment, events, watch)
+        more, ended, due[deployment.id] = _mature(connection, deployment, now, give_up=complete)
         evidence = gathered.evidence + more
         if evidence.tables or gathered.watch is not watch:
-            repository.add_evidence(connection, deployment.id, evidence, gathered.watch, now)
+            added.append((deployment.id, evidence, gathered.watch))
         if events or ended:
             changed.append(deployment.id)
+    repository.add_evidence(connection, added, now)
     return changed
+
+
+def _gather(
+    connection: Connection, deployment: Deployment, events: fold.Events, watch: Watch
+) -> fold.Gathered:
+    """What the events of a batch add; what has to wait or to be remembered is written down."""
+    if not events:
+        return fold.Gathered(ev.EMPTY, watch)
+    known = _known_units(connection, deployment.id, fold.units_of(deployment, events))
+    gathered = fold.gather(deployment, events, watch, known)
+    _write_units(connection, deployment.id, gathered.units, known)
+    _write_waiting(connection, deployment.id, fold.LABEL, gathered.labels)
+    _write_waiting(connection, deployment.id, fold.VALUE, gathered.values)
+    gathered.evidence += halves.join(connection, deployment.id, gathered.halves)
+    return gathered
 
 
 def _write_workers(connection: Connection, statuses: Iterable[WorkerStatus]) -> None:
@@ -239,66 +284,75 @@ def _write_waiting(connection: Connection, deployment: str, kind: str, waiting: 
 
 def _mature(
     connection: Connection, deployment: Deployment, now: datetime, *, give_up: bool
-) -> tuple[Evidence, bool]:
+) -> tuple[Evidence, bool, int]:
     """Fold outcomes in the order of their requests, up to the first that may still come.
 
     Returns:
-        What they add, and whether anything waits no longer.
+        What they add, whether anything waits no longer, and when (microseconds since 1970) the
+        first that still waits may be given up.
     """
     plan = deployment.plan
-    given_up = clock.to_epoch_us(now) - round(plan.label_window_seconds * 1e6) if give_up else 0
+    moment, window = clock.to_epoch_us(now), round(plan.label_window_seconds * 1e6)
+    given_up = moment - window if give_up else 0
     seen: Counter[Sight] = Counter()
-    ended = 0
+    ended, due = 0, _NEVER
     for kind, guardrails in _KINDS.items():
         if not plan.has(*guardrails):
             continue
-        here = (_AWAITING.c.deployment == deployment.id) & (_AWAITING.c.kind == kind)
-        for rows in _settled(connection, here, given_up):
+        here = (_AWAITING.c.deployment == deployment.id) & (_AWAITING.c.kind == kind) & _ASKED
+        first = _first_waiting(connection, here, given_up)
+        for rows in _settled(connection, here, first):
             # What is alike is decoded once: classes and shares are few.
             for (facts, outcome), times in Counter((row[2], row[3]) for row in rows).items():
                 for sight in fold.mature(plan, kind, _FACTS.decode(facts), _unpacked(outcome)):
                     seen[sight] += times
             ended += len(rows)
+        due = min(due, first[0] + window if first else _NEVER)
+    orphans = (_AWAITING.c.deployment == deployment.id) & _ORPHANED
     if give_up:
-        oldest = clock.to_epoch_us(now) - round(ORPHAN_SECONDS * 1e6)
-        orphans = connection.execute(
-            delete(_AWAITING).where(
-                _AWAITING.c.deployment == deployment.id,
-                _AWAITING.c.facts == b"",
-                _AWAITING.c.predicted_at < oldest,
-            )
-        )
-        ended += orphans.rowcount
-    return ev.count(seen), ended > 0
+        late = _AWAITING.c.predicted_at < moment - _ORPHAN_US
+        ended += connection.execute(delete(_AWAITING).where(orphans, late)).rowcount
+    oldest = connection.execute(select(func.min(_AWAITING.c.predicted_at)).where(orphans)).scalar()
+    due = min(due, _NEVER if oldest is None else oldest + _ORPHAN_US + 1)
+    return ev.count(seen), ended > 0, due
+
+
+def _first_waiting(
+    connection: Connection, here: ColumnElement[bool], given_up: int
+) -> tuple[int, bytes] | None:
+    """Time and id of the oldest request of which something may still come; None if there is none.
+
+    What was predicted until ``given_up`` (microseconds since 1970) is not waited for.
+    """
+    order = (_AWAITING.c.predicted_at, _AWAITING.c.prediction)
+    row = connection.execute(
+        select(*order)
+        .where(here, _AWAITING.c.predicted_at > given_up, _AWAITING.c.outcome.is_(None))
+        .order_by(*order)
+        .limit(1)
+    ).first()
+    return None if row is None else (row[0], row[1])
 
 
 def _settled(
-    connection: Connection, here: ColumnElement[bool], given_up: int
+    connection: Connection, here: ColumnElement[bool], first: tuple[int, bytes] | None
 ) -> Iterator[list[Any]]:
-    """By the page, the oldest rows that wait no longer; they are deleted before the next page."""
-    place = tuple_(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
+    """By the page, the rows before the first that waits; deleted before the next page is read."""
+    order = (_AWAITING.c.predicted_at, _AWAITING.c.prediction)
+    place = tuple_(*order)
+    if first is not None:
+        # Said twice, here and below, because only the time finds its rows by the index.
+        here &= (_AWAITING.c.predicted_at <= first[0]) & (place < tuple_(*first))
+    query = select(*order, _AWAITING.c.facts, _AWAITING.c.outcome).where(here)
     settled = _PAGE
     while settled == _PAGE:
-        rows = connection.execute(
-            select(
-                _AWAITING.c.predicted_at,
-                _AWAITING.c.prediction,
-                _AWAITING.c.facts,
-                _AWAITING.c.outcome,
-            )
-            .where(here, _AWAITING.c.facts != b"")
-            .order_by(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
-            .limit(_PAGE)
-        ).all()
-        done = list(takewhile(lambda row: row[3] is not None or row[0] <= given_up, rows))
+        done = list(connection.execute(query.order_by(*order).limit(_PAGE)))
         settled = len(done)
         if done:
             last = done[-1]
             connection.execute(
                 delete(_AWAITING).where(
                     here,
-                    _AWAITING.c.facts != b"",
-                    # Said twice, because only this one finds its rows by the index.
                     _AWAITING.c.predicted_at <= last[0],
                     place <= tuple_(last[0], last[1]),
                 )

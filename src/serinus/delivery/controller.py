@@ -1,20 +1,31 @@
 """The loop that moves deployments: fold, judge, reconcile, publish.
 
-All state is in the store; a pass that is killed anywhere is simply done again.
+All state is in the store; a pass that is killed anywhere is simply done again. What is remembered
+between passes only spares asking again for what has not changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
 import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from serinus import clock
 from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
-from serinus.delivery.reconcile import Decision, Snapshot, reconcile
+from serinus.delivery.leases import Deposed, Lease
+from serinus.delivery.reconcile import Decision, Snapshot, WorkerView, reconcile
+from serinus.delivery.roster import Standing
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.delivery.verdicts import judge
-from serinus.delivery.verdicts.evidence import Measure
+from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.errors import Conflict
 from serinus.store.engine import reading
 
@@ -27,88 +38,197 @@ _KEEP_GROWTH = 0.01
 _MOST_BATCHES = 10
 # Whoever changes a champion publishes at once; this only repairs a table that was lost.
 _PUBLISH_SECONDS = 5.0
+# So many moves are one transaction: a hundred that end at once must not hold up everybody else.
+_MOST_MOVES = 50
 
 _log = structlog.get_logger(__name__)
 
 
-class Controller:
-    """One controller of an installation."""
+@dataclass(frozen=True)
+class _Judged:
+    """What the evidence said when it was last looked at, and which evidence that was."""
 
-    def __init__(self, delivery: Delivery, consumer: Consumer) -> None:
+    fold: int
+    written: Any
+    step: int
+    verdict: Verdict
+    fresh: int
+
+    def is_of(self, standing: Standing) -> bool:
+        """Whether nothing has come since."""
+        seen = (self.fold, self.written, self.step)
+        return seen == (standing.fold, standing.written, standing.deployment.step)
+
+
+@dataclass(frozen=True)
+class _News:
+    """A look that is worth keeping, and what follows of it."""
+
+    deployment: Deployment
+    judged: _Judged
+    decision: Decision | None
+
+
+class Controller:
+    """One controller of an installation.
+
+    Args:
+        delivery: carries out what is decided.
+        consumer: of the ledger; no other controller's.
+        lease: by which one of several leads; None where there can be only this one.
+    """
+
+    def __init__(self, delivery: Delivery, consumer: Consumer, lease: Lease | None = None) -> None:
         self._delivery = delivery
         self._consumer = consumer
+        self._lease = lease
+        self._token: int | None = None
+        self._judged: dict[str, _Judged] = {}
         self._kept: dict[str, tuple[float, Outcome, int]] = {}
         self._next_publish = 0.0
 
     def run_once(self) -> bool:
         """One pass over everything; whether there is something live to come back to soon.
 
-        Publishing comes first: a decision that was stored just before a kill takes effect now.
+        Who does not lead only carries the newest table to the gateways of its own machine.
         """
+        if not self._leads():
+            self._delivery.carry()
+            return False
+        try:
+            return self._pass()
+        except Deposed as deposed:
+            _log.warning("this controller leads no more", why=str(deposed))
+            return True
+
+    def close(self) -> None:
+        """Let another one lead at once."""
+        if self._lease is not None:
+            self._lease.release()
+
+    def _leads(self) -> bool:
+        if self._lease is None:
+            return True
+        leads = self._lease.take()
+        if leads and self._lease.token != self._token:
+            # Whoever led meanwhile has changed what is remembered here.
+            self._consumer.forget()
+            self._judged.clear()
+            self._next_publish = 0.0
+            self._token = self._lease.token
+            _log.info("this controller leads", token=self._token)
+        return leads
+
+    def _pass(self) -> bool:
+        """Publishing comes first: what was stored just before a kill takes effect now."""
         if clock.monotonic() >= self._next_publish:
-            self._publish()
+            self._delivery.publish(self._guard)
+            self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
+        else:
+            self._delivery.carry()
         read, live = 0, False
         for _ in range(_MOST_BATCHES):
-            read = self._consumer.fold()
+            read = self._consumer.fold(self._guard)
             live = self._reconcile_all()
             if not read:
                 break
-        if live:
-            self._publish()
         return live or read > 0
 
-    def _publish(self) -> None:
-        self._delivery.publish()
-        self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
+    def _guard(self, connection: Connection) -> None:
+        if self._lease is not None:
+            self._lease.guard(connection)
 
     def _reconcile_all(self) -> bool:
+        now = clock.now()
         with reading(self._delivery.engine) as connection:
-            live = repository.live(connection)
-        for deployment in live:
-            try:
-                self._reconcile(deployment)
-            except Conflict as conflict:
-                _log.info("deployment moved meanwhile", id=deployment.id, why=str(conflict))
-            except Exception:
-                # One deployment that cannot be judged must not hold up the others' rollbacks.
-                _log.exception("deployment could not be reconciled", id=deployment.id)
-        for ended in set(self._kept) - {item.id for item in live}:
-            del self._kept[ended]
+            live = self._consumer.roster.read(connection)
+            stale = [item for item in live if not self._is_judged(item)]
+            evidence = repository.evidences(connection, [item.deployment.id for item in stale])
+            workers = repository.workers(connection, now, self._delivery.worker_seconds)
+        for standing in stale:
+            self._judge(standing, evidence[standing.deployment.id])
+        ids = {item.deployment.id for item in live}
+        self._judged = {key: item for key, item in self._judged.items() if key in ids}
+        self._kept = {key: item for key, item in self._kept.items() if key in ids}
+        self._carry_out([news for item in live for news in self._news(item, workers, now)], now)
         return bool(live)
 
-    def _reconcile(self, deployment: Deployment) -> None:
-        delivery = self._delivery
-        now = clock.now()
-        with reading(delivery.engine) as connection:
-            evidence = repository.evidence(connection, deployment.id)
-            fold = repository.folded(connection, deployment.id)
-            workers = repository.workers(connection, now, delivery.worker_seconds)
-        verdict = judge.judge(deployment.plan, deployment.step, evidence)
-        fresh = evidence.total(Measure.STEP, level=deployment.step)
-        decision = reconcile(Snapshot(deployment, verdict, fresh, workers), now)
-        if decision is None and not self._worth_keeping(deployment, verdict):
-            return
-        with delivery.engine.begin() as connection:
-            repository.record_verdict(connection, deployment, verdict, fold, now)
-            if decision is not None:
-                delivery.apply(connection, deployment, decision, actor=ACTOR, at=now)
-        if decision is not None:
-            self._after(deployment, decision)
+    def _is_judged(self, standing: Standing) -> bool:
+        judged = self._judged.get(standing.deployment.id)
+        return judged is not None and judged.is_of(standing)
 
-    def _after(self, deployment: Deployment, decision: Decision) -> None:
-        """Routing first; what only people look at (MLflow's aliases) afterwards."""
-        table = self._delivery.publish()
-        _log.info(
-            "deployment moved",
-            id=deployment.id,
-            model=deployment.model,
-            phase=decision.phase,
-            step=decision.step,
-            revision=table.revision,
-            reason=decision.reason,
-        )
-        if Phase.SOAKING in (deployment.phase, decision.phase):
-            self._delivery.registry.mirror_soon(deployment.model)
+    def _judge(self, standing: Standing, evidence: Evidence) -> None:
+        deployment = standing.deployment
+        with _alone(deployment):
+            verdict = judge.judge(deployment.plan, deployment.step, evidence)
+            fresh = evidence.total(Measure.STEP, level=deployment.step)
+            self._judged[deployment.id] = _Judged(
+                standing.fold, standing.written, deployment.step, verdict, fresh
+            )
+
+    def _news(
+        self, standing: Standing, workers: tuple[WorkerView, ...], now: datetime
+    ) -> Iterator[_News]:
+        deployment = standing.deployment
+        if not self._is_judged(standing):
+            return
+        judged = self._judged[deployment.id]
+        decision = None
+        with _alone(deployment):
+            decision = reconcile(Snapshot(deployment, judged.verdict, judged.fresh, workers), now)
+        if decision is not None or self._worth_keeping(deployment, judged.verdict):
+            yield _News(deployment, judged, decision)
+
+    def _carry_out(self, news: Sequence[_News], now: datetime) -> None:
+        """Rollbacks first. A batch of moves is one transaction, and one revision of the table."""
+        moves = [item for item in news if item.decision is not None]
+        moves.sort(key=lambda item: item.judged.verdict.outcome is not Outcome.ROLLBACK)
+        looks = [item for item in news if item.decision is None]
+        for start in range(0, len(moves), _MOST_MOVES):
+            self._move(moves[start : start + _MOST_MOVES], now)
+        if looks:
+            with self._delivery.engine.begin() as connection:
+                self._guard(connection)
+                seen = [(item.deployment, item.judged.verdict, item.judged.fold) for item in looks]
+                repository.record_verdicts(connection, seen, now)
+
+    def _move(self, news: Sequence[_News], now: datetime) -> None:
+        delivery = self._delivery
+        moved: list[tuple[Deployment, Deployment]] = []
+        with delivery.engine.begin() as connection:
+            self._guard(connection)
+            for item in news:
+                # What cannot be carried out is undone alone.
+                with _alone(item.deployment), connection.begin_nested():
+                    moved.append((item.deployment, self._move_one(connection, item, now)))
+            if not moved:
+                return
+            live = [item.deployment for item in self._consumer.roster.read(connection)]
+            last = moved[-1][1]
+            what = f"deployment {last.id} is {last.phase}"
+            if len(moved) > 1:
+                what = f"{len(moved)} deployments moved, at last {what}"
+            table = delivery.revise(connection, what, live)
+        # Routing first; what only people look at (MLflow's aliases) afterwards.
+        delivery.publisher.publish(table)
+        for before, after in moved:
+            _log.info(
+                "deployment moved",
+                id=after.id,
+                model=after.model,
+                phase=after.phase,
+                step=after.step,
+                revision=table.revision,
+                reason=after.reason,
+            )
+            if Phase.SOAKING in (before.phase, after.phase):
+                delivery.registry.mirror_soon(after.model)
+
+    def _move_one(self, connection: Connection, news: _News, now: datetime) -> Deployment:
+        assert news.decision is not None
+        seen = (news.deployment, news.judged.verdict, news.judged.fold)
+        repository.record_verdicts(connection, [seen], now)
+        return self._delivery.move(connection, news.deployment, news.decision, actor=ACTOR, at=now)
 
     def _worth_keeping(self, deployment: Deployment, verdict: Verdict) -> bool:
         moment = clock.monotonic()
@@ -118,3 +238,19 @@ class Controller:
         if new:
             self._kept[deployment.id] = (moment, verdict.outcome, verdict.requests)
         return new
+
+
+@contextmanager
+def _alone(deployment: Deployment) -> Iterator[None]:
+    """One deployment that cannot be judged or moved must not hold up the others' rollbacks."""
+    try:
+        yield
+    except Deposed:
+        raise
+    except Conflict as conflict:
+        _log.info("deployment moved meanwhile", id=deployment.id, why=str(conflict))
+    except DBAPIError:
+        # The store itself: it fails for all of them.
+        raise
+    except Exception:
+        _log.exception("deployment could not be reconciled", id=deployment.id)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from serinus.ledger.types import Batch, Offset, Offsets
 from serinus.store import schema
@@ -44,17 +44,21 @@ def note(
     deployments: Sequence[str],
 ) -> None:
     """Keep what a batch was made of, for each deployment that it changed."""
+    if not deployments:
+        return
     spans = msgspec.msgpack.encode(_spans(before, batch.offsets))
     table, evidence = schema.folds, schema.evidence
-    for deployment in deployments:
-        fold = connection.execute(
-            insert(table)
-            .values(deployment=deployment, at=at, complete=batch.complete, spans=spans)
-            .returning(table.c.id)
-        ).scalar_one()
-        connection.execute(
-            update(evidence).where(evidence.c.deployment == deployment).values(fold=fold)
-        )
+    rows = [
+        {"deployment": deployment, "at": at, "complete": batch.complete, "spans": spans}
+        for deployment in deployments
+    ]
+    made = insert(table).returning(table.c.id, table.c.deployment)
+    folds = [
+        {"folded": fold, "identity": deployment}
+        for fold, deployment in connection.execute(made, rows)
+    ]
+    here = evidence.c.deployment == bindparam("identity")
+    connection.execute(update(evidence).where(here).values(fold=bindparam("folded")), folds)
 
 
 def folds(connection: Connection, deployment: str) -> Iterator[Fold]:

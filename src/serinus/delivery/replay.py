@@ -197,8 +197,14 @@ class Replays:
         self, deployment: Deployment, folds: Iterable[Fold]
     ) -> Iterator[tuple[Fold, Evidence, int]]:
         """The evidence after each batch, and how many events it read."""
+        with reading(self.engine) as connection:
+            ends = repository.ends(connection, deployment.id)
         with _memory(deployment) as connection:
             for fold in folds:
+                while ends and ends[0] < fold.id:
+                    # It ended here and was retried: what waited then does not any more.
+                    ends.pop(0)
+                    repository.forget_waiting(connection, deployment.id)
                 records = [
                     (record.id, record.event)
                     for span in fold.spans

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from serinus.delivery import interventions
 from serinus.delivery.reconcile import Decision, WorkerView
 from serinus.delivery.types import (
     LIVE,
@@ -38,6 +40,7 @@ FOLD_LOCK = 5376
 _LIVE = tuple(sorted(LIVE))
 # A status is asked for every second, and a long label window keeps millions of requests.
 _MOST_WAITING = 50_000
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,11 @@ def add(connection: Connection, deployment: Deployment) -> None:
     """
     for other in live(connection, deployment.model):
         raise _second(deployment.model, f" ({other.id})", f": serinus deployments abort {other.id}")
+    _forget_older(connection, deployment.model)
     values = msgspec.structs.asdict(deployment)
     values["spec"] = msgspec.to_builtins(deployment.spec)
     values["plan"] = msgspec.to_builtins(deployment.plan)
-    values["live_model"] = deployment.model
+    values["live_model"] = deployment.model if deployment.live else None
     try:
         connection.execute(insert(_DEPLOYMENTS).values(**values))
     except IntegrityError as error:
@@ -73,6 +77,13 @@ def add(connection: Connection, deployment: Deployment) -> None:
         )
     )
     _note(connection, deployment, deployment.phase, deployment.requested_by)
+
+
+def _forget_older(connection: Connection, model: str) -> None:
+    """Drop what only a retry of the model's older deployments could need."""
+    older = select(_DEPLOYMENTS.c.id).where(_DEPLOYMENTS.c.model == model)
+    for table in (schema.evidence_units, schema.awaiting):
+        connection.execute(delete(table).where(table.c.deployment.in_(older)))
 
 
 def _second(model: str, which: str, how: str) -> Conflict:
@@ -89,16 +100,11 @@ def move(
     """Carry out a decision; the history row is written in the same transaction.
 
     Raises:
-        Conflict: the transition is not legal, or the deployment has moved in the meantime.
+        Conflict: the transition is not legal, the deployment has moved in the meantime, or (of a
+            retry) another deployment of the model is live.
     """
     if to.phase not in TRANSITIONS[deployment.phase]:
-        raise Conflict(
-            f"a deployment that is {deployment.phase} cannot become {to.phase}",
-            where=deployment.id,
-            remedy=f"It ended at {deployment.ended_at:%F %T} UTC; create a new one."
-            if deployment.ended_at
-            else "Look at its status for what is possible now.",
-        )
+        raise interventions.illegal(deployment, to.phase)
     ended = to.phase not in LIVE
     if ended:
         # A fold that still thinks it live would write down what is deleted below.
@@ -113,6 +119,9 @@ def move(
         updated_at=at,
         ended_at=at if ended else None,
     )
+    if not (ended or deployment.live):
+        for other in live(connection, deployment.model):
+            raise _second(deployment.model, f" ({other.id})", "")
     changed = connection.execute(
         update(_DEPLOYMENTS)
         .where(
@@ -128,7 +137,7 @@ def move(
             step_entered_at=at,
             updated_at=at,
             ended_at=moved.ended_at,
-            **({"live_model": None} if ended else {}),
+            live_model=None if ended else deployment.model,
         )
     )
     if changed.rowcount != 1:
@@ -139,10 +148,28 @@ def move(
         )
     _note(connection, moved, deployment.phase, actor)
     if ended:
-        awaiting, units = schema.awaiting, schema.evidence_units
-        connection.execute(delete(awaiting).where(awaiting.c.deployment == deployment.id))
-        connection.execute(delete(units).where(units.c.deployment == deployment.id))
+        forget_waiting(connection, deployment.id)
     return moved
+
+
+def forget_waiting(connection: Connection, deployment_id: str) -> None:
+    """Wait no longer for what may come of a deployment's requests: it ended.
+
+    Its entities stay known, so that a retry counts none of them twice.
+    """
+    awaiting = schema.awaiting
+    connection.execute(delete(awaiting).where(awaiting.c.deployment == deployment_id))
+
+
+def ends(connection: Connection, deployment_id: str) -> list[int]:
+    """After which folds a deployment ended; more than one if it was retried."""
+    table = schema.deployment_history
+    rows = connection.execute(
+        select(table.c.fold)
+        .where(table.c.deployment == deployment_id, table.c.to_phase.not_in(_LIVE))
+        .order_by(table.c.id)
+    )
+    return [row.fold for row in rows]
 
 
 def get(connection: Connection, deployment_id: str) -> Deployment:
@@ -157,16 +184,28 @@ def get(connection: Connection, deployment_id: str) -> Deployment:
             f"there is no deployment {deployment_id!r}",
             remedy="`serinus deployments list` names them.",
         )
-    return _deployment(row)
+    return deployment_of(row)
 
 
 def live(connection: Connection, model: str | None = None) -> list[Deployment]:
     """The live deployments, oldest first; of one model at most one."""
-    query = select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.phase.in_(_LIVE))
-    if model is not None:
-        query = query.where(_DEPLOYMENTS.c.model == model)
+    held = _DEPLOYMENTS.c.live_model
+    query = select(_DEPLOYMENTS).where(held.is_not(None) if model is None else held == model)
     rows = connection.execute(query.order_by(_DEPLOYMENTS.c.created_at))
-    return [_deployment(row) for row in rows]
+    return [deployment_of(row) for row in rows]
+
+
+def some(connection: Connection, ids: Sequence[str]) -> Iterator[Deployment]:
+    """The deployments of these ids, in no order."""
+    for chunk in _chunks(ids):
+        rows = connection.execute(select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id.in_(chunk)))
+        yield from (deployment_of(row) for row in rows)
+
+
+def newest(connection: Connection, model: str) -> str | None:
+    """The id of the model's newest deployment."""
+    query = select(func.max(_DEPLOYMENTS.c.id)).where(_DEPLOYMENTS.c.model == model)
+    return connection.execute(query).scalar()
 
 
 def listing(
@@ -178,7 +217,7 @@ def listing(
         query = query.where(_DEPLOYMENTS.c.model == model)
     if after is not None:
         query = query.where(_DEPLOYMENTS.c.id < after)
-    return [_deployment(row) for row in connection.execute(query)]
+    return [deployment_of(row) for row in connection.execute(query)]
 
 
 def history(connection: Connection, deployment_id: str) -> list[Transition]:
@@ -187,18 +226,7 @@ def history(connection: Connection, deployment_id: str) -> list[Transition]:
     rows = connection.execute(
         select(table).where(table.c.deployment == deployment_id).order_by(table.c.id)
     )
-    return [
-        Transition(
-            Phase(row.from_phase),
-            Phase(row.to_phase),
-            row.step,
-            row.at,
-            row.actor,
-            Outcome(row.verdict),
-            row.reason,
-        )
-        for row in rows
-    ]
+    return [transition_of(row) for row in rows]
 
 
 def evidence(connection: Connection, deployment_id: str) -> Evidence:
@@ -243,31 +271,53 @@ def delayed_labels(connection: Connection, deployment_id: str) -> tuple[int, int
     return number, oldest.predicted_at if number else None
 
 
-def watch(connection: Connection, deployment_id: str) -> Watch:
-    """The champion's latencies of late, as a deployment has seen them."""
+def evidences(connection: Connection, ids: Sequence[str]) -> dict[str, Evidence]:
+    """The evidence of many deployments so far."""
     table = schema.evidence
-    row = connection.execute(
-        select(table.c.watch).where(table.c.deployment == deployment_id)
-    ).first()
-    return watches.decode(row.watch or b"") if row else watches.UNSEEN
+    found = dict.fromkeys(ids, ev.EMPTY)
+    for chunk in _chunks(ids):
+        query = select(table.c.deployment, table.c.summary).where(table.c.deployment.in_(chunk))
+        found.update((row.deployment, ev.decode(row.summary)) for row in connection.execute(query))
+    return found
+
+
+def watches_of(connection: Connection, ids: Sequence[str]) -> dict[str, Watch]:
+    """The champions' latencies of late, as each deployment has seen them."""
+    table = schema.evidence
+    found = dict.fromkeys(ids, watches.UNSEEN)
+    for chunk in _chunks(ids):
+        query = select(table.c.deployment, table.c.watch).where(
+            table.c.deployment.in_(chunk), table.c.watch.is_not(None)
+        )
+        rows = connection.execute(query)
+        found.update((row.deployment, watches.decode(row.watch)) for row in rows)
+    return found
 
 
 def add_evidence(
-    connection: Connection,
-    deployment_id: str,
-    more: Evidence,
-    latencies: Watch,
-    at: datetime,
-) -> Evidence:
-    """Add to a deployment's evidence within the transaction that also saves the offsets."""
-    total = evidence(connection, deployment_id) + more
+    connection: Connection, added: Sequence[tuple[str, Evidence, Watch]], at: datetime
+) -> None:
+    """Add to deployments' evidence within the transaction that also saves the offsets."""
+    if not added:
+        return
     table = schema.evidence
-    connection.execute(
-        update(table)
-        .where(table.c.deployment == deployment_id)
-        .values(summary=total.encode(), watch=latencies.encode(), updated_at=at)
-    )
-    return total
+    before = evidences(connection, [identity for identity, more, _ in added if more.tables])
+    rows = []
+    for identity, more, latencies in added:
+        row = {"identity": identity, "watched": latencies.encode(), "at": at}
+        if more.tables:
+            row["total"] = (before[identity] + more).encode()
+        rows.append(row)
+    here = table.c.deployment == bindparam("identity")
+    changes = {"watch": bindparam("watched"), "updated_at": bindparam("at")}
+    grown = [row for row in rows if "total" in row]
+    if grown:
+        connection.execute(
+            update(table).where(here).values(summary=bindparam("total"), **changes), grown
+        )
+    watched = [row for row in rows if "total" not in row]
+    if watched:
+        connection.execute(update(table).where(here).values(**changes), watched)
 
 
 def folded(connection: Connection, deployment_id: str) -> int:
@@ -277,22 +327,31 @@ def folded(connection: Connection, deployment_id: str) -> int:
     return connection.execute(query).scalar() or 0
 
 
-def record_verdict(
-    connection: Connection, deployment: Deployment, verdict: Verdict, fold: int, at: datetime
+def record_verdicts(
+    connection: Connection, seen: Sequence[tuple[Deployment, Verdict, int]], at: datetime
 ) -> None:
-    """Keep one look at the evidence as it stood after ``fold``, for the curve and the replay."""
-    connection.execute(
-        insert(schema.verdicts).values(
-            deployment=deployment.id,
-            step=deployment.step,
-            at=at,
-            verdict=verdict.outcome,
-            reason=verdict.reason,
-            requests=verdict.requests,
-            guardrails=msgspec.to_builtins(verdict.guardrails),
-            fold=fold,
-        )
-    )
+    """Keep looks at the evidence as it stood after a fold, for the curves and the replays.
+
+    Args:
+        connection: the transaction.
+        seen: deployment, verdict and fold of each look.
+        at: when they were made.
+    """
+    rows = [
+        {
+            "deployment": deployment.id,
+            "step": deployment.step,
+            "at": at,
+            "verdict": verdict.outcome,
+            "reason": verdict.reason,
+            "requests": verdict.requests,
+            "guardrails": msgspec.to_builtins(verdict.guardrails),
+            "fold": fold,
+        }
+        for deployment, verdict, fold in seen
+    ]
+    if rows:
+        connection.execute(insert(schema.verdicts), rows)
 
 
 def verdicts(
@@ -306,7 +365,7 @@ def verdicts(
         .order_by(table.c.id.desc())
         .limit(limit)
     ).all()
-    return [(row.at, row.step, _verdict(row)) for row in reversed(rows)]
+    return [(row.at, row.step, verdict_of(row)) for row in reversed(rows)]
 
 
 def looks(connection: Connection, deployment_id: str) -> list[Look]:
@@ -315,7 +374,7 @@ def looks(connection: Connection, deployment_id: str) -> list[Look]:
     rows = connection.execute(
         select(table).where(table.c.deployment == deployment_id).order_by(table.c.id)
     )
-    return [Look(row.at, row.step, row.fold, _verdict(row)) for row in rows]
+    return [Look(row.at, row.step, row.fold, verdict_of(row)) for row in rows]
 
 
 def workers(connection: Connection, now: datetime, within: float) -> tuple[WorkerView, ...]:
@@ -343,17 +402,38 @@ def _note(connection: Connection, moved: Deployment, from_phase: Phase, actor: s
             actor=actor,
             verdict=moved.verdict,
             reason=moved.reason,
+            fold=func.coalesce(
+                select(schema.evidence.c.fold)
+                .where(schema.evidence.c.deployment == moved.id)
+                .scalar_subquery(),
+                0,
+            ),
         )
     )
 
 
-def _verdict(row: Row[Any]) -> Verdict:
+def transition_of(row: Row[Any]) -> Transition:
+    """The transition in a row of the history."""
+    return Transition(
+        Phase(row.from_phase),
+        Phase(row.to_phase),
+        row.step,
+        row.at,
+        row.actor,
+        Outcome(row.verdict),
+        row.reason,
+    )
+
+
+def verdict_of(row: Row[Any]) -> Verdict:
+    """The verdict in a row of the recorded looks."""
     guardrails = msgspec.convert(row.guardrails, tuple[Assessment, ...])
     spent = sum(exp(-item.harm_bound) for item in guardrails)
     return Verdict(Outcome(row.verdict), row.reason, row.requests, spent, guardrails)
 
 
-def _deployment(row: Row[Any]) -> Deployment:
+def deployment_of(row: Row[Any]) -> Deployment:
+    """The deployment in a row of its table."""
     values = dict(row._mapping)
     del values["live_model"]
     values["spec"] = msgspec.convert(values["spec"], DeploymentSpec)
@@ -361,3 +441,8 @@ def _deployment(row: Row[Any]) -> Deployment:
     values["phase"] = Phase(values["phase"])
     values["verdict"] = Outcome(values["verdict"])
     return Deployment(**values)
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from serinus import clock
 from serinus.delivery.types import Deployment, Phase
@@ -139,6 +139,11 @@ def _with(route: Route, beside: Beside) -> Route:
     return msgspec.structs.replace(route, **given) if given else route
 
 
+def newest_revision(connection: Connection) -> int | None:
+    """The number of the newest revision; None before the first."""
+    return connection.execute(select(func.max(schema.routing_revisions.c.revision))).scalar()
+
+
 def newest(connection: Connection) -> RoutingTable | None:
     """The newest revision in the store; None before the first."""
     table = schema.routing_revisions
@@ -208,6 +213,10 @@ class Publisher:
                 remedy="Make the state folder writable; gateways keep the last table until then.",
             ) from error
         return replaced
+
+    def has(self, revision: int) -> bool:
+        """Whether the file, as this publisher left it, holds ``revision`` or a higher one."""
+        return self._seen == (revision, self._signature())
 
     def ahead_of(self, revision: int) -> int:
         """The published revision if it is higher than ``revision``, else 0."""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import reconcile, repository, rollback, routing
+from serinus.delivery import interventions, repository, routing
 from serinus.delivery.forecast.types import Proposal
+from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.planning import plan as plans
-from serinus.delivery.proposing import Planner
+from serinus.delivery.proposing import Asked, Planner
 from serinus.delivery.queries import Queries
 from serinus.delivery.reconcile import Decision
+from serinus.delivery.rollback import repository as rollbacks
+from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.routing import Beside, Publisher
-from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
+from serinus.delivery.types import Deployment, Outcome, Phase
+from serinus.delivery.verdicts.judge import judge
 from serinus.errors import Conflict
 from serinus.registry import repository as versions
+from serinus.registry.model_types import ModelType
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
 from serinus.store.engine import reading
@@ -36,13 +43,20 @@ class Delivery(Queries):
         registry: where versions are and which of them holds Production.
         publisher: carries the routing table to the gateways.
         planner: makes plans of what is asked for.
+        wake: lets the controller look at once.
     """
 
     registry: Registry
     publisher: Publisher
     planner: Planner
+    wake: Callable[[], None] = lambda: None
 
-    def propose(self, spec: DeploymentSpec) -> Proposal:
+    @property
+    def types(self) -> Mapping[str, ModelType]:
+        """What each type of model is held to."""
+        return self.planner.types
+
+    def propose(self, asked: Asked) -> Proposal:
         """The plan of a specification with its forecast; nothing begins.
 
         Raises:
@@ -50,9 +64,9 @@ class Delivery(Queries):
             InvalidInput: no plan can be made; every fault is listed.
             Conflict: the version cannot be a challenger.
         """
-        return self.planner.propose(spec).proposal
+        return self.planner.propose(asked).proposal
 
-    def create(self, spec: DeploymentSpec, *, actor: str) -> Deployment:
+    def create(self, asked: Asked, *, actor: str) -> Deployment:
         """Start bringing a challenger to traffic.
 
         Raises:
@@ -63,8 +77,9 @@ class Delivery(Queries):
         """
         now = clock.now()
         identity = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
-        asked = self.planner.accept(spec, salt=identity)
-        challenger, champion, plan = asked.challenger, asked.champion, asked.proposal.plan
+        found = self.planner.accept(asked, salt=identity)
+        spec, plan = found.spec, found.proposal.plan
+        challenger, champion = found.challenger, found.champion
         deployment = Deployment(
             id=identity,
             model=spec.model,
@@ -79,13 +94,15 @@ class Delivery(Queries):
             step_entered_at=now,
             verdict=Outcome.NO_DATA,
             reason=f"The gateways are loading {challenger.model}@{challenger.version}. "
-            + asked.proposal.summary,
+            + found.proposal.summary,
             requested_by=actor,
             created_at=now,
             updated_at=now,
             ended_at=None,
         )
         with self.engine.begin() as connection:
+            versions.hold_model(connection, spec.model)
+            self._still(connection, deployment)
             repository.add(connection, deployment)
             self._stage(
                 connection,
@@ -95,42 +112,82 @@ class Delivery(Queries):
                 actor,
                 f"{identity} begins",
             )
-            self._revise(connection, f"deployment {identity} begins")
+            self.revise(connection, f"deployment {identity} begins")
         self.publish()
+        self.wake()
         return deployment
 
     def pause(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Hold a running deployment where it is; evidence goes on and rollback stays live."""
-        now = self.get(deployment_id)
-        if now.phase is Phase.PAUSED:
-            return now
-        # Only a passed gate that waits for approval is PAUSED with PROMOTE: resume relies on it.
-        return self._intervene(now, Phase.PAUSED, now.step, Outcome.CONTINUE, actor, reason)
+        return self._intervene(deployment_id, interventions.pause, actor, reason)
 
     def resume(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
-        """Go on with a paused deployment; where its gate has passed, this approves it."""
-        now = self.get(deployment_id)
-        if now.phase is Phase.RUNNING:
-            return now
-        if now.phase is Phase.PAUSED and now.verdict is Outcome.PROMOTE:
-            phase, step = reconcile.next_position(now)
-            return self._intervene(now, phase, step, Outcome.PROMOTE, actor, reason)
-        return self._intervene(now, Phase.RUNNING, now.step, Outcome.CONTINUE, actor, reason)
+        """Go on with a deployment that a person held; it approves nothing."""
+        return self._intervene(deployment_id, interventions.resume, actor, reason)
+
+    def approve(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
+        """Let through a gate that has passed; refused where none waits."""
+
+        def decide(connection: Connection, now: Deployment) -> Decision | None:
+            return interventions.approve(now, repository.history(connection, now.id)[-1])
+
+        return self._act(deployment_id, decide, actor, reason)
 
     def promote(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Give the challenger all traffic now, whatever the evidence says."""
-        now = self.get(deployment_id)
-        if now.phase in (Phase.SOAKING, Phase.SUCCEEDED):
-            return now
-        step = len(now.plan.steps)
-        return self._intervene(now, Phase.SOAKING, step, Outcome.PROMOTE, actor, reason)
+        return self._intervene(deployment_id, interventions.promote, actor, reason)
 
     def abort(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Give all traffic back to the champion and end; always possible while live."""
-        now = self.get(deployment_id)
-        if now.phase is Phase.ABORTED:
-            return now
-        return self._intervene(now, Phase.ABORTED, now.step, now.verdict, actor, reason)
+        return self._intervene(deployment_id, interventions.abort, actor, reason)
+
+    def retry(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
+        """Take up again what ended without success: same plan, step, evidence and entities.
+
+        Raises:
+            NotFound: there is none of this id.
+            Conflict: it succeeded, another is live or newer, the champion is another by now, or
+                its evidence would end it at once.
+        """
+
+        def decide(connection: Connection, now: Deployment) -> Decision | None:
+            versions.hold_model(connection, now.model)
+            evidence = repository.evidence(connection, now.id)
+            holder = versions.champions(connection, now.model).get(now.model)
+            return interventions.retry(
+                now,
+                newest=repository.newest(connection, now.model) or now.id,
+                champion=holder[0] if holder else None,
+                verdict=judge(now.plan, interventions.retried_step(now), evidence),
+            )
+
+        return self._act(deployment_id, decide, actor, reason)
+
+    def place(
+        self, model: str, version: str, stage: Stage, *, actor: str, reason: str
+    ) -> ModelVersion:
+        """Move a version to a stage by hand and let the gateways know.
+
+        A version that stands nowhere passes through Staging on its way to Production.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: a deployment of the model is live, which alone decides on what serves it, or
+                the version cannot move there.
+        """
+        self.registry.get(model, version)
+        with self.engine.begin() as connection:
+            versions.hold_model(connection, model)
+            for live in repository.live(connection, model):
+                if stage is Stage.PRODUCTION:
+                    raise Conflict(
+                        f"the deployment {live.id} decides on what serves {model}",
+                        where=f"{model} {version}",
+                        remedy=f"Wait, or end it: serinus deployments abort {live.id}.",
+                    )
+            self._stage(connection, model, version, stage, actor, reason or f"By hand, by {actor}.")
+        self._tell(model)
+        return self.registry.get(model, version)
 
     def rollback(
         self, model: str, version: str | None, *, actor: str, reason: str
@@ -146,36 +203,13 @@ class Delivery(Queries):
         Raises:
             NotFound: no such model or version. Conflict: nothing to roll back to.
         """
-        live = self.find(model)
-        champion = self.registry.champion(model)
-        if champion is None:
-            raise Conflict(
-                f"no version of {model} is in production",
-                where=model,
-                remedy="Deploy a version first.",
-            )
-        if version is not None:
-            self.registry.get(model, version)
-            rollback.check(version, live)
-        target = version or (live.champion if live else None)
-        if target is None:
-            target = rollback.former(champion, self.registry.history(model, limit=_MOST_HISTORY))
-        now = clock.now()
-        with self.engine.begin() as connection:
-            if live is not None:
-                decision = Decision(Phase.ROLLED_BACK, live.step, Outcome.ROLLBACK, reason)
-                self.apply(connection, live, decision, actor=actor, at=now)
-            self._stage(connection, model, target, Stage.PRODUCTION, actor, reason)
-            table = self._revise(connection, f"rollback of {model} to {target}: {reason}")
-        self.publish()
-        self.registry.mirror_soon(model)
-        taken_back = live.challenger if live else champion.version
+        done = Rollbacks(self).roll_back(model, version, actor=actor, reason=reason)
         return {
             "model": model,
-            "from": taken_back,
-            "to": target,
-            "deployment": live.id if live else None,
-            "revision": table.revision,
+            "from": done.taken_back,
+            "to": done.to,
+            "deployment": done.deployment,
+            "revision": done.revision,
         }
 
     # -------------------------------------------------------- what the controller also needs
@@ -193,33 +227,79 @@ class Delivery(Queries):
 
         The verdict is latched with the phase before anything outside the store can happen.
         """
+        moved = self.move(connection, deployment, decision, actor=actor, at=at)
+        self.revise(connection, f"deployment {deployment.id} is {decision.phase}")
+        return moved
+
+    def move(
+        self,
+        connection: Connection,
+        deployment: Deployment,
+        decision: Decision,
+        *,
+        actor: str,
+        at: datetime,
+    ) -> Deployment:
+        """The same without the revision, which the caller makes for all that moved at once."""
         moved = repository.move(connection, deployment, decision, actor=actor, at=at)
         for version, stage in _stages_after(deployment, decision.phase):
             self._stage(connection, deployment.model, version, stage, actor, decision.reason)
-        self._revise(connection, f"deployment {deployment.id} is {decision.phase}")
+        if decision.phase is Phase.ROLLED_BACK:
+            criteria = rollbacks.criteria(connection, self.types, deployment.model)
+            rollbacks.begin(connection, deployment, decision, criteria, actor=actor, at=at)
         return moved
 
-    def publish(self) -> RoutingTable:
-        """Compose the table anew, note a revision if it changed, and put it before the gateways."""
+    def revise(
+        self, connection: Connection, reason: str, live: Sequence[Deployment] | None = None
+    ) -> RoutingTable:
+        """The table as it has to be now, noted as a revision in the caller's transaction.
+
+        ``live`` spares reading the live deployments once more.
+        """
+        table = routing.revise(connection, self._routes(connection, live), reason)
+        rollbacks.stamp(connection, table.revision)
+        return table
+
+    def publish(self, guard: Guard = unguarded) -> RoutingTable:
+        """Compose the table anew, note a revision if it changed, and put it before the gateways.
+
+        Args:
+            guard: what makes sure that a controller may still write.
+        """
         with reading(self.engine) as connection:
             table = routing.newest(connection)
             stale = table is None or table.routes != self._routes(connection)
         if table is None or stale:
             with self.engine.begin() as connection:
-                table = self._revise(connection, "the champions changed")
+                guard(connection)
+                table = self.revise(connection, "the champions changed")
         if self.publisher.ahead_of(table.revision):
-            table = self._overtake()
+            table = self._overtake(guard)
         self.publisher.publish(table)
         return table
 
-    def _overtake(self) -> RoutingTable:
+    def carry(self) -> None:
+        """Put the newest stored table before this machine's gateways, if it is not there yet.
+
+        It composes nothing and writes nothing to the store, so anybody may at any time.
+        """
+        with reading(self.engine) as connection:
+            revision = routing.newest_revision(connection)
+            if revision is None or self.publisher.has(revision):
+                return
+            table = routing.newest(connection)
+        if table is not None:
+            self.publisher.publish(table)
+
+    def _overtake(self, guard: Guard) -> RoutingTable:
         """A revision above the published one, unless the store has it by now.
 
         A store that was restored from a backup, or replaced by a new one, counts from below what
         the gateways know; they would never take its tables.
         """
         with self.engine.begin() as connection:
-            table = self._revise(connection, "the champions changed")
+            guard(connection)
+            table = self.revise(connection, "the champions changed")
             published = self.publisher.ahead_of(table.revision)
             if published:
                 table = routing.revise(
@@ -229,6 +309,16 @@ class Delivery(Queries):
                     least=published + 1,
                 )
         return table
+
+    def _still(self, connection: Connection, deployment: Deployment) -> None:
+        """Refuse a plan that was made against another champion than there is by now."""
+        holder = versions.champions(connection, deployment.model).get(deployment.model)
+        if (holder[0] if holder else None) != deployment.champion:
+            raise Conflict(
+                "the champion changed at the same moment",
+                where=f"deployment of {deployment.model} {deployment.challenger}",
+                remedy="Look who it is now, and ask again.",
+            )
 
     def _stage(
         self,
@@ -247,51 +337,76 @@ class Delivery(Queries):
         for stage in way:
             self.registry.transition(connection, model, version, stage, actor=actor, reason=reason)
 
-    def _revise(self, connection: Connection, reason: str) -> RoutingTable:
-        return routing.revise(connection, self._routes(connection), reason)
-
-    def _routes(self, connection: Connection) -> dict[str, Route]:
-        champions = {
-            version.model: _target(version)
-            for version in versions.in_stage(connection, Stage.PRODUCTION)
-        }
-        live = []
-        for deployment in repository.live(connection):
-            other = deployment.challenger
-            if deployment.phase is Phase.SOAKING:
-                other = deployment.champion or deployment.challenger
-            version = versions.find(connection, deployment.model, other)
-            if version is not None:
-                live.append((deployment, _target(version)))
+    def _routes(
+        self, connection: Connection, live: Sequence[Deployment] | None = None
+    ) -> dict[str, Route]:
+        live = repository.live(connection) if live is None else live
+        others = {item.id: (item.model, _beside(item)) for item in live}
+        folders = versions.folders(connection, list(others.values()))
+        champions = versions.champions(connection)
+        known = [
+            (item, Target(others[item.id][1], folders[others[item.id]]))
+            for item in live
+            if others[item.id] in folders
+        ]
         staged = versions.staged(connection)
         staging = {model: Target(*staged[model]) for model in staged}
-        return routing.compose(champions, live, Beside(staging=staging))
+        holders = {model: Target(*champions[model]) for model in champions}
+        warming = rollbacks.warming(connection)
+        found = versions.folders(connection, list(warming.items())) if warming else {}
+        warm = {model: [Target(version, uri)] for (model, version), uri in found.items()}
+        defaults = rollbacks.defaults(connection)
+        beside = Beside(staging=staging, warm=warm, defaults=defaults)
+        return routing.compose(holders, known, beside)
 
     def _intervene(
         self,
-        deployment: Deployment,
-        phase: Phase,
-        step: int,
-        verdict: Outcome,
+        deployment_id: str,
+        decide: Callable[[Deployment], Decision | None],
         actor: str,
         reason: str,
     ) -> Deployment:
-        decision = Decision(phase, step, verdict, reason or f"By hand, by {actor}.")
+        return self._act(deployment_id, lambda _, now: decide(now), actor, reason)
+
+    def _act(
+        self,
+        deployment_id: str,
+        decide: Callable[[Connection, Deployment], Decision | None],
+        actor: str,
+        reason: str,
+    ) -> Deployment:
+        """Look and act in one transaction; what is done already is left as it is."""
         with self.engine.begin() as connection:
-            moved = self.apply(connection, deployment, decision, actor=actor, at=clock.now())
-        self.publish()
-        self.registry.mirror_soon(deployment.model)
+            now = repository.get(connection, deployment_id)
+            decision = decide(connection, now)
+            if decision is None:
+                return now
+            why = reason or f"By hand, by {actor}."
+            decision = msgspec.structs.replace(decision, reason=why)
+            moved = self.apply(connection, now, decision, actor=actor, at=clock.now())
+        self._tell(now.model)
         return moved
 
+    def _tell(self, model: str) -> None:
+        """Gateways first, then the controller, then what only people look at."""
+        self.publish()
+        self.wake()
+        self.registry.mirror_soon(model)
 
-def _target(version: ModelVersion) -> Target:
-    return Target(version.version, version.uri)
+
+def _beside(deployment: Deployment) -> str:
+    """Which version a live deployment keeps beside the one that holds Production."""
+    if deployment.phase is Phase.SOAKING and deployment.champion is not None:
+        return deployment.champion
+    return deployment.challenger
 
 
 def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage]]:
     """Which versions change their stage when a deployment enters a phase, in this order."""
     if phase is Phase.SOAKING:
         return [(deployment.challenger, Stage.PRODUCTION)]
+    if phase is Phase.PENDING:
+        return [(deployment.challenger, Stage.STAGING)]
     ended_badly = phase in (Phase.ROLLED_BACK, Phase.ABORTED, Phase.INCONCLUSIVE)
     if deployment.phase is Phase.SOAKING and ended_badly:
         # To enter Production archives the challenger, which held it.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, desc, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, desc, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -22,6 +22,8 @@ _VERSIONS = select(
     schema.models,
     schema.models.c.name == schema.model_versions.c.model,
 )
+
+_CHUNK = 400
 
 
 def lock_model(connection: Connection, candidate: Candidate) -> None:
@@ -154,6 +156,28 @@ def in_stage(connection: Connection, stage: Stage, model: str | None = None) -> 
     if model is not None:
         query = query.where(schema.model_versions.c.model == model)
     return [_version(row) for row in connection.execute(query).mappings()]
+
+
+def champions(connection: Connection, model: str | None = None) -> dict[str, tuple[str, str]]:
+    """By model, number and folder of the version in Production; of one model or of all."""
+    rows = schema.model_versions.c
+    query = select(rows.model, rows.version, rows.uri).where(rows.stage == Stage.PRODUCTION)
+    if model is not None:
+        query = query.where(rows.model == model)
+    return {row.model: (row.version, row.uri) for row in connection.execute(query)}
+
+
+def folders(
+    connection: Connection, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The folders of versions, by model and version; what there is none of is left out."""
+    rows = schema.model_versions.c
+    found: dict[tuple[str, str], str] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = tuple_(rows.model, rows.version).in_(wanted[start : start + _CHUNK])
+        query = select(rows.model, rows.version, rows.uri).where(chunk)
+        found.update({(row.model, row.version): row.uri for row in connection.execute(query)})
+    return found
 
 
 def staged(connection: Connection) -> dict[str, tuple[str, str]]:

@@ -1,0 +1,69 @@
+"""The live deployments and where their evidence stands: asked for in one query, decoded once.
+
+A plan is thousands of bytes of JSON and never changes, and a pass has to look at every live
+deployment. So a row is read whole only when what can change in it has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import Connection, String, select, type_coerce
+
+from serinus.delivery import repository
+from serinus.delivery.types import Deployment
+from serinus.store import schema
+
+_DEPLOYMENTS, _EVIDENCE = schema.deployments, schema.evidence
+# Times are only compared with themselves, so nobody need read them.
+_STAMP = (
+    type_coerce(_DEPLOYMENTS.c.updated_at, String),
+    _DEPLOYMENTS.c.phase,
+    _DEPLOYMENTS.c.step,
+    _DEPLOYMENTS.c.verdict,
+)
+_LOOK = (
+    select(
+        _DEPLOYMENTS.c.id,
+        _EVIDENCE.c.fold,
+        type_coerce(_EVIDENCE.c.updated_at, String),
+        *_STAMP,
+    )
+    .join_from(_DEPLOYMENTS, _EVIDENCE, _EVIDENCE.c.deployment == _DEPLOYMENTS.c.id)
+    .where(_DEPLOYMENTS.c.live_model.is_not(None))
+    .order_by(_DEPLOYMENTS.c.created_at, _DEPLOYMENTS.c.id)
+)
+_Stamp: TypeAlias = tuple[Any, ...]
+
+
+class Standing(NamedTuple):
+    """A live deployment, the last fold of its evidence, and when that was written.
+
+    ``written`` may only be compared with another one.
+    """
+
+    deployment: Deployment
+    fold: int
+    written: Any
+
+
+class Roster:
+    """Remembers the live deployments as they were at the last look. For one thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[_Stamp, Deployment]] = {}
+
+    def read(self, connection: Connection) -> list[Standing]:
+        """What is live now, oldest first."""
+        rows = connection.execute(_LOOK).all()
+        stamps = {row[0]: tuple(row[3:]) for row in rows}
+        known = {
+            identity: item
+            for identity, item in self._known.items()
+            if stamps.get(identity) == item[0]
+        }
+        new = [identity for identity in stamps if identity not in known]
+        for deployment in repository.some(connection, new):
+            known[deployment.id] = (stamps[deployment.id], deployment)
+        self._known = known
+        return [Standing(known[row[0]][1], row[1], row[2]) for row in rows]
