@@ -18,6 +18,7 @@ from serinus.client import Serinus
 from serinus.client.types import Part
 from serinus.dashboard import pages
 from serinus.ledger.files.writer import Writer
+from serinus.registry import folders
 from serinus.registry.types import Candidate, GateResult, ModelVersion, Stage
 from serinus.settings import Settings
 from serinus.wire import (
@@ -69,15 +70,19 @@ class Faces:
     ) -> ModelVersion:
         """A version of ``fraud``, brought to a stage."""
         fields: dict[str, object] = {
-            "uri": f"/models/{MODEL}/{version}",
             "manifest": MANIFEST,
             "model_type": "classification",
             "version": version,
             "metrics": {"accuracy": 0.95},
             "params": {"algorithm": "logistic_regression"},
             "gates": (GateResult("threshold accuracy", True, "0.95 against 0.7"),),
+            **changes,
         }
-        self.app.registry.register(Candidate(**{**fields, **changes}))  # type: ignore[arg-type]
+        folder = self.app.settings.home / "models" / version
+        folder.mkdir(parents=True)
+        folders.write_manifest(folder, fields["manifest"])  # type: ignore[arg-type]
+        fields.setdefault("uri", str(folder))
+        self.app.registry.register(Candidate(**fields))  # type: ignore[arg-type]
         for to in (Stage.STAGING, Stage.PRODUCTION):
             if stage in (to, Stage.PRODUCTION):
                 self.app.registry.transition(

@@ -18,7 +18,7 @@ from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
-from serinus.registry import tracking
+from serinus.registry import folders, tracking
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, Stage
 from serinus.wire import Event, Field, Manifest, WorkerStatus
@@ -54,14 +54,18 @@ class World:
             (0, 1),
         )
         fields: dict[str, object] = {
-            "uri": f"/models/fraud/{version}",
             "manifest": manifest,
             "model_type": "classification",
             "version": version,
             "metrics": {"accuracy": 0.95},
             "gates": (GateResult("threshold accuracy", True, "0.95 against 0.7"),),
+            **changes,
         }
-        self.registry.register(Candidate(**{**fields, **changes}))  # type: ignore[arg-type]
+        folder = self.ledger.with_name("models") / version
+        folder.mkdir(parents=True)
+        folders.write_manifest(folder, fields["manifest"])  # type: ignore[arg-type]
+        fields.setdefault("uri", str(folder))
+        self.registry.register(Candidate(**fields))  # type: ignore[arg-type]
         way = {
             Stage.NONE: [],
             Stage.STAGING: [Stage.STAGING],

@@ -13,6 +13,7 @@ from serinus.app.prognosis import Prognoses
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.forecast.types import Traffic
+from serinus.delivery.planning import defaults
 from serinus.delivery.proposing import Planner
 from serinus.delivery.replay import Replays
 from serinus.delivery.routing import Publisher
@@ -74,7 +75,9 @@ class App:
             InvalidInput: the file of own types cannot be used.
         """
         own = self.settings.model_types
-        return model_types.load(Path(own) if own else None)
+        types = model_types.load(Path(own) if own else None)
+        defaults.check(types)
+        return types
 
     @cached_property
     def ledger(self) -> Reader:
@@ -94,7 +97,13 @@ class App:
             worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
             registry=self.registry,
             publisher=Publisher(self.settings.routing_table),
-            planner=Planner(self.engine, self.registry, self._traffic, self.types),
+            planner=Planner(
+                self.engine,
+                self.registry,
+                observe=self._traffic,
+                types=self.types,
+                worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
+            ),
         )
 
     @cached_property

@@ -16,6 +16,7 @@ from serinus.app import App
 from serinus.chaos.databases import Database
 from serinus.chaos.script import CHALLENGER, CHAMPION, MODEL, Script
 from serinus.delivery.types import DeploymentSpec
+from serinus.registry import folders
 from serinus.registry.types import Candidate, GateResult, Stage
 from serinus.store.engine import open_engine
 from serinus.wire import Field, Manifest
@@ -65,7 +66,7 @@ def prepare(home: Path, database: Database, script: Script) -> Scene:
     app = App(settings.load({}, home=home, database_url=database.address(home))[0])
     try:
         for version in (CHAMPION, CHALLENGER):
-            app.registry.register(_candidate(version))
+            app.registry.register(_candidate(home, version))
         for stage in (Stage.STAGING, Stage.PRODUCTION):
             app.registry.transition(
                 None, MODEL, CHAMPION, stage, actor=_ACTOR, reason="the start"
@@ -79,11 +80,15 @@ def prepare(home: Path, database: Database, script: Script) -> Scene:
     return Scene(home, database, deployment.id, clock.epoch_us())
 
 
-def _candidate(version: str) -> Candidate:
+def _candidate(home: Path, version: str) -> Candidate:
     fields = (Field("amount", "double"), Field("age", "double"))
+    manifest = Manifest(MODEL, "classification", fields, "is_fraud", (0, 1))
+    folder = home / "models" / version
+    folder.mkdir(parents=True)
+    folders.write_manifest(folder, manifest)
     return Candidate(
-        uri=f"/models/{MODEL}/{version}",
-        manifest=Manifest(MODEL, "classification", fields, "is_fraud", (0, 1)),
+        uri=str(folder),
+        manifest=manifest,
         model_type="classification",
         version=version,
         metrics={"accuracy": 0.95},

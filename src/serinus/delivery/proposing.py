@@ -1,31 +1,50 @@
-"""What a specification means for the versions that there are: checked, planned and forecast."""
+"""What is asked for, seen against the versions that there are: checked whole, planned, forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
+import msgspec
 from sqlalchemy import Engine
 
+from serinus import clock
+from serinus.delivery import eligible, repository
 from serinus.delivery.forecast import feasibility
 from serinus.delivery.forecast.types import Proposal, Traffic
+from serinus.delivery.planning import faults as faulty
 from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning.decoding import decode
+from serinus.delivery.planning.defaults import specification
 from serinus.delivery.planning.plan import Basis, score_cuts
+from serinus.delivery.planning.strategies import complete
 from serinus.delivery.types import DeploymentSpec
-from serinus.errors import Conflict, InvalidInput
+from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.registry import model_types
 from serinus.registry.model_types import ModelType
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion
+from serinus.store.engine import reading
+from serinus.wire import BreakerRules
+
+Asked: TypeAlias = DeploymentSpec | Mapping[str, Any]
+"""A whole specification, or the fields that were said: what is left out, the model type says."""
 
 
 @dataclass(frozen=True)
 class Proposed:
-    """A proposal and the versions that it is about; no champion where there is none yet."""
+    """A proposal, the specification it was made of, and the versions that it is about.
 
+    ``others`` are the further challengers of an A/B test; ``champion`` is None where there is
+    none yet.
+    """
+
+    spec: DeploymentSpec
     challenger: ModelVersion
     champion: ModelVersion | None
     proposal: Proposal
+    others: tuple[ModelVersion, ...] = ()
 
 
 def _unseen(model: str, version: str) -> Traffic | None:
@@ -34,105 +53,178 @@ def _unseen(model: str, version: str) -> Traffic | None:
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes plans of specifications; changes nothing.
+    """Makes plans of what is asked for; changes nothing.
 
     Attributes:
         engine: the store.
         registry: where versions are and which of them holds Production.
         observe: what the traffic of a model and version was like lately; None if unknown.
         types: what each type of model is held to.
+        defaults: fields that the installation sets, below a model type's and above Serinus's own.
+        worker_seconds: a gateway worker silent for longer is taken for dead.
     """
 
     engine: Engine
     registry: Registry
     observe: Callable[[str, str], Traffic | None] = _unseen
     types: Mapping[str, ModelType] = field(default_factory=model_types.load)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    worker_seconds: float = 10.0
 
-    def propose(self, spec: DeploymentSpec, *, salt: str = "", harms: bool = True) -> Proposed:
-        """The plan of a specification with its forecast.
-
-        Args:
-            spec: what was asked for.
-            salt: what the arms are drawn with, a deployment's id.
-            harms: whether harmful challengers are forecast as well.
+    def propose(self, asked: Asked) -> Proposed:
+        """The plan of what is asked for with its forecast, and what would keep it from beginning.
 
         Raises:
-            NotFound: the model or a version of it does not exist.
+            NotFound: the model or a version of it does not exist, and that is all.
+            Conflict: the version cannot be a challenger, and that is all.
             InvalidInput: no plan can be made; every fault is listed.
-            Conflict: the version cannot be a challenger.
         """
-        challenger, champion = self._versions(spec)
-        observed = self.observe(champion.model, champion.version) if champion else None
-        basis = _basis(champion, challenger)
-        proposal = feasibility.propose(spec, basis, observed, salt=salt, harms=harms)
-        return Proposed(challenger, champion, proposal)
+        found = self._found(asked)
+        _refuse(found, found.refusals)
+        proposed = self._forecast(found, salt="", harms=True)
+        blocked = tuple(_line(error) for error in found.overlap)
+        proposal = msgspec.structs.replace(
+            proposed.proposal, faults=(*blocked, *proposed.proposal.faults)
+        )
+        return replace(proposed, proposal=proposal)
 
-    def accept(self, spec: DeploymentSpec, *, salt: str) -> Proposed:
+    def accept(self, asked: Asked, *, salt: str) -> Proposed:
         """The same for a plan that is to be carried out.
 
+        Args:
+            asked: what is asked for.
+            salt: what the arms are drawn with, the deployment's id.
+
         Raises:
-            InvalidInput: also if the plan cannot decide with the traffic there is; every fault is
-                listed, with changes that would help.
+            NotFound, Conflict, InvalidInput: as :meth:`propose`, and where another deployment of
+                the model is live, or the plan cannot decide with the traffic there is.
         """
-        found = self.propose(spec, salt=salt, harms=False)
-        if found.proposal.faults:
+        found = self._found(asked)
+        _refuse(found, [*found.refusals, *found.overlap])
+        proposed = self._forecast(found, salt=salt, harms=False)
+        if proposed.proposal.faults:
             raise InvalidInput(
                 "this plan could not decide",
-                where=f"deployment of {spec.model} {spec.challenger}",
-                faults=found.proposal.faults,
-                remedy=feasibility.remedy(found.proposal.remedies),
+                where=found.where,
+                faults=proposed.proposal.faults,
+                remedy=feasibility.remedy(proposed.proposal.remedies),
             )
-        return found
+        return proposed
 
-    def _versions(self, spec: DeploymentSpec) -> tuple[ModelVersion, ModelVersion | None]:
-        """The challenger, and the champion if there is one, after checking that they can be."""
-        challenger = self.registry.get(spec.model, spec.challenger)
-        champion = self.registry.champion(spec.model)
-        self._check(spec, challenger, champion)
-        return challenger, champion
+    # ---------------------------------------------------------------- looking
 
-    def _check(
-        self, spec: DeploymentSpec, challenger: ModelVersion, champion: ModelVersion | None
-    ) -> None:
-        where = f"deployment of {spec.model} {spec.challenger}"
-        if spec.champion is not None:
-            self.registry.get(spec.model, spec.champion)
-            holder = champion.version if champion else "none"
-            if spec.champion != holder:
-                raise Conflict(
-                    f"version {spec.champion} does not hold Production, {holder} does",
-                    where=where,
-                    remedy="Leave the champion out, or name the one that holds Production.",
-                )
-        if champion is not None and champion.version == challenger.version:
-            raise Conflict(
-                f"version {challenger.version} is the champion already",
-                where=where,
-                remedy="Deploy another version.",
-            )
-        failed = [f"{gate.name}: {gate.detail}" for gate in challenger.gates if not gate.passed]
-        if failed:
-            raise InvalidInput(
-                f"version {challenger.version} did not pass its gates",
-                where=where,
-                faults=failed,
-                remedy="Train a version that passes them.",
-            )
-        if champion is not None and _asked(champion) != _asked(challenger):
-            raise InvalidInput(
-                f"version {challenger.version} takes other inputs than the champion "
-                f"{champion.version}, so they cannot answer the same requests",
-                where=where,
-                remedy="Register it as a model of its own, or keep the inputs.",
-            )
+    def _found(self, asked: Asked) -> _Found:
+        """Everything that is asked for beside everything that speaks against it."""
+        said, wrong = _read(asked)
+        model = str(said.get("model", ""))
+        where = f"deployment of {model} {said.get('challenger', '')}".rstrip()
+        named = (said.get("challenger"), *said.get("others", ()), said.get("champion"))
+        versions, refusals = self._versions(model, [name for name in named if name])
+        champion = self.registry.champion(model) if versions else None
+        asked_for = [name for name in named[:-1] if name in versions]
+        challengers = tuple(versions[name] for name in dict.fromkeys(asked_for))
+        if versions:
+            refusals += eligible.named(champion, said.get("champion"), where)
+            refusals += eligible.against(model, champion, challengers)
+        type_name, kind = self._type(champion, challengers)
+        below = {} if isinstance(asked, DeploymentSpec) or kind is None else kind.delivery
+        spec = specification(said, below, self.defaults)
+        first = bool(versions) and champion is None
+        whole = complete(spec, workers=self._workers())
+        for fault in faulty.of(whole, first=first, task=kind.task if kind else None):
+            name = fault.partition(":")[0]
+            by_type = name in below and name not in said
+            wrong.append(f"{fault} (by the model type {type_name})" if by_type else fault)
+        with reading(self.engine) as connection:
+            live = next(iter(repository.live(connection, model)), None)
+        overlap = list(eligible.overlapping(live, where))
+        return _Found(spec, where, champion, challengers, type_name, kind, refusals, overlap, wrong)
+
+    def _versions(
+        self, model: str, names: Iterable[str]
+    ) -> tuple[dict[str, ModelVersion], list[SerinusError]]:
+        """The versions of these names, and an error for each that there is not."""
+        found: dict[str, ModelVersion] = {}
+        missing: dict[str, SerinusError] = {}
+        for name in names if model else ():
+            try:
+                found[name] = self.registry.get(model, name)
+            except NotFound as error:
+                missing.setdefault(error.what, error)  # of an unknown model all say the same
+        return found, list(missing.values())
+
+    def _type(
+        self, champion: ModelVersion | None, challengers: tuple[ModelVersion, ...]
+    ) -> tuple[str, ModelType | None]:
+        known = next((version for version in (*challengers, champion) if version), None)
+        if known is None:
+            return "", None
+        return known.model_type, model_types.type_of(self.types, known.model_type, known.task)
+
+    def _workers(self) -> int:
+        with reading(self.engine) as connection:
+            return len(repository.workers(connection, clock.now(), self.worker_seconds))
+
+    def _forecast(self, found: _Found, *, salt: str, harms: bool) -> Proposed:
+        champion, (challenger, *others) = found.champion, found.challengers
+        observed = self.observe(champion.model, champion.version) if champion else None
+        basis = _basis(champion, challenger, found.kind, self._workers())
+        proposal = feasibility.propose(found.spec, basis, observed, salt=salt, harms=harms)
+        return Proposed(found.spec, challenger, champion, proposal, tuple(others))
 
 
-def _asked(version: ModelVersion) -> list[tuple[str, str, bool]]:
-    """What a request must hold for a version: not what it was trained on, which may well differ."""
-    return [(item.name, item.type, item.required) for item in version.manifest.inputs]
+@dataclass(frozen=True)
+class _Found:
+    """What is asked for, the versions that there are of it, and all that is wrong.
+
+    Attributes:
+        spec: nothing left out; fields that could not be used have their defaults.
+        where: the deployment, for messages.
+        refusals: of versions.
+        overlap: the deployment that is live.
+        faults: of fields.
+    """
+
+    spec: DeploymentSpec
+    where: str
+    champion: ModelVersion | None
+    challengers: tuple[ModelVersion, ...]
+    type_name: str
+    kind: ModelType | None
+    refusals: list[SerinusError]
+    overlap: list[SerinusError]
+    faults: list[str]
 
 
-def _basis(champion: ModelVersion | None, challenger: ModelVersion) -> Basis:
+def _read(asked: Asked) -> tuple[dict[str, Any], list[str]]:
+    if isinstance(asked, DeploymentSpec):
+        return msgspec.structs.asdict(asked), []
+    return decode(asked)
+
+
+def _refuse(found: _Found, refusals: Sequence[SerinusError]) -> None:
+    """Raise everything at once; what is alone keeps its own kind."""
+    if len(refusals) == 1 and not found.faults:
+        raise refusals[0]
+    faults = [*(_line(error) for error in refusals), *found.faults]
+    if faults:
+        raise InvalidInput(
+            "the plan cannot be carried out",
+            where=found.where,
+            faults=faults,
+            remedy="Correct these; nothing was changed.",
+        )
+
+
+def _line(error: SerinusError) -> str:
+    """An error as one fault among others."""
+    told = f"{error.what} ({'; '.join(error.faults)})" if error.faults else error.what
+    return f"{told}. {error.remedy}" if error.remedy else told
+
+
+def _basis(
+    champion: ModelVersion | None, challenger: ModelVersion, kind: ModelType | None, workers: int
+) -> Basis:
     """What a plan is made from: the champion's own figures, or a first version's."""
     known = champion or challenger
     return Basis(
@@ -140,4 +232,6 @@ def _basis(champion: ModelVersion | None, challenger: ModelVersion) -> Basis:
         score_cuts=score_cuts(known.reference),
         classes=known.manifest.classes,
         first=champion is None,
+        workers=workers,
+        breaker=kind.breaker if kind else BreakerRules(),
     )
