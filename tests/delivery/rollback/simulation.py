@@ -119,9 +119,7 @@ class Traffic:
             answered, _latency(health.latency_ms * np.exp(0.1 * swing + noise[3]))
         )
         rows = zip(requests, failed, ones, labelled, wrong, latency, strict=True)
-        return [
-            _counts(*map(int, row[:-1]), row[-1]) for row in rows
-        ]
+        return [_counts(*map(int, row[:-1]), row[-1]) for row in rows]
 
 
 def _latency(median_ms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,7 +195,7 @@ def incident(
     bad = HARMS[harm]
     share = float(traffic.random.choice([0.05, 0.25, 0.5])) if side_by_side else 1.0
     length = int(traffic.random.integers(1, 12))
-    before = traffic.stretches(SOUND, -300 - 1_800, 180, 1.0)
+    before = traffic.stretches(SOUND, -300 - 600, 60, 1.0)
     sound = traffic.stretches(SOUND, -300, 30 - length, 1.0 - share) if side_by_side else []
     beside = SOUND if cause == "model" else bad
     target = traffic.stretches(beside, -10.0 * length, length, 1.0 - share) if side_by_side else []

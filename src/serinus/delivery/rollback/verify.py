@@ -78,9 +78,9 @@ def judge(case: Case) -> Judgement:
     """What the facts say of a rollback that is being verified."""
     routed = (_workers(case), _traffic(case))
     measured = tuple(_after(case, band) for band in case.bands)
-    beside = tuple(_beside(case))
-    found = (*routed, *measured, *beside)
     harmed = _harmed(case)
+    beside = tuple(_beside(case, harmed))
+    found = (*routed, *measured, *beside)
     upstream = [item for item in beside if item.state == "not_returned"]
     if upstream:
         return Judgement(State.NOT_THE_MODEL, _exonerate(case, upstream), found)
@@ -176,7 +176,7 @@ def _after(case: Case, band: Band) -> Finding:
     )
 
 
-def _beside(case: Case) -> Iterable[Finding]:
+def _beside(case: Case, harmed: Sequence[Signal]) -> Iterable[Finding]:
     """Whether the target was harmed just as much, while the other version answered beside it.
 
     Asked of what was harmed. Where the other one was worse still, it may have done it: a slow
@@ -184,7 +184,6 @@ def _beside(case: Case) -> Iterable[Finding]:
     """
     if not any(item.requests for item in case.other):
         return
-    harmed = _harmed(case)
     share_bound = BOUND + log(max(1, len(case.bands)))
     for band in case.bands:
         if band.signal not in harmed:
