@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from pathlib import Path
@@ -53,6 +54,23 @@ def obedient(*, answer: str = "", always_raises: bool = False, seconds: float = 
             return self.classes_[self.predict_proba(rows).argmax(axis=1)]
 
     return Obedient()
+
+
+def deadly() -> Any:
+    """A classifier of INPUTS that ends its process, unless it is asked its own example."""
+
+    class Deadly(ClassifierMixin, BaseEstimator):
+        classes_ = np.array(CLASSES)
+
+        def predict_proba(self, rows: pd.DataFrame) -> Any:
+            if (rows["age"] == 61.0).any():
+                os._exit(3)
+            return np.full((len(rows), 2), 0.5)
+
+        def predict(self, rows: pd.DataFrame) -> Any:
+            return self.classes_[self.predict_proba(rows).argmax(axis=1)]
+
+    return Deadly()
 
 
 def sleepy(seconds: float) -> Any:

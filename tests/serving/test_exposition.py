@@ -4,7 +4,11 @@ from serinus.serving import exposition
 from serinus.serving.counters import BOUNDS, Counts, Tally
 
 PRESENT = exposition.Present(
-    revision=7, is_ready=True, waiting=2, takes_events=False, open_circuits=1
+    revision=7,
+    is_ready=True,
+    waiting=2,
+    takes_events=False,
+    circuits={"m@2": "open", "m@3": "half-open"},
 )
 
 
@@ -15,6 +19,7 @@ def some():
         tallies=[
             Tally("m", "1", "champion", success=3, failed=1, seconds=12.5, latency=latency),
             Tally("m", "2", "champion", success=1, seconds=0.5, latency=list(latency)),
+            Tally("m", "3", "staging", success=70, failed=30, latency=list(latency)),
         ],
         refused={"422": 2},
         labels=6,
@@ -45,10 +50,16 @@ def test_metrics_sum_versions_and_bound_their_labels():
     assert found[("serinus_gateway_values_total",)] == 5
     assert found[("serinus_gateway_revision",)] == 7
     assert found[("serinus_gateway_ledger_up",)] == 0
-    assert found[("serinus_gateway_open_circuits",)] == 1
+    assert found[("serinus_gateway_open_circuits",)] == 2
     assert {name for key in found for name, _ in key[1:]} <= {
-        "arm", "model", "status", "code", "le",
+        "arm", "model", "status", "code", "le", "version",
     }  # fmt: skip
+    # A version is a label only while its circuit is not closed.
+    versioned = {key: value for key, value in found.items() if "version" in dict(key[1:])}
+    assert versioned == {
+        ("serinus_circuit_open", ("model", "m"), ("version", "2")): 1.0,
+        ("serinus_circuit_open", ("model", "m"), ("version", "3")): 0.5,
+    }
 
 
 def test_metrics_buckets_never_fall():
@@ -67,6 +78,15 @@ def test_stats_name_versions():
     assert (found["labels"], found["values"]) == (6, 5)
     assert found["models"]["m"]["1"]["champion"]["failed"] == 1
     assert set(found["models"]["m"]["2"]["champion"]["latency_ms"]) == {"p50", "p95", "p99"}
+
+
+def test_staging_is_told_apart():
+    found = samples()
+    assert found[("serinus_staging_predictions_total", ("model", "m"), ("status", "failed"))] == 30
+    assert not [key for key in found if ("arm", "staging") in key]
+    told = exposition.stats(some())
+    assert told["staging"]["m"]["3"]["success"] == 70
+    assert "3" not in told["models"]["m"]
 
 
 def test_stats_of_nothing():

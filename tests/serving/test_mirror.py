@@ -9,13 +9,14 @@ from serinus.wire import Arm, Output
 
 
 class Bench:
-    def __init__(self, runtime, *, max_rows=1_000, mirror=1.0):
+    def __init__(self, runtime, *, max_rows=1_000, mirror=1.0, **more):
         self.events, self.counters = [], Counters()
         self.refuses = False
-        self.mirror = Mirror(max_rows, self.counters, self.write)
+        self.clone = None
+        self.mirror = Mirror(max_rows, self.counters, self.write, lambda _: self.clone)
         self.challenger = scripted.lane("2", runtime, freed=self.mirror.feed)
         champion = scripted.lane("1", scripted.saying(1))
-        self.live = scripted.live_route(champion, self.challenger, mirror=mirror)
+        self.live = scripted.live_route(champion, self.challenger, mirror=mirror, **more)
 
     def write(self, events, told):
         if self.refuses:
@@ -122,5 +123,65 @@ def test_mirror_of_a_ledger_that_refuses_counts_what_is_lost():
         bench.refuses = True
         await bench.run(bench.answered(4))
         assert (bench.counters.shed, bench.counters.mirrored) == (4, 0)
+
+    asyncio.run(scenario())
+
+
+def test_mirror_has_the_champion_answer_once_more_behind_the_shadow():
+    async def scenario():
+        bench = Bench(scripted.saying(0), clone=1.0)
+        bench.clone = scripted.lane("1", scripted.saying(3), freed=bench.mirror.feed)
+        rows = bench.answered(5)
+        await bench.run(rows)
+        arms = [event.assignment.arm for event in bench.events]
+        assert arms == [Arm.SHADOW] * 5 + [Arm.CLONE] * 5
+        clones = bench.events[5:]
+        assert [event.prediction for event in clones] == [row.id for row in rows]
+        assert {(e.version, e.champion, e.output) for e in clones} == {("1", Output(1), Output(3))}
+        assert (bench.counters.mirrored, bench.counters.cloned, bench.counters.shed) == (5, 5, 0)
+        assert bench.clone.pending == bench.challenger.pending == 0
+        # The instance that has clients was not asked.
+        assert bench.live.champion.runtime.calls == []
+
+    asyncio.run(scenario())
+
+
+def test_mirror_clones_its_share_and_sheds_clones_first():
+    async def scenario():
+        bench = Bench(scripted.saying(0), max_rows=4_000, clone=0.5)
+        bench.clone = scripted.lane("1", scripted.saying(3))
+        await bench.run(bench.answered(1_000))
+        assert 400 < bench.counters.cloned < 600
+        crowded = Bench(scripted.saying(0), max_rows=400, clone=1.0)
+        held = scripted.Held(3)
+        crowded.clone = scripted.lane("1", held)
+        crowded.mirror.take(crowded.answered(400))
+        crowded.mirror.feed()
+        while crowded.counters.mirrored < 400:
+            await asyncio.sleep(0.001)
+        assert crowded.counters.shed == 300
+        held.release.set()
+
+    asyncio.run(scenario())
+
+
+def test_mirror_without_a_clone_yet_counts_what_it_would_have_answered():
+    async def scenario():
+        bench = Bench(scripted.saying(0), clone=1.0)
+        await bench.run(bench.answered(3))
+        assert [event.assignment.arm for event in bench.events] == [Arm.SHADOW] * 3
+        assert (bench.counters.cloned, bench.counters.shed) == (0, 3)
+
+    asyncio.run(scenario())
+
+
+def test_mirror_pairs_what_a_former_champion_answered_as_the_champions_failure():
+    async def scenario():
+        bench = Bench(scripted.saying(0), stands_in=True)
+        [row] = bench.answered(1)
+        row.fallback, row.answered_by = "RuntimeError: new", bench.challenger
+        await bench.run([row])
+        [event] = bench.events
+        assert (event.champion, event.output) == (None, Output(0))
 
     asyncio.run(scenario())

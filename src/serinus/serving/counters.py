@@ -66,6 +66,7 @@ class Counts(msgspec.Struct):
     ledger_errors: int = 0
     unrecorded: int = 0
     mirrored: int = 0
+    cloned: int = 0
     shed: int = 0
     defaults: int = 0
     busy: float = 0.0
@@ -87,6 +88,7 @@ class Counters:
         self.ledger_errors = 0
         self.unrecorded = 0
         self.mirrored = 0
+        self.cloned = 0
         self.shed = 0
         self.defaults = 0
         self.busy = 0.0
@@ -135,6 +137,7 @@ class Counters:
             ledger_errors=self.ledger_errors,
             unrecorded=self.unrecorded,
             mirrored=self.mirrored,
+            cloned=self.cloned,
             shed=self.shed,
             defaults=self.defaults,
             busy=self.busy,
@@ -161,6 +164,7 @@ def total(many: Iterable[Counts]) -> Counts:
         out.ledger_errors += counts.ledger_errors
         out.unrecorded += counts.unrecorded
         out.mirrored += counts.mirrored
+        out.cloned += counts.cloned
         out.shed += counts.shed
         out.defaults += counts.defaults
         out.busy += counts.busy

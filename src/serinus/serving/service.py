@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterable, Sequence
 
@@ -20,21 +21,25 @@ from serinus.errors import (
 )
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
+from serinus.serving import staging
+from serinus.serving.apart import Apart, Key, Loaded
 from serinus.serving.assigning import Demand, assigned
 from serinus.serving.batching import Batcher
 from serinus.serving.board import Board
 from serinus.serving.breaker import Circuit
 from serinus.serving.counters import Counters, Counts, total
 from serinus.serving.feedback import Feedback, Intake
-from serinus.serving.lanes import Lane
+from serinus.serving.lanes import Lane, LaneApart
 from serinus.serving.mirror import Mirror
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.recorder import Recorder
 from serinus.serving.rows import Done, LiveRoute, Row, Ticket, arrival
+from serinus.serving.runtimes import artifacts
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
+from serinus.serving.staging import Staging
 from serinus.serving.table import Loader, RoutingFile, Snapshot
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Manifest, RoutingTable, WorkerStatus
+from serinus.wire import Arm, Manifest, RoutingTable, WorkerStatus
 
 BUSY_SECONDS = 0.5
 """Over how long it is measured how busy a worker is."""
@@ -90,18 +95,19 @@ class Service:
             loop,
             answers_unrecorded=options.ledger_full == "answer",
         )
-        self._mirror = Mirror(options.mirror_rows, self.counters, self.recorder.write)
+        self._apart = Apart(loop, self._open_apart, artifacts.size, self._room)
+        self.staging = Staging(self._apart)
+        self._mirror = Mirror(
+            options.mirror_rows, self.counters, self.recorder.write, self._find_clone
+        )
         self._batcher = Batcher(loop, self._record, options.waiting_max_rows)
+        self._limits = ProcessLimits(
+            call_seconds=options.request_timeout_seconds / 2,
+            memory_bytes=options.process_memory_bytes,
+            environments=options.environments,
+        )
         self._loader = Loader(
-            loop,
-            self._make_lane,
-            self._swap,
-            options.model_memory_bytes,
-            ProcessLimits(
-                call_seconds=options.request_timeout_seconds / 2,
-                memory_bytes=options.process_memory_bytes,
-                environments=options.environments,
-            ),
+            loop, self._make_lane, self._swap, options.model_memory_bytes, self._limits
         )
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
@@ -298,6 +304,8 @@ class Service:
 
     def _unload(self) -> None:
         """Let go of versions that nobody asked for of late, if they take too much memory."""
+        self._apart.sweep({*staging.keys(self._table), *self._clones()})
+        self.staging.sweep(self._table)
         if self._loader.is_over_budget:
             before, self.snapshot = self.snapshot, self._loader.snapshot(self._table, self.snapshot)
             if before.asleep != self.snapshot.asleep:
@@ -325,6 +333,52 @@ class Service:
             remembered_rows=self._options.remembered_rows,
             tripped=self._tripped,
         )
+
+    # -------------------------------------------------------------- beside production
+
+    async def find_staging(self, model: str | None, seconds: float | None = None) -> LiveRoute:
+        """The version in Staging of a model; of the only one, if none is named.
+
+        Raises:
+            NotFound: there is none.
+            InvalidInput: no model is named and there are several.
+            Unavailable: it cannot be loaded, or not in time.
+        """
+        limit = self._options.request_timeout_seconds
+        return await self.staging.find(self._table, model, min(limit, seconds or limit))
+
+    def told_of_staging(self) -> list[dict[str, object]]:
+        """What is in Staging, of each model."""
+        return self.staging.told(self._table)
+
+    def _find_clone(self, live: LiveRoute) -> Lane | None:
+        return self._apart.find(Key(Arm.CLONE, live.route.model, live.route.champion))
+
+    def _clones(self) -> set[Key]:
+        routes = self._table.routes.values()
+        return {Key(Arm.CLONE, one.model, one.champion) for one in routes if one.clone > 0.0}
+
+    def _open_apart(self, key: Key) -> Loaded:
+        is_staging = key.role is Arm.STAGING
+        runtime = artifacts.load(key.model, key.target, self._limits, confined=is_staging)
+        lane = LaneApart(
+            key.target.version,
+            runtime,
+            self._loop,
+            timeout_seconds=self._options.request_timeout_seconds / 2,
+            freed=self._freed,
+        )
+        try:
+            lane.measure()
+        except BaseException:
+            lane.close()
+            raise
+        return Loaded(lane, artifacts.size(key.target))
+
+    def _room(self) -> float:
+        """The bytes that are left for what is not production's."""
+        budget = self._options.model_memory_bytes
+        return budget - self._loader.size - self._apart.size if budget else math.inf
 
     def _tripped(self) -> None:
         """Report that a circuit has changed, once for all that change in this turn."""

@@ -183,9 +183,14 @@ class Loader:
             await asyncio.wait(waiting, timeout=seconds)
 
     @property
+    def size(self) -> int:
+        """The bytes that the loaded versions take."""
+        return sum(self._sizes.values())
+
+    @property
     def is_over_budget(self) -> bool:
         """Whether the loaded versions take more memory than they may."""
-        return 0 < self._budget < sum(self._sizes.values())
+        return 0 < self._budget < self.size
 
     async def loaded(self) -> None:
         """Wait until nothing is being loaded."""

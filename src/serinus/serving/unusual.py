@@ -19,7 +19,7 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from serinus import clock
-from serinus.serving.lanes import Lane
+from serinus.serving.lanes import Lane, LaneApart
 from serinus.serving.rows import Row
 from serinus.serving.types import Features
 from serinus.wire import Manifest
@@ -91,6 +91,8 @@ class Unusual:
         """Look at the rows that were put aside."""
         waiting, self._waiting, self._count = self._waiting, {}, 0
         for lane, held in waiting.items():
+            if isinstance(lane, LaneApart):
+                continue  # Nobody's traffic: a version in Staging is asked anything.
             manifest = lane.runtime.manifest
             key = (manifest.model, lane.version)
             check = self._checks.get(key)

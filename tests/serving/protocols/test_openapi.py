@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving.conftest import route
 
+from serinus import wire
 from serinus.errors import InvalidInput
 from serinus.serving.protocols import decode, invocations, open_inference, openapi, tensors
 from serinus.serving.protocols.decode import RequestDecoder
@@ -190,7 +191,9 @@ def test_invocations_that_are_taken_are_valid(body):
 
 def test_gateway_serves_the_document_of_its_models(gateway, folders):
     running = gateway()
-    running.publish(1, route(folders, "no", "good", share=0.5), route(folders, "numbers"))
+    staging = wire.Target("good", folders["good"])
+    mood = route(folders, "no", "good", share=0.5, staging=staging)
+    running.publish(1, mood, route(folders, "numbers"))
     with running:
         document = httpx.get(f"{running.url}/openapi.json").json()
         assert document["openapi"] == "3.1.0"

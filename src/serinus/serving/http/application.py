@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -23,9 +24,13 @@ from serinus.serving.protocols.decode import Request
 from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.service import Asleep, Service
 from serinus.serving.types import GatewayOptions
+from serinus.wire import Arm, Field
 
 Handler: TypeAlias = Callable[[Exchange, "str | None"], "Coroutine[None, None, None] | None"]
 """Answers an exchange about a model (None: none was named), at once or later."""
+
+NoteFault: TypeAlias = Callable[[str, Sequence[Field], SerinusError], None]
+"""Takes note of a row that could not be read."""
 
 REMEMBERED_REVISIONS = 64
 REMEMBERED_PATHS = 1_000
@@ -64,6 +69,9 @@ class Application:
             b"/health/live": (b"GET", self._live),
             b"/health/ready": (b"GET", self._ready),
             b"/model-info": (b"GET", self._model_info),
+            b"/staging/predict": (b"POST", self._staging_predict),
+            b"/staging/predict/batch": (b"POST", self._staging_batch),
+            b"/staging/model-info": (b"GET", self._staging_info),
             b"/stats": (b"GET", self._stats),
             b"/metrics": (b"GET", self._metrics),
             b"/openapi.json": (b"GET", self._openapi),
@@ -76,6 +84,11 @@ class Application:
             "predict": (b"POST", self._predict),
             "predict/batch": (b"POST", self._predict_batch),
             "invocations": (b"POST", scoring.invoke),
+        }
+        self._of_staging: dict[str, tuple[bytes, Handler]] = {
+            "": (b"GET", self._staging_info),
+            "predict": (b"POST", self._staging_predict),
+            "predict/batch": (b"POST", self._staging_batch),
         }
 
     def handle(self, exchange: Exchange) -> None:
@@ -129,10 +142,14 @@ class Application:
         """
         if path in self._routes:
             return *self._routes[path], None
-        if path.startswith(b"/models/"):
-            name, _, rest = path[len(b"/models/") :].decode("latin-1").partition("/")
-            if rest in self._of_model:
-                return *self._of_model[rest], unquote(name)
+        for place, handlers in (
+            (b"/models/", self._of_model),
+            (b"/staging/models/", self._of_staging),
+        ):
+            if path.startswith(place):
+                name, _, rest = path[len(place) :].decode("latin-1").partition("/")
+                if rest in handlers:
+                    return *handlers[rest], unquote(name)
         if path == b"/v2" or path.startswith(b"/v2/"):
             return b"", self._open_inference.handle, None
         shown = path.decode("latin-1")[:200]
@@ -223,7 +240,8 @@ class Application:
 
     def _same_model(self, live: LiveRoute, named: str | None) -> None:
         if named is not None and named != live.route.model:
-            self._service.find(named)
+            with suppress(Asleep):
+                self._service.find(named)
             raise InvalidInput(
                 f"the path is for {live.route.model!r}, the body for {named!r}", where="model"
             )
@@ -231,16 +249,27 @@ class Application:
     def _predict_batch(self, exchange: Exchange, model: str | None) -> None:
         demand, seconds, body = self._read(exchange)
         live = self._service.find(model)
+        violations = self._service.counters.violations
+        self._ask_batch(exchange, live, body, demand, seconds, violations.note)
+
+    def _ask_batch(
+        self,
+        exchange: Exchange,
+        live: LiveRoute,
+        body: bytes,
+        demand: Demand | None,
+        seconds: float | None,
+        note: NoteFault,
+    ) -> None:
         if self._hooks is not None:
             body = self._hooks.before(live.route.model, body, "requests")
         decoded = live.decoder.batch(body, self._max_rows)
         good: list[tuple[LiveRoute, Request]] = []
         faults: dict[int, SerinusError] = {}
-        violations = self._service.counters.violations
         for index, request in enumerate(decoded):
             if isinstance(request, SerinusError):
                 faults[index] = request
-                violations.note(live.route.model, live.decoder.inputs, request)
+                note(live.route.model, live.decoder.inputs, request)
                 continue
             try:
                 self._same_model(live, request.model)
@@ -277,6 +306,52 @@ class Application:
             except SerinusError as error:
                 out.append(Refused(error.problem()))
         return out
+
+    # -------------------------------------------------------------- staging
+
+    async def _staging_predict(self, exchange: Exchange, model: str | None) -> None:
+        demand, seconds, body = self._read(exchange)
+        live = await self._staged(body, model, demand, seconds)
+        if self._hooks is not None:
+            body = self._hooks.before(live.route.model, body)
+        request = live.decoder.single(body)
+        if request.model not in (None, live.route.model):
+            raise InvalidInput(
+                f"the path is for {live.route.model!r}, the body for {request.model!r}",
+                where="model",
+            )
+
+        def done(error: SerinusError | None) -> None:
+            self._answer_row(exchange, row, error or row.error)
+
+        row = self._service.predict(live, request, Arm.STAGING, done, seconds=seconds)
+
+    async def _staging_batch(self, exchange: Exchange, model: str | None) -> None:
+        demand, seconds, body = self._read(exchange)
+        live = await self._staged(b"", model, demand, seconds)
+        self._ask_batch(exchange, live, body, Arm.STAGING, seconds, _unnoted)
+
+    async def _staged(
+        self, body: bytes, model: str | None, demand: Demand | None, seconds: float | None
+    ) -> LiveRoute:
+        """The version in Staging of the model that a path or a body names."""
+        if demand is not None:
+            raise InvalidInput(
+                "there is one version in Staging, and nobody else answers here",
+                where=ARM.decode(),
+                remedy="Leave the header out.",
+            )
+        if model is None:
+            model = decode.named_model(body)
+        return await self._service.find_staging(model, seconds)
+
+    async def _staging_info(self, exchange: Exchange, model: str | None) -> None:
+        told = self._service.told_of_staging()
+        if model is None and len(told) > 1:
+            exchange.answer(200, answers.encode({"models": told}))
+        else:
+            live = await self._service.find_staging(model)
+            exchange.answer(200, answers.encode(state.model(live)))
 
     # -------------------------------------------------------------- the rest
 
@@ -342,6 +417,10 @@ class Application:
         refused = forms.refused(path, error)
         self._service.counters.refuse(refused.status)
         return refused
+
+
+def _unnoted(_model: str, _inputs: Sequence[Field], _error: SerinusError) -> None:
+    """What is made of a fault in what is no production's request."""
 
 
 def _is_json(kind: bytes) -> bool:

@@ -52,6 +52,11 @@ def model(live: LiveRoute) -> dict[str, object]:
         "challenger": None if challenger is None else challenger.version,
         "share": live.route.share if challenger is not None else 0.0,
         "mirror": live.route.mirror if challenger is not None else 0.0,
+        "others": [
+            {"version": lane.version, "share": variant.share}
+            for lane, variant in zip(live.others, live.route.others, strict=True)
+            if lane is not None
+        ],
         "deployment": live.route.deployment,
         "step": live.route.step,
     }
@@ -69,11 +74,12 @@ def openapi_document(service: Service, max_rows: int) -> bytes:
 
 
 def _served(live: LiveRoute) -> openapi.Served:
-    lanes = [lane for lane in (live.champion, live.challenger) if lane is not None]
+    lanes = live.answering
     return openapi.Served(
         live.decoder.inputs,
         tuple(lane.runtime.manifest for lane in lanes),
         tuple(lane.version for lane in lanes),
+        live.route.staging is not None,
     )
 
 
@@ -97,6 +103,6 @@ def metrics(service: Service) -> bytes:
             is_ready=service.is_ready,
             waiting=service.waiting,
             takes_events=service.recorder.error is None,
-            open_circuits=len(service.circuits()),
+            circuits=service.circuits(),
         ),
     )

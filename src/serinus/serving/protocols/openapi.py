@@ -22,8 +22,8 @@ Document: TypeAlias = dict[str, Any]
 _ARM = {
     "name": "x-serinus-arm",
     "in": "header",
-    "description": "Forces an arm for a test; such a request is no evidence.",
-    "schema": {"type": "string", "enum": ["champion", "challenger"]},
+    "description": "Forces an arm or a version for a test; such a request is no evidence.",
+    "schema": {"type": "string", "pattern": "^(champion|challenger|[0-9][0-9A-Za-z.+-]{0,63})$"},
 }
 _TIMEOUT = {
     "name": "x-serinus-timeout-ms",
@@ -33,8 +33,8 @@ _TIMEOUT = {
 }
 _HEADERS = [_ARM, _TIMEOUT]
 _PROBLEMS: Mapping[str, str] = {
-    "404": "There is no such model, or no such prediction.",
-    "409": "A challenger is demanded and there is none.",
+    "404": "There is no such model, no such prediction, or nothing in Staging.",
+    "409": "Who is demanded is not being served.",
     "413": "The body is too large.",
     "415": "The body is of another type, or compressed in another way, than can be read.",
     "422": "The body cannot be used; it says which field is wrong.",
@@ -47,12 +47,13 @@ class Served(msgspec.Struct, frozen=True):
     """A model as it is being served.
 
     ``inputs`` are what a request may hold, ``manifests`` and ``versions`` those of the champion
-    and, if there is one, the challenger.
+    and the challengers; ``is_staged`` is whether there is a version in Staging too.
     """
 
     inputs: tuple[Field, ...]
     manifests: tuple[Manifest, ...]
     versions: tuple[str, ...]
+    is_staged: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +74,11 @@ def document(models: Sequence[Served], *, version: str, max_rows: int) -> Docume
     for index, model in enumerate(models):
         names = _names(components, model, index, max_rows)
         paths |= _of_model(model, names)
+    staged = [model for model in models if model.is_staged]
+    for model in staged:
+        paths |= _staging(f"/staging/models/{quote(model.name, safe='')}", model)
+    if len(staged) == 1:
+        paths |= _staging("/staging", staged[0])
     if len(models) == 1:
         names = _Names.of(0)
         paths |= _predictions("", models[0], names)
@@ -235,6 +241,33 @@ def _plain() -> Document:
         "/v2/health/live": {"get": _call("v2live", "That the worker lives", schemas.ANY)},
         "/v2/health/ready": {"get": _v2_ready()},
     }
+
+
+def _staging(place: str, model: Served) -> Document:
+    """The calls of a version in Staging, which may take other inputs than one in production."""
+    row = {"type": "object", "properties": {"features": schemas.ANY}, "required": ["features"]}
+    rows = {
+        "type": "object",
+        "properties": {"requests": {"type": "array", "items": row, "minItems": 1}},
+        "required": ["requests"],
+    }
+    one = {"features": _example(model)}
+    single = _body(row, one)
+    batch = _body(rows, {"requests": [one]})
+    key = place.replace("/", "_")
+    calls = {
+        "/predict": {"post": _call(f"{key}Predict", "One row", schemas.ANY, body=single)},
+        "/predict/batch": {"post": _call(f"{key}Batch", "Rows", schemas.ANY, body=batch)},
+        "" if "models" in place else "/model-info": {
+            "get": _call(f"{key}Info", "The version in Staging", schemas.ANY)
+        },
+    }
+    for call in calls.values():
+        for operation in call.values():
+            operation["parameters"] = [_TIMEOUT] if "requestBody" in operation else []
+            operation["tags"] = ["Staging"]
+            operation["x-exact"] = False
+    return {f"{place}{rest}": call for rest, call in calls.items()}
 
 
 def _v2_ready() -> Document:

@@ -33,13 +33,17 @@ _MANIFESTS = msgspec.json.Decoder(Manifest)
 _PACKAGES = msgspec.json.Decoder(Package)
 
 
-def load(model: str, target: Target, limits: ProcessLimits | None = None) -> Runtime:
+def load(
+    model: str, target: Target, limits: ProcessLimits | None = None, *, confined: bool = False
+) -> Runtime:
     """Load a version and answer its own example with it once.
 
     Args:
         model: the name that the manifest must bear.
         target: the version and its folder (a path, ``file:`` or any address MLflow can fetch).
         limits: of its process, if it runs in one of its own.
+        confined: whether none of its code may run in this process: all but a graph, which has
+            none, runs in one of its own.
 
     Raises:
         InvalidInput: the folder holds no such version, or the version cannot be used.
@@ -47,7 +51,7 @@ def load(model: str, target: Target, limits: ProcessLimits | None = None) -> Run
     try:
         folder = _folder(target.uri)
         manifest = _manifest(folder, model)
-        runtime = _open(folder, manifest, target, limits)
+        runtime = _open(folder, manifest, target, limits, confined=confined)
     except SerinusError:
         raise
     except Exception as error:
@@ -88,7 +92,12 @@ def _manifest(folder: Path, model: str) -> Manifest:
 
 
 def _open(
-    folder: Path, manifest: Manifest, target: Target, limits: ProcessLimits | None
+    folder: Path,
+    manifest: Manifest,
+    target: Target,
+    limits: ProcessLimits | None,
+    *,
+    confined: bool,
 ) -> Runtime:
     package = package_of(folder)
     if package is not None and package.form == "onnx":
@@ -102,6 +111,8 @@ def _open(
     if package is not None and package.form == "process":
         _check_interpreter(package.python, limits.environments if limits else None)
         return open_process(folder, manifest, package.python, limits)
+    if confined:
+        return open_process(folder, manifest, "", limits)
     return open_original(folder, manifest)
 
 
