@@ -4,7 +4,7 @@ import httpx
 import pytest
 from tests.api.running import MODEL, Faces
 
-from serinus.api.deploying import CanaryRequest, canary_spec
+from serinus.api import deploying
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import Stage
 
@@ -51,25 +51,109 @@ def test_canary_of_an_unknown_version_changes_nothing(two: Faces) -> None:
     assert httpx.get(f"{two.url}/deployments").json()["items"] == []
 
 
-def test_canary_spec_begins_at_the_given_share() -> None:
-    asked = CanaryRequest(MODEL, "1.1.0", traffic_percentage=30)
-
-    assert canary_spec(asked).shares == (0.3, 0.5)
-
-
-@pytest.mark.parametrize("percentage", [0, 100, -1, float("inf"), float("nan")])
-def test_canary_spec_refuses_what_is_no_share(percentage: float) -> None:
-    with pytest.raises(InvalidInput, match="no percentage"):
-        canary_spec(CanaryRequest(MODEL, "1.1.0", traffic_percentage=percentage))
+def test_canary_goes_on_with_the_larger_usual_shares() -> None:
+    assert deploying.fields_of({"traffic_percentage": 30}, "canary", {})["shares"] == [0.3, 0.5]
+    assert deploying.fields_of({}, "canary", {"shares": (0.1,)})["shares"] == (0.1,)
 
 
-def test_blue_green_is_a_plan_of_its_own(two: Faces) -> None:
+@pytest.mark.parametrize("percentage", [0, 100, -1, "ten", None, True, 1e300])
+def test_canary_refuses_what_is_no_share(two: Faces, percentage: object) -> None:
+    asked = {**CANARY, "traffic_percentage": percentage, "min_samples": "few"}
+    answer = httpx.post(f"{two.url}/deployments/canary", json=asked)
+
+    assert answer.status_code == 422
+    assert sorted(answer.json()["faults"]) == [
+        "min_samples: must be a whole number, not 'few'",
+        "traffic_percentage: must be a percentage above 0 and below 100, such as 10",
+    ]
+
+
+def test_canary_that_names_no_percentage_begins_at_a_tenth(two: Faces) -> None:
+    asked = {"model_name": MODEL, "candidate_version": "1.1.0"}
+    begun = httpx.post(f"{two.url}/api/deployments/canary", json=asked).json()
+
+    assert [step["share"] for step in begun["plan"]["steps"]] == [0, 0.1, 0.25, 0.5]
+
+
+def test_canary_of_a_type_with_its_own_shares_takes_those(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION, model_type="risk_assessment")
+    faces.register("1.1.0", model_type="risk_assessment")
+    asked = {"model_name": MODEL, "candidate_version": "1.1.0"}
+    begun = httpx.post(f"{faces.url}/deployments/canary", json=asked).json()
+
+    assert [step["share"] for step in begun["plan"]["steps"]] == [0, 0.05, 0.1, 0.25, 0.5]
+    assert begun["spec"]["approvals"] is True
+    assert begun["plan"]["breaker"]["failing_share"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("path", "strategy", "shares"),
+    [
+        ("shadow", "shadow", [0]),
+        ("blue-green", "blue_green", [0]),
+        ("blue_green", "blue_green", [0]),
+        ("rolling", "rolling", [0, 0.5]),
+        ("ab-test", "ab_test", [0.5]),
+        ("ab_test", "ab_test", [0.5]),
+    ],
+)
+def test_each_strategy_has_its_call(
+    two: Faces, path: str, strategy: str, shares: list[float]
+) -> None:
+    asked = {"model_name": MODEL, "candidate_version": "1.1.0", "production_version": "1.0.0"}
+    answer = httpx.post(f"{two.url}/api/deployments/{path}", json=asked)
+
+    assert answer.status_code == 201, answer.text
+    begun = answer.json()
+    assert begun["strategy"] == begun["spec"]["strategy"] == strategy
+    assert [step["share"] for step in begun["plan"]["steps"]] == shares
+    assert len(begun["plan_hash"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("split", "others", "expected"),
+    [
+        (0.2, None, [0.2]),
+        ([0.2, 0.3], ["1.2.0"], [0.2, 0.3]),
+        ({"1.2.0": 0.3, "1.1.0": 0.2}, None, [0.2, 0.3]),
+    ],
+    ids=["number", "list", "table"],
+)
+def test_ab_test_in_common_words(
+    two: Faces, split: object, others: list[str] | None, expected: list[float]
+) -> None:
+    two.register("1.2.0")
+    asked = {
+        "model_name": MODEL,
+        "candidate_version": "1.1.0",
+        "traffic_split": split,
+        "success_metric": "latency",
+        "min_duration_hours": 2,
+        "confidence_level": 0.9,
+        **({"others": others} if others else {}),
+    }
+    found = httpx.post(f"{two.url}/deployments/ab-test", json=asked).json()["plan"]["experiment"]
+
+    assert found["split"] == expected
+    assert found["challengers"] == ["1.1.0", "1.2.0"][: len(expected)]
+    assert (found["metric"], found["min_seconds"], found["confidence"]) == ("latency", 7200, 0.9)
+
+
+def test_faults_of_common_words_name_the_words(two: Faces) -> None:
     answer = httpx.post(
-        f"{two.url}/deployments/blue-green",
-        json={"model_name": MODEL, "candidate_version": "1.1.0"},
-    )
+        f"{two.url}/deployments/ab-test",
+        json={
+            "model_name": MODEL, "candidate_version": "9.9.9", "traffic_split": 2,
+            "success_metric": "mse", "min_duration_hours": 0, "confidence_level": 1, "hue": 3,
+        },
+    )  # fmt: skip
 
-    assert answer.json()["strategy"] == "blue_green"
+    assert answer.status_code == 422
+    faults = answer.json()["faults"]
+    assert "9.9.9" in faults[0]
+    assert {fault.partition(":")[0] for fault in faults[1:]} == {
+        "hue", "traffic_split", "min_duration_hours", "confidence_level",
+    }  # fmt: skip
 
 
 def test_second_deployment_is_a_conflict(two: Faces) -> None:
@@ -93,7 +177,7 @@ def test_field_of_the_wrong_type_is_named(two: Faces) -> None:
     )
 
     assert answer.status_code == 422
-    assert answer.json()["where"] == "body.shares[1]"
+    assert answer.json()["faults"] == ["shares: must be a list of numbers, not [0.1, 'half']"]
 
 
 def test_unknown_field_is_refused(two: Faces) -> None:
@@ -102,7 +186,7 @@ def test_unknown_field_is_refused(two: Faces) -> None:
     )
 
     assert answer.status_code == 422
-    assert "shore" in answer.json()["detail"]
+    assert answer.json()["faults"] == ["shore: there is no such field; did you mean shares?"]
 
 
 def test_forecast_tells_the_plan_and_begins_nothing(two: Faces) -> None:

@@ -1,126 +1,192 @@
-"""Deployments: propose and begin them."""
+"""Deployments: propose and begin them, by a whole specification or in the words of a strategy."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Response
 
 from serinus.api.messages import Json, body, call
 from serinus.api.services import Actor, Services
-from serinus.app import views
+from serinus.app import App, views
 from serinus.client import foresight, types
-from serinus.delivery.types import Deployment, DeploymentSpec
+from serinus.delivery.types import Deployment, DeploymentSpec, Strategy
 from serinus.errors import InvalidInput
 
 router = APIRouter(tags=["deployments"])
 
-
-class CanaryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A canary in the words of REQUIREMENTS E1; ``traffic_percentage`` is the first step's."""
-
-    model_name: str
-    candidate_version: str
-    production_version: str | None = None
-    traffic_percentage: float = 10.0
-    min_samples: int = 200
-    max_duration_hours: float = 72.0
-    auto_promote_on_success: bool = True
-
-
-class BlueGreenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A switch of all traffic at once, after the new version was watched in shadow."""
-
-    model_name: str
-    candidate_version: str
-    production_version: str | None = None
-    min_samples: int = 200
-    max_duration_hours: float = 72.0
-    auto_promote_on_success: bool = True
-
-
+Fields = dict[str, Any]
 CANARY_SHARES = (0.10, 0.25, 0.50)
+"""Before all traffic, where a canary is asked for by its own call and nobody says more."""
 
 
-def canary_spec(asked: CanaryRequest) -> DeploymentSpec:
-    """The specification that a canary request means: its share first, then the larger usual ones.
+class Request(msgspec.Struct, frozen=True):
+    """A deployment in common words; any field of a specification may stand beside them.
 
-    Raises:
-        InvalidInput: the percentage is no share of the traffic.
+    What is left out, the model's type says, else Serinus.
     """
-    if not 0 < asked.traffic_percentage < 100:
+
+    model_name: str
+    candidate_version: str
+    production_version: str | None = None
+    min_samples: int = 200
+    max_duration_hours: float = 72.0
+    auto_promote_on_success: bool = True
+
+
+class CanaryRequest(Request, frozen=True):
+    """A canary; ``traffic_percentage`` is the first step's, the larger usual ones follow it."""
+
+    traffic_percentage: float = 10.0
+
+
+class RollingRequest(Request, frozen=True):
+    """Replicas replaced a batch at a time."""
+
+    replicas: int | None = None
+    batch: int = 1
+
+
+class ABTestRequest(Request, frozen=True):
+    """Versions side by side.
+
+    ``traffic_split`` is the candidate's share (0.5 is half), a list of the shares of all
+    challengers (``others`` names the further ones), or a table of shares by version.
+    """
+
+    traffic_split: float | list[float] | dict[str, float] | None = None
+    success_metric: str = ""
+    min_duration_hours: float = 24.0
+    confidence_level: float = 0.95
+
+
+WORDS: Mapping[str, str] = {
+    "model_name": "model",
+    "candidate_version": "challenger",
+    "production_version": "champion",
+    "traffic_percentage": "shares",
+    "traffic_split": "split",
+    "success_metric": "metric",
+    "min_samples": "min_requests",
+    "min_duration_hours": "min_hours",
+    "max_duration_hours": "max_hours",
+    "confidence_level": "confidence",
+    "auto_promote_on_success": "auto_promote",
+}
+"""By common word, the field of a specification that it means."""
+
+
+def fields_of(asked: Mapping[str, Any], strategy: Strategy, usual: Fields) -> Fields:
+    """The fields of a specification that a request of one strategy means.
+
+    Args:
+        asked: common words, and fields by their own names.
+        strategy: of the call.
+        usual: the call's own defaults, below what is asked.
+    """
+    said = {WORDS.get(name, name): value for name, value in asked.items()}
+    if "traffic_percentage" in asked:
+        said["shares"] = _ramp(asked["traffic_percentage"])
+    if "traffic_split" in asked:
+        said |= _split(asked["traffic_split"], said.get("challenger"))
+    return {**usual, **said, "strategy": strategy}
+
+
+def _ramp(percentage: Any) -> Any:
+    if isinstance(percentage, bool) or not isinstance(percentage, int | float):
+        return percentage  # no list of shares, and refused as such
+    first = percentage / 100
+    return [first, *(share for share in CANARY_SHARES if share > first)]
+
+
+def _split(given: Any, challenger: Any) -> Fields:
+    """Shares by version in the order of the challengers; the champion's own is the rest."""
+    if not isinstance(given, Mapping):
+        return {"split": given if isinstance(given, list) else [given]}
+    others = [version for version in given if version != challenger]
+    return {"others": others, "split": [given.get(name) for name in (challenger, *others)]}
+
+
+@contextmanager
+def in_words_of(asked: Mapping[str, Any]) -> Iterator[None]:
+    """Faults of fields name the words that were used for them."""
+    used = {field: word for word, field in WORDS.items() if word in asked}
+    try:
+        yield
+    except InvalidInput as error:
+        told = (_in_words(fault, used) for fault in error.faults)
+        faults = list(dict.fromkeys(told))
         raise InvalidInput(
-            f"{asked.traffic_percentage:g} is no percentage of traffic for a canary",
-            where="body.traffic_percentage",
-            remedy="Give a percentage above 0 and below 100, such as 10.",
-        )
-    first = asked.traffic_percentage / 100
-    return DeploymentSpec(
-        model=asked.model_name,
-        challenger=asked.candidate_version,
-        champion=asked.production_version,
-        shares=(first, *(share for share in CANARY_SHARES if share > first)),
-        min_requests=asked.min_samples,
-        max_hours=asked.max_duration_hours,
-        auto_promote=asked.auto_promote_on_success,
-    )
+            error.what, where=error.where, remedy=error.remedy, faults=faults
+        ) from error
 
 
-def blue_green_spec(asked: BlueGreenRequest) -> DeploymentSpec:
-    """The specification that a blue-green request means."""
-    return DeploymentSpec(
-        model=asked.model_name,
-        challenger=asked.candidate_version,
-        champion=asked.production_version,
-        strategy="blue_green",
-        min_requests=asked.min_samples,
-        max_hours=asked.max_duration_hours,
-        auto_promote=asked.auto_promote_on_success,
-    )
+def _in_words(fault: str, used: Mapping[str, str]) -> str:
+    field, colon, rest = fault.partition(":")
+    word = used.get(field)
+    if word is None or not colon:
+        return fault
+    if word == "traffic_percentage":
+        return f"{word}: must be a percentage above 0 and below 100, such as 10"
+    return f"{word}:{rest}"
 
 
 @router.post("/deployments", **call(takes=DeploymentSpec, gives=types.Deployment, status=201))
 def create(
-    spec: Annotated[DeploymentSpec, Depends(body(DeploymentSpec))],
-    app: Services,
-    actor: Actor = "api",
+    asked: Annotated[Fields, Depends(body(Fields))], app: Services, actor: Actor = "api"
 ) -> Response:
-    """Begin bringing a challenger to traffic."""
-    return Json(_view(app.delivery.create(spec, actor=actor)), status_code=201)
+    """Begin bringing a challenger to traffic. What is left out, the model's type says."""
+    return Json(_view(app.delivery.create(asked, actor=actor)), status_code=201)
 
 
 @router.post("/deployments/forecast", **call(takes=DeploymentSpec, gives=foresight.Proposal))
-def forecast(
-    spec: Annotated[DeploymentSpec, Depends(body(DeploymentSpec))], app: Services
-) -> Response:
-    """The plan that a specification means, and how it would go; nothing begins.
+def forecast(asked: Annotated[Fields, Depends(body(Fields))], app: Services) -> Response:
+    """The plan that a specification means, how it would go and what can go wrong; nothing begins.
 
     What would be refused is told as faults, with remedies.
     """
-    return Json(views.view(app.delivery.propose(spec), foresight.Proposal))
+    return Json(views.view(app.delivery.propose(asked), foresight.Proposal))
 
 
-@router.post("/deployments/canary", **call(takes=CanaryRequest, gives=types.Deployment, status=201))
-def create_canary(
-    asked: Annotated[CanaryRequest, Depends(body(CanaryRequest))],
-    app: Services,
-    actor: Actor = "api",
-) -> Response:
-    """Begin a canary."""
-    return Json(_view(app.delivery.create(canary_spec(asked), actor=actor)), status_code=201)
+def _beginning(path: str, strategy: Strategy, takes: type[Request], doc: str) -> None:
+    """Add ``POST /deployments/<path>``, which begins a deployment of this strategy."""
+
+    def begin(
+        asked: Annotated[Fields, Depends(body(Fields))], app: Services, actor: Actor = "api"
+    ) -> Response:
+        fields = fields_of(asked, strategy, _usual(app, asked, strategy))
+        with in_words_of(asked):
+            return Json(_view(app.delivery.create(fields, actor=actor)), status_code=201)
+
+    begin.__doc__ = doc
+    described: dict[str, Any] = call(takes=takes, gives=types.Deployment, status=201)
+    # Written either way; the document names the first.
+    for name in dict.fromkeys((path, path.replace("-", "_"))):
+        router.add_api_route(
+            f"/deployments/{name}",
+            begin,
+            methods=["POST"],
+            name=f"begin {strategy}",
+            include_in_schema=name == path,
+            **described,
+        )
 
 
-@router.post(
-    "/deployments/blue-green", **call(takes=BlueGreenRequest, gives=types.Deployment, status=201)
-)
-def create_blue_green(
-    asked: Annotated[BlueGreenRequest, Depends(body(BlueGreenRequest))],
-    app: Services,
-    actor: Actor = "api",
-) -> Response:
-    """Begin a blue-green switch."""
-    return Json(_view(app.delivery.create(blue_green_spec(asked), actor=actor)), status_code=201)
+def _usual(app: App, asked: Mapping[str, Any], strategy: Strategy) -> Fields:
+    if strategy != "canary":
+        return {}
+    kind = app.delivery.planner.kind(str(asked.get("model_name", asked.get("model", ""))))
+    return {} if kind is not None and "shares" in kind.delivery else {"shares": CANARY_SHARES}
+
+
+_beginning("canary", "canary", CanaryRequest, "Begin a canary: a share of the requests, then more.")
+_beginning("shadow", "shadow", Request, "Watch a version on the champion's requests, unseen.")
+_beginning("blue-green", "blue_green", Request, "Watch unseen, then switch all traffic at once.")
+_beginning("rolling", "rolling", RollingRequest, "Replace replicas a batch at a time.")
+_beginning("ab-test", "ab_test", ABTestRequest, "Compare versions side by side to a planned end.")
 
 
 def _view(deployment: Deployment) -> types.Deployment:

@@ -111,6 +111,11 @@ class Planner:
             )
         return proposed
 
+    def kind(self, model: str) -> ModelType | None:
+        """What a model is held to; None of one that nobody knows."""
+        newest = self.registry.newest(model)
+        return newest and model_types.type_of(self.types, newest.model_type, newest.task)
+
     # ---------------------------------------------------------------- looking
 
     def _found(self, asked: Asked) -> _Found:
