@@ -21,6 +21,7 @@ from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision, Snapshot, WorkerView, reconcile
+from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.roster import Standing
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
@@ -76,10 +77,18 @@ class Controller:
         delivery: carries out what is decided.
         consumer: of the ledger; no other controller's.
         lease: by which one of several leads; None where there can be only this one.
+        rollbacks: sees through what was taken back; None for one that proposes nothing itself.
     """
 
-    def __init__(self, delivery: Delivery, consumer: Consumer, lease: Lease | None = None) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        consumer: Consumer,
+        lease: Lease | None = None,
+        rollbacks: Rollbacks | None = None,
+    ) -> None:
         self._delivery = delivery
+        self._rollbacks = rollbacks or Rollbacks(delivery)
         self._consumer = consumer
         self._lease = lease
         self._token: int | None = None
@@ -132,7 +141,8 @@ class Controller:
             live = self._reconcile_all()
             if not read:
                 break
-        return live or read > 0
+        unfinished = self._rollbacks.step(clock.now(), self._guard)
+        return live or read > 0 or unfinished
 
     def _guard(self, connection: Connection) -> None:
         if self._lease is not None:

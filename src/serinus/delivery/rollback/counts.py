@@ -117,7 +117,8 @@ def octaves(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """The sixteenth of an octave that each positive number is in; what is below 1 is in 0."""
     with np.errstate(invalid="ignore"):
         found = np.floor(PER_OCTAVE * np.log2(np.maximum(values, 1.0)))
-    return np.clip(np.nan_to_num(found), 0, _FARTHEST).astype(np.int64)
+    level: NDArray[np.int64] = np.clip(np.nan_to_num(found), 0, _FARTHEST).astype(np.int64)
+    return level
 
 
 def signed_octaves(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -154,14 +155,17 @@ def fold(
     others: list[Prediction | Failure] = []
     told: list[Label | Value] = []
     for event in events:
-        kind = type(event)
-        if kind is Prediction:
-            if event.assignment.arm is not Arm.STAGING:
-                (others if event.fallback else served).append(event)
-        elif kind is Failure:
+        if isinstance(event, Prediction):
+            if event.assignment.arm is Arm.STAGING:
+                continue
+            if event.fallback:
+                others.append(event)
+            else:
+                served.append(event)
+        elif isinstance(event, Failure):
             if event.assignment.arm is not Arm.STAGING:
                 others.append(event)
-        elif kind is Label or kind is Value:
+        elif isinstance(event, Label | Value):
             told.append(event)
     found: dict[Key, Counts] = {}
     _serve(found, served, key)
@@ -199,21 +203,21 @@ def _serve(
         group.requests += number
         group.answered += number
     latency = np.fromiter((item.latency_us for item in served), np.float64, len(served))
-    for group, level, number in _cells(where, octaves(latency)):
-        kept = groups[group].latency
+    for place, level, number in _cells(where, octaves(latency)):
+        kept = groups[place].latency
         kept[level] = kept.get(level, 0) + number
     answers = [item.output.value for item in served]
     is_number = np.fromiter((type(item) is float for item in answers), np.bool_, len(answers))
     if is_number.any():
         numbers = np.fromiter((item for item in answers if type(item) is float), np.float64)
-        for group, level, number in _cells(where[is_number], signed_octaves(numbers)):
-            kept = groups[group].numbers
+        for place, level, number in _cells(where[is_number], signed_octaves(numbers)):
+            kept = groups[place].numbers
             kept[level] = kept.get(level, 0) + number
     if not is_number.all():
         texts = Counter(zip(where.tolist(), answers, strict=True))
-        for (group, answer), number in texts.items():
+        for (place, answer), number in texts.items():
             if type(answer) is not float:
-                _classes(groups[group], str(answer), number)
+                _classes(groups[place], str(answer), number)
 
 
 def _cells(where: NDArray[np.int64], level: NDArray[np.int64]) -> Iterable[tuple[int, int, int]]:
