@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn import datasets as bundled
 
 from serinus.data.dataset import Dataset, content_digest, kind_of
 from serinus.data.types import Finding, Kind
 from serinus.errors import InvalidInput, NotFound
 
-BUNDLED: dict[str, Callable[..., Any]] = {
-    "iris": bundled.load_iris,
-    "breast_cancer": bundled.load_breast_cancer,
-    "wine": bundled.load_wine,
-    "diabetes": bundled.load_diabetes,
-}
+BUNDLED = frozenset({"iris", "breast_cancer", "wine", "diabetes"})
 """The sets that come with scikit-learn; the column to predict is ``target``."""
 
 DELIMITERS = ",;\t|"
@@ -40,8 +35,7 @@ def read(source: str | Path) -> Dataset:
     """
     path = Path(source)
     if not path.exists() and str(source) in BUNDLED:
-        frame = BUNDLED[str(source)](as_frame=True).frame
-        return from_frame(frame, name=str(source), source=f"bundled:{source}")
+        return from_frame(_bundled(str(source)), name=str(source), source=f"bundled:{source}")
     if not path.exists():
         raise NotFound(
             "there is no such file or bundled set",
@@ -68,6 +62,14 @@ def from_frame(frame: pd.DataFrame, *, name: str, source: str) -> Dataset:
     copy = frame.reset_index(drop=True)
     copy.columns = pd.Index(_unique(header))
     return _dataset(copy, name, source, _header_faults(header))
+
+
+def _bundled(name: str) -> pd.DataFrame:
+    # Scikit-learn takes most of a second, for which a control process that comes back would be
+    # missed; hardly any asks for these sets.
+    load = getattr(importlib.import_module("sklearn.datasets"), f"load_{name}")
+    frame: pd.DataFrame = load(as_frame=True).frame
+    return frame
 
 
 def _read_file(path: Path) -> tuple[pd.DataFrame, list[str]]:
