@@ -16,6 +16,7 @@ from serinus.api import (
     models,
     monitoring,
     problems,
+    shadows,
     system,
     watching,
 )
@@ -29,6 +30,7 @@ _ROUTERS = (
     # Its /deployments/events is no deployment's id.
     watching.router,
     deployments.router,
+    shadows.router,
     monitoring.router,
     jobs.router,
 )

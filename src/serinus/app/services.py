@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from sqlalchemy import Engine, select
@@ -16,8 +16,11 @@ from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.planning import defaults
 from serinus.delivery.proposing import Planner
 from serinus.delivery.replay import Replays
+from serinus.delivery.rollback.service import Rollbacks
+from serinus.delivery.rollback.vitals import Vitals
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
+from serinus.delivery.shadows.report import Shadows
 from serinus.errors import NotFound
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Reader
@@ -122,10 +125,21 @@ class App:
         return Replays(self.engine, self.ledger)
 
     @cached_property
+    def shadows(self) -> Shadows:
+        """What two versions answered to the same requests."""
+        open_ledger = partial(open_archived, self.settings.ledger, self.settings.archive)
+        return Shadows(self.engine, self.registry, open_ledger)
+
+    @cached_property
     def controller(self) -> Controller:
         """The loop that moves deployments."""
-        consumer = Consumer(self.engine, self.ledger)
-        return Controller(self.delivery, consumer)
+        consumer = Consumer(self.engine, self.ledger, [Vitals()])
+        return Controller(self.delivery, consumer, rollbacks=self.rollbacks)
+
+    @cached_property
+    def rollbacks(self) -> Rollbacks:
+        """Takes models back, and finds out whether that has helped."""
+        return Rollbacks(self.delivery)
 
     @cached_property
     def monitor(self) -> Monitor:

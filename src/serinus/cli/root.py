@@ -23,6 +23,7 @@ from serinus.cli import (
     predictions,
     processes,
     prove,
+    shadows,
     smoke,
     stress,
     train,
@@ -64,7 +65,19 @@ def root(
 
 for module in (processes, demo, train, predictions, feedback, prove, smoke):
     module.add_to(app)
-for module in (models, deploy, deployments, jobs, monitor, ledger, config, bench, stress, chaos):
+for module in (
+    models,
+    deploy,
+    deployments,
+    shadows,
+    jobs,
+    monitor,
+    ledger,
+    config,
+    bench,
+    stress,
+    chaos,
+):
     module.add_to(app)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from serinus.client import calls
+from serinus.client import calls, shadows, watching
 from serinus.client import jobs as job_calls
 from serinus.client import monitoring as monitoring_calls
 from serinus.client.calls import Call
@@ -88,10 +88,13 @@ class _Calls:
     deploy = Method(calls.deploy)
     forecast = Method(calls.forecast)
     replay = Method(calls.replay)
+    shadow_report = Method(shadows.shadow_report)
     whatif = Method(calls.whatif)
     deployments = Listing(calls.deployments)
     deployment = Method(calls.deployment)
     deployment_of = Method(calls.deployment_of)
+    statuses = Listing(watching.statuses)
+    prognosis = Method(watching.prognosis)
     history = Listing(calls.history)
     verdicts = Listing(calls.verdicts)
     pause = Method(calls.pause)

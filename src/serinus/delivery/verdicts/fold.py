@@ -197,7 +197,7 @@ def requests(
         failed=np.array(failed, np.bool_),
         latency=np.array([event.latency_us for event in found], np.float64),
         score=np.array(
-            [_score(output) for output in outputs]
+            [score_of(output) for output in outputs]
             if plan.has("distribution")
             else np.full(len(found), np.nan),
             np.float64,
@@ -342,7 +342,11 @@ def _tell(waiting: Waiting, events: Sequence[Label | Value]) -> None:
         waiting.told.setdefault(event.prediction, (event.predicted_at, event.value))
 
 
-def _score(output: Output | None) -> float:
+def score_of(output: Output | None) -> float:
+    """The one number of an answer; NaN if there is none.
+
+    The second class's probability of two, the greatest of more, else the value itself.
+    """
     if output is None:
         return np.nan
     if output.scores:
