@@ -15,7 +15,7 @@ from serinus.monitoring.types import OUTPUT, Action, Reference, State
 from serinus.stats import bins
 from serinus.store import schema
 from serinus.store.engine import reading
-from serinus.wire import Failure, Value, WorkerStatus
+from serinus.wire import Arm, Assignment, Failure, Value, WorkerStatus
 
 MODEL = "fraud"
 Make = Callable[..., Monitor]
@@ -64,6 +64,25 @@ def test_monitor_windows_have_every_row_once(
     made_bins = bins.from_dict(reference.profile["features"]["amount"]["bins"])
     total = np.sum([row.counts["columns"]["amount"] for row in found], axis=0)
     assert total.tolist() == bins.count(made_bins, amounts).tolist()
+
+
+def test_monitor_what_is_asked_of_a_version_in_staging_is_nothing_to_it(
+    engine: Engine, traffic: Any, reference: Reference, monitor_of: Make, registered: Any
+) -> None:
+    registered()
+    traffic.label(traffic.send(150))
+    monitor = monitor_of()
+    fold(monitor, reference)
+    before = windows(engine), monitor.performance_history(MODEL)
+    apart = Assignment(MODEL, Arm.STAGING, 0.0, 1)
+    asked = [msgspec.structs.replace(item, assignment=apart) for _, item in traffic.made[:120]]
+    made = list(zip(traffic.writer.append(asked), asked, strict=True))
+    traffic.writer.append([Failure(traffic.now, apart, "1.0.0", "it raised", 10)] * 50)
+    traffic.label(made)
+    assert fold(monitor, reference) == 290
+    assert (windows(engine), monitor.performance_history(MODEL)) == before
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).select_from(schema.labels)).scalar() == 150
 
 
 def test_monitor_windows_same_however_events_are_batched(

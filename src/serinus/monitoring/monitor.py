@@ -42,7 +42,7 @@ from serinus.monitoring.types import (
     Reference,
 )
 from serinus.store.engine import exclusive, reading
-from serinus.wire import Failure, Label, Prediction
+from serinus.wire import Arm, Event, Failure, Label, Prediction, WorkerStatus
 
 NAME = "monitoring"
 LABELLED_WINDOWS = 10
@@ -132,6 +132,8 @@ class Monitor:
             self._state = state
             return 0
         self._state = None  # whatever happens before the commit, the database is right
+        read = len(batch.records)
+        batch = replace(batch, records=[one for one in batch.records if _is_traffic(one.event)])
         changes = self._fold(batch, references, state)
         with self._engine.begin() as connection:
             exclusive(connection, _LOCK)
@@ -147,7 +149,7 @@ class Monitor:
         self._state = _State(
             batch.offsets, state.newest | changes.newest, state.usual | changes.usual
         )
-        return len(batch.records)
+        return read
 
     def _load(self) -> _State:
         with reading(self._engine) as connection:
@@ -446,3 +448,8 @@ def _save_labels(
             added[numbers[place]] += performance.sums(label, references[model].task)
         repository.add_performance(connection, model, version, added)
     return by_version
+
+
+def _is_traffic(event: Event) -> bool:
+    """Whether it is of production: what a version in Staging is asked is nobody's traffic."""
+    return not isinstance(event, WorkerStatus) and event.assignment.arm is not Arm.STAGING

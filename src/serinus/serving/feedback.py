@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 from msgspec import UNSET
 
 from serinus import clock, wire
-from serinus.errors import InvalidInput, NotFound, SerinusError, Unavailable
+from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
 from serinus.ledger import ids
 from serinus.serving.counters import Counters
 from serinus.serving.protocols.decode import FeedbackItem
@@ -271,6 +271,12 @@ def _address(item: Item) -> bytes | SerinusError:
 def _about(id: bytes, event: Event | None) -> Found:
     if isinstance(event, wire.Prediction):
         return id, event
+    if isinstance(event, wire.Failure) and event.default is not None:
+        return Conflict(
+            "the answer was the default: no version gave it",
+            where="prediction_id",
+            remedy="Tell nothing of answers without a version; they count as failures as they are.",
+        )
     return NotFound(
         f"there is no prediction {ids.encode(id)}",
         where="prediction_id",
