@@ -119,6 +119,9 @@ class Settings:
         ge=0,
     )
     controller_interval_seconds: float = _setting(0.1, "Pause between controller passes.", gt=0)
+    controller_lease_seconds: float = _setting(
+        3.0, "After so long without a sign of the controller that leads another one does.", gt=0
+    )
     worker_status_seconds: float = _setting(
         2.0, "Pause between the status events of a gateway worker.", gt=0
     )

@@ -23,5 +23,5 @@ def test_method_says_what_its_call_says(name: str) -> None:
 
 
 def test_deployment_calls_are_methods() -> None:
-    assert {"deploy", "pause", "resume", "promote", "abort"} <= set(BOUND)
+    assert {"deploy", "pause", "resume", "approve", "promote", "abort", "retry"} <= set(BOUND)
     assert Serinus.deploy.__doc__ == calls.deploy.__doc__

@@ -73,3 +73,24 @@ def test_loop_ends_with_the_stop(stop: threading.Event) -> None:
     loop.join(5)
 
     assert loop.part().detail == "it does not run"
+
+
+def test_loop_makes_its_first_pass_at_once_and_another_when_it_is_woken(
+    stop: threading.Event,
+) -> None:
+    passes: list[float] = []
+
+    def step() -> bool:
+        passes.append(clock.monotonic())
+        return False
+
+    loop = Loop("test", step, stop, shortest=30.0, longest=30.0)
+    loop.start()
+    eventually(lambda: len(passes) == 1)
+    woken = clock.monotonic()
+    loop.wake()
+    eventually(lambda: len(passes) == 2)
+    assert passes[1] - woken < 5
+    stop.set()
+    loop.join(5)
+    assert loop.part().detail == "it does not run"

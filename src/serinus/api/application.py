@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from serinus.api import (
     deploying,
     deployments,
+    interventions,
     jobs,
     messages,
     models,
@@ -30,6 +31,7 @@ _ROUTERS = (
     # Its /deployments/events is no deployment's id.
     watching.router,
     deployments.router,
+    interventions.router,
     shadows.router,
     monitoring.router,
     jobs.router,

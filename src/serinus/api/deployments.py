@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -101,38 +100,6 @@ def whatif(
 ) -> Response:
     """What the deployment's traffic would have decided under another policy; nothing changes."""
     return Json(views.view(app.replays.whatif(deployment, asked.policy), foresight.WhatIf))
-
-
-# ------------------------------------------------------------------ intervene
-
-
-def _intervention(verb: str, doc: str) -> None:
-    """Add ``POST /deployments/{id}/<verb>``; each is idempotent and keeps its reason."""
-
-    def intervene(
-        deployment: str,
-        why: Annotated[Reason, Depends(body(Reason))],
-        app: Services,
-        actor: Actor = "api",
-    ) -> Response:
-        act: Callable[..., Deployment] = getattr(app.delivery, verb)
-        return Json(_view(act(deployment, actor=actor, reason=why.reason)))
-
-    intervene.__doc__ = doc
-    described: dict[str, Any] = call(takes=Reason, gives=types.Deployment)
-    router.add_api_route(
-        f"/deployments/{{deployment}}/{verb}",
-        intervene,
-        methods=["POST"],
-        name=verb,
-        **described,
-    )
-
-
-_intervention("pause", "Hold a deployment where it is; evidence goes on, rollback stays live.")
-_intervention("resume", "Go on with a paused deployment; where its gate passed, this approves it.")
-_intervention("promote", "Give the challenger all traffic now, whatever the evidence says.")
-_intervention("abort", "Give all traffic back to the champion and end the deployment.")
 
 
 @router.post("/rollback/{model}/{version}", **call(takes=Reason, gives=types.Rollback))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from serinus.app.lookout import Lookout
 from serinus.app.prognosis import Prognoses
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.experiments import measuring
+from serinus.delivery.experiments.service import Experiments
 from serinus.delivery.forecast.types import Traffic
+from serinus.delivery.leases import Lease
 from serinus.delivery.planning import defaults
 from serinus.delivery.proposing import Planner
 from serinus.delivery.replay import Replays
@@ -50,6 +54,8 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.wakers: list[Callable[[], None]] = []
+        """Called when a person has changed something that a controller should look at."""
 
     # -------------------------------------------------------------- services
 
@@ -107,6 +113,7 @@ class App:
                 types=self.types,
                 worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
             ),
+            wake=self._wake,
         )
 
     @cached_property
@@ -133,8 +140,14 @@ class App:
     @cached_property
     def controller(self) -> Controller:
         """The loop that moves deployments."""
-        consumer = Consumer(self.engine, self.ledger, [Vitals()])
-        return Controller(self.delivery, consumer, rollbacks=self.rollbacks)
+        consumer = Consumer(self.engine, self.ledger, [Vitals(), measuring.measure])
+        lease = Lease(self.engine, self.settings.controller_lease_seconds)
+        return Controller(self.delivery, consumer, lease, rollbacks=self.rollbacks)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        """What A/B tests have measured, and who wins."""
+        return Experiments(self.engine, self.delivery.promote)
 
     @cached_property
     def rollbacks(self) -> Rollbacks:
@@ -170,6 +183,10 @@ class App:
         )
 
     # -------------------------------------------------------------- across capabilities
+
+    def _wake(self) -> None:
+        for wake in self.wakers:
+            wake()
 
     def _traffic(self, model: str, version: str) -> Traffic | None:
         """What monitoring saw of a model's traffic in the last day."""

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from serinus.cli import values
+from serinus import clock
+from serinus.cli import interventions, values, watch
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
-from serinus.cli.session import finish, first, progress_console
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rich.console import Console
-
-    from serinus.client import Serinus
-    from serinus.client.types import Deployment, DeploymentStatus
+from serinus.cli.session import finish, first
 
 commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id.")]
+Which = Annotated[
+    str, typer.Argument(metavar="DEPLOYMENT", help="Its id, or a model for its newest.")
+]
+
+commands.command()(watch.watch)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
+    interventions.add_to(commands)
     app.add_typer(commands, name="deployments")
     app.command()(rollback)
 
@@ -50,83 +48,55 @@ def listing(
 
 @commands.command()
 def status(
-    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+    context: typer.Context, deployment: Which, url: ControlUrl = None, as_json: Json = False
 ) -> None:
-    """One deployment: where it is, and what the evidence says."""
-    from serinus.cli import show
+    """One deployment now: where it is, what the evidence says, what is ahead."""
+    from serinus.cli import screen
 
     with context.obj.client(url) as client:
-        found = client.deployment(deployment)
-    finish(found, as_json=as_json, show=lambda out: out.print(show.status(found)))
-
-
-@commands.command()
-def watch(
-    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
-) -> None:
-    """Watch a deployment until it has ended; Ctrl-C leaves it running."""
-    with context.obj.client(url) as client:
-        follow(client, deployment, as_json=as_json)
-
-
-def follow(client: Serinus, deployment: str, *, as_json: bool) -> None:
-    """Show a deployment until it has ended."""
-    screen = progress_console()
-    try:
-        with _looking(screen) as look:
-            ended = client.wait_for(deployment, timeout=float("inf"), progress=look)
-    except KeyboardInterrupt:
-        screen.print(f"The deployment goes on. Look again: serinus deployments watch {deployment}")
-        raise
+        found = client.deployment(watch.identity(client, deployment))
     finish(
-        ended,
+        found,
         as_json=as_json,
-        show=lambda out: out.print(f"{ended.deployment.phase}: {ended.deployment.reason}"),
+        show=lambda out: out.print(
+            screen.screen(
+                screen.Sight(found, clock.now(), out.width, marks=watch.marks_of(out)),
+            )
+        ),
     )
 
 
-@contextmanager
-def _looking(screen: Console) -> Iterator[Callable[[DeploymentStatus], None]]:
-    """What shows each look: in place on a terminal, else a line whenever something moved."""
-    from rich.live import Live
+@commands.command()
+def show(
+    context: typer.Context, deployment: Which, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """All that is known of a deployment: its status, the evidence in words, its history."""
+    from serinus.cli import report
 
-    from serinus.cli import show
-
-    if screen.is_terminal:
-        with Live(console=screen, auto_refresh=False) as live:
-            yield lambda status: live.update(show.status(status), refresh=True)
-        return
-    told: list[str] = []
-
-    def tell(status: DeploymentStatus) -> None:
-        item = status.deployment
-        line = f"{item.phase} at {item.position}: {item.reason}"
-        if told[-1:] != [line]:
-            told.append(line)
-            screen.print(line, soft_wrap=True, markup=False)
-
-    yield tell
+    with context.obj.client(url) as client:
+        found = client.deployment(watch.identity(client, deployment))
+        moves = list(client.history(found.deployment.id))
+    finish(
+        {"status": found, "history": moves},
+        as_json=as_json,
+        show=lambda out: out.print(report.report(found, moves, clock.now(), out.width)),
+    )
 
 
 @commands.command()
 def history(
-    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+    context: typer.Context, deployment: Which, url: ControlUrl = None, as_json: Json = False
 ) -> None:
     """Every move of a deployment, with who and why."""
-    from serinus.cli import show
+    from serinus.cli import report
 
     with context.obj.client(url) as client:
-        found = list(client.history(deployment))
-    rows = [
-        (show.when(item.at), item.step, item.from_phase, show.phase(item.to_phase), item.actor,
-         item.reason)
-        for item in found
-    ]  # fmt: skip
-    columns = ("at", "step", "from", "to", "by", "why")
+        found = client.deployment(watch.identity(client, deployment)).deployment
+        moves = list(client.history(found.id))
     finish(
-        {"history": found},
+        {"history": moves},
         as_json=as_json,
-        show=lambda out: out.print(show.table("", columns, rows)),
+        show=lambda out: out.print(report.moves(moves, found.plan)),
     )
 
 
@@ -161,68 +131,6 @@ def whatif(
     with context.obj.client(url) as client:
         found = client.whatif(deployment, changes)
     finish(found, as_json=as_json, show=lambda out: out.print(show.whatif(found)))
-
-
-@commands.command()
-def pause(
-    context: typer.Context,
-    deployment: Id,
-    reason: Reason = "",
-    url: ControlUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Hold a deployment where it is; rollback stays live."""
-    with context.obj.client(url) as client:
-        _tell(client.pause(deployment, reason=reason), as_json=as_json)
-
-
-@commands.command()
-def resume(
-    context: typer.Context,
-    deployment: Id,
-    reason: Reason = "",
-    url: ControlUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Go on with a paused deployment; where its gate has passed, this approves it."""
-    with context.obj.client(url) as client:
-        _tell(client.resume(deployment, reason=reason), as_json=as_json)
-
-
-@commands.command()
-def promote(
-    context: typer.Context,
-    deployment: Id,
-    reason: Reason = "",
-    url: ControlUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Give the challenger all traffic now, whatever the evidence says."""
-    with context.obj.client(url) as client:
-        _tell(client.promote(deployment, reason=reason), as_json=as_json)
-
-
-@commands.command()
-def abort(
-    context: typer.Context,
-    deployment: Id,
-    reason: Reason = "",
-    url: ControlUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Give all traffic back to the champion and end the deployment."""
-    with context.obj.client(url) as client:
-        _tell(client.abort(deployment, reason=reason), as_json=as_json)
-
-
-def _tell(deployment: Deployment, *, as_json: bool) -> None:
-    finish(
-        deployment,
-        as_json=as_json,
-        show=lambda out: out.print(
-            f"{deployment.id} is {deployment.phase} at {deployment.position}. {deployment.reason}"
-        ),
-    )
 
 
 def rollback(

@@ -244,30 +244,6 @@ def verdicts(id: str, *, after: str | None = None) -> Call[Page[Look]]:
     return listing(path_of("deployments", id, "verdicts"), Look, after)
 
 
-def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
-    return Call("POST", path_of("deployments", id, verb), Deployment, body={"reason": reason})
-
-
-def pause(id: str, *, reason: str = "") -> Call[Deployment]:
-    """Hold a deployment where it is."""
-    return _intervene(id, "pause", reason)
-
-
-def resume(id: str, *, reason: str = "") -> Call[Deployment]:
-    """Go on with a paused deployment; where its gate passed, this approves it."""
-    return _intervene(id, "resume", reason)
-
-
-def promote(id: str, *, reason: str = "") -> Call[Deployment]:
-    """Give the challenger all traffic now, whatever the evidence says."""
-    return _intervene(id, "promote", reason)
-
-
-def abort(id: str, *, reason: str = "") -> Call[Deployment]:
-    """Give all traffic back to the champion and end the deployment."""
-    return _intervene(id, "abort", reason)
-
-
 def rollback(model: str, version: str | None = None, *, reason: str = "") -> Call[Rollback]:
     """Take a model back: to ``version``, else to the live deployment's or the former champion."""
     body = {"version": version, "reason": reason}

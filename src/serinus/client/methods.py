@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from serinus.client import calls, shadows, watching
+from serinus.client import calls, interventions, shadows, watching
 from serinus.client import jobs as job_calls
 from serinus.client import monitoring as monitoring_calls
 from serinus.client.calls import Call
@@ -97,10 +97,12 @@ class _Calls:
     prognosis = Method(watching.prognosis)
     history = Listing(calls.history)
     verdicts = Listing(calls.verdicts)
-    pause = Method(calls.pause)
-    resume = Method(calls.resume)
-    promote = Method(calls.promote)
-    abort = Method(calls.abort)
+    pause = Method(interventions.pause)
+    resume = Method(interventions.resume)
+    approve = Method(interventions.approve)
+    promote = Method(interventions.promote)
+    abort = Method(interventions.abort)
+    retry = Method(interventions.retry)
     rollback = Method(calls.rollback)
 
     performance_history = Listing(monitoring_calls.performance_history)

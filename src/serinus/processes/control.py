@@ -54,6 +54,7 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     _ = app.engine
     stop = threading.Event()
     loops = _loops(app, stop)
+    app.wakers.append(loops[0].wake)
     faces = application.create(app, loops=loops, stopping=lambda: server.should_exit)
     pages.install(faces)
     server = _Server(faces, ready)
@@ -66,8 +67,17 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
         stop.set()
         for loop in loops:
             loop.join(_LOOP_END_SECONDS)
+        _give_up_lead(app)
         app.engine.dispose()
         log.info("control plane stopped")
+
+
+def _give_up_lead(app: App) -> None:
+    try:
+        app.controller.close()
+    except Exception:
+        # The store is away: the lease runs out by itself.
+        log.exception("the controller's lease could not be given up")
 
 
 def _loops(app: App, stop: threading.Event) -> list[Loop]:

@@ -20,7 +20,8 @@ class Loop:
     """One repeated step in a thread of its own.
 
     The pause doubles from ``shortest`` to ``longest`` while steps find nothing to do, and is
-    ``shortest`` again as soon as one does: quick under traffic, all but asleep without.
+    ``shortest`` again as soon as one does, or when it is woken: quick under traffic, all but asleep
+    without. The first pass is made at once.
 
     Args:
         name: what it is called in health reports and logs.
@@ -46,14 +47,20 @@ class Loop:
         self._longest = max(longest, shortest)
         self._faults = 0
         self._fault = ""
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
+    def wake(self) -> None:
+        """Let the next pass begin now: something is known to have changed."""
+        self._woken.set()
+
     def join(self, seconds: float) -> None:
         """Wait until the loop saw the stop signal and ended, at most ``seconds``."""
+        self.wake()
         self._thread.join(seconds)
 
     def part(self) -> Part:
@@ -64,7 +71,9 @@ class Loop:
 
     def _run(self) -> None:
         pause = self._shortest
-        while not self._stop.wait(pause):
+        while not self._stop.is_set():
+            # Before the pass, so that what changes during it is looked at in another one.
+            self._woken.clear()
             try:
                 busy = self._step()
             except Exception as error:
@@ -73,6 +82,8 @@ class Loop:
                 self._fault = f"{type(error).__name__}: {error}"
                 log.exception("a pass failed", loop=self.name, times=self._faults)
                 pause = min(_FAULT_SECONDS * 2 ** (self._faults - 1), _LONGEST_FAULT_SECONDS)
-                continue
-            self._faults, self._fault = 0, ""
-            pause = self._shortest if busy else min(2 * pause, self._longest)
+            else:
+                self._faults, self._fault = 0, ""
+                pause = self._shortest if busy else min(2 * pause, self._longest)
+            if self._woken.wait(pause):
+                pause = self._shortest

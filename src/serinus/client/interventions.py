@@ -1,0 +1,40 @@
+"""What a person may have done to a deployment; each may be asked twice."""
+
+from __future__ import annotations
+
+from serinus.client.calls import Call, path_of
+from serinus.client.types import Deployment
+
+
+def pause(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Hold a deployment where it is; evidence goes on and a rollback stays possible."""
+    return _intervene(id, "pause", reason)
+
+
+def resume(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Go on with a deployment that a person held; this approves nothing."""
+    return _intervene(id, "resume", reason)
+
+
+def approve(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Let through a gate that has passed."""
+    return _intervene(id, "approve", reason)
+
+
+def promote(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Give the challenger all traffic now, whatever the evidence says."""
+    return _intervene(id, "promote", reason)
+
+
+def abort(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Give all traffic back to the champion and end the deployment."""
+    return _intervene(id, "abort", reason)
+
+
+def retry(id: str, *, reason: str = "") -> Call[Deployment]:
+    """Take up again what ended without success: same plan, step and evidence."""
+    return _intervene(id, "retry", reason)
+
+
+def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
+    return Call("POST", path_of("deployments", id, verb), Deployment, body={"reason": reason})
