@@ -41,10 +41,12 @@ def conclusion(
 
 
 def _differing(pairs: int, found: Differing) -> str:
-    otherwise = f"by more than {found.same_within:g}" if found.same_within else "otherwise"
+    apart = f"by more than {found.same_within:g} " if found.same_within else ""
     if not found.compared:
         return f"Of {pairs:,} requests none was answered by both."
-    begin = f"The two answer {found.rate:.2%} of the same {found.compared:,} requests {otherwise}"
+    begin = (
+        f"The two answer {found.rate:.2%} of the same {found.compared:,} requests {apart}otherwise"
+    )
     if found.noise is None:
         return f"{begin}."
     low, high = found.excess.low or 0.0, found.excess.high or 0.0
