@@ -76,6 +76,20 @@ def fuzz(
     _tell(found, as_json=as_json)
 
 
+@commands.command()
+def split(
+    keys: Annotated[int, typer.Option(help="How many keys ask.", min=100)] = 1_000_000,
+    workers: Annotated[int, typer.Option(help="Workers of the gateway.", min=1)] = 4,
+    restarts: Annotated[int, typer.Option(help="Restarts of the gateway.", min=1)] = 3,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Every key keeps its version: over workers, restarts, rising shares, dropped challengers."""
+    from serinus.stress import split as proof
+
+    _tell(proof.run(keys=keys, workers=workers, restarts=restarts, seed=seed), as_json=as_json)
+
+
 def _tell(found: Finding, *, as_json: bool) -> None:
     from serinus.stress import report
 
