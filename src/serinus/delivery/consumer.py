@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from serinus import clock
 from serinus.delivery import halves, journal, repository
+from serinus.delivery.experiments import comparisons
 from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.roster import Roster
 from serinus.delivery.types import Deployment, Kind
@@ -129,9 +130,10 @@ class Consumer:
                 self.forget()
                 return 0
             live = [standing.deployment for standing in self.roster.read(connection)]
-            self._due = {item.id: self._due[item.id] for item in live if item.id in self._due}
+            records, judged = comparisons.project(batch.records, live)
+            self._due = {item.id: self._due[item.id] for item in judged if item.id in self._due}
             changed = absorb(
-                connection, batch.records, live, now, complete=batch.complete, due=self._due
+                connection, records, judged, now, complete=batch.complete, due=self._due
             )
             if batch.records:
                 for absorbed in self._others:

@@ -19,13 +19,13 @@ from sqlalchemy.exc import DBAPIError
 from serinus import clock
 from serinus.delivery import repository
 from serinus.delivery.consumer import Consumer
+from serinus.delivery.experiments import steering
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision, Snapshot, WorkerView, reconcile
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.roster import Standing
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
-from serinus.delivery.verdicts import judge
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.errors import Conflict
 from serinus.store.engine import reading
@@ -170,7 +170,7 @@ class Controller:
     def _judge(self, standing: Standing, evidence: Evidence) -> None:
         deployment = standing.deployment
         with _alone(deployment):
-            verdict = judge.judge(deployment.plan, deployment.step, evidence)
+            verdict = steering.verdict_of(deployment, evidence)
             fresh = evidence.total(Measure.STEP, level=deployment.step)
             self._judged[deployment.id] = _Judged(
                 standing.fold, standing.written, deployment.step, verdict, fresh
@@ -186,8 +186,19 @@ class Controller:
         decision = None
         with _alone(deployment):
             decision = reconcile(Snapshot(deployment, judged.verdict, judged.fresh, workers), now)
+            if decision is None and deployment.plan.experiment is not None:
+                deployment, decision = self._steer(deployment, now)
         if decision is not None or self._worth_keeping(deployment, judged.verdict):
             yield _News(deployment, judged, decision)
+
+    def _steer(self, deployment: Deployment, now: datetime) -> tuple[Deployment, Decision | None]:
+        """What an experiment does by itself: drop who harms, share traffic anew, end."""
+        found = steering.steer(self._delivery.engine, deployment, self._guard, now)
+        if found is None:
+            return deployment, None
+        if found.moved:
+            self._delivery.publish(self._guard)
+        return found.deployment, found.decision
 
     def _carry_out(self, news: Sequence[_News], now: datetime) -> None:
         """Rollbacks first. A batch of moves is one transaction, and one revision of the table."""

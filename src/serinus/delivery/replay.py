@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from serinus.delivery import journal, repository
 from serinus.delivery.consumer import absorb
+from serinus.delivery.experiments import comparisons
 from serinus.delivery.forecast.simulation import step_name
 from serinus.delivery.journal import Fold
 from serinus.delivery.planning import plan
@@ -212,7 +213,8 @@ class Replays:
                         span.writer, Offset(*span.start), Offset(*span.end)
                     )
                 ]
-                absorb(connection, records, [deployment], fold.at, complete=fold.complete)
+                told, judged = comparisons.project(records, [deployment])
+                absorb(connection, told, judged, fold.at, complete=fold.complete)
                 yield fold, repository.evidence(connection, deployment.id), len(records)
 
 

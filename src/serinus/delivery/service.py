@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from serinus import clock
 from serinus.delivery import interventions, repository, routing
+from serinus.delivery.experiments import traffic
 from serinus.delivery.forecast.types import Proposal
 from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.planning import plan as plans
@@ -356,7 +357,8 @@ class Delivery(Queries):
         found = versions.folders(connection, list(warming.items())) if warming else {}
         warm = {model: [Target(version, uri)] for (model, version), uri in found.items()}
         defaults = rollbacks.defaults(connection)
-        beside = Beside(staging=staging, warm=warm, defaults=defaults)
+        splits = traffic.splits(connection, live)
+        beside = Beside(staging=staging, warm=warm, defaults=defaults, splits=splits)
         return routing.compose(holders, known, beside)
 
     def _intervene(
@@ -398,7 +400,7 @@ def _beside(deployment: Deployment) -> str:
     """Which version a live deployment keeps beside the one that holds Production."""
     if deployment.phase is Phase.SOAKING and deployment.champion is not None:
         return deployment.champion
-    return deployment.challenger
+    return traffic.first(deployment)
 
 
 def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage]]:

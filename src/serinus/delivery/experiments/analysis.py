@@ -35,7 +35,6 @@ from serinus.delivery.experiments.types import (
     State,
     Test,
 )
-from serinus.stats import fixed_horizon
 from serinus.stats.intervals import Estimate
 
 Arms = Mapping[tuple[int, int], Floats]
@@ -99,7 +98,7 @@ def at_end(sums: Sums, question: Question) -> tuple[Finding, ...]:
     places = range(question.challengers)
     found = [against_champion(sums.arms, place, adjust=question.adjusts) for place in places]
     p_values = [1.0 if item is None else float(item.p_value()) for item in found]
-    adjusted = fixed_horizon.holm(p_values)
+    adjusted = holm(p_values)
     error = alpha / question.challengers
     findings = []
     for place, item in enumerate(found):
@@ -123,6 +122,18 @@ def at_end(sums: Sums, question: Question) -> tuple[Finding, ...]:
             )
         )
     return tuple(findings)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's adjusted p-values (1979), as :func:`serinus.stats.fixed_horizon.holm` gives them.
+
+    That one asks a library which sweeps the memory of the whole process at each call.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.array(p_values)[order] * (len(p_values) - np.arange(len(p_values)))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return tuple(float(value) for value in adjusted)
 
 
 def segments(sums: Sums, question: Question, challenger: int) -> tuple[Segment, ...]:

@@ -135,7 +135,9 @@ def combine(stretches: Sequence[Contrast]) -> Contrast:
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = np.where(known, 1.0 / columns["error"], 0.0)
         whole = weights.sum(axis=0)
-        count = known.sum(axis=0)
+        # Each stretch's statistic has the variance of its t distribution, a little above 1.
+        freedom = np.maximum(columns["freedom"], 3.0)
+        spread = np.where(known, freedom / (freedom - 2.0), 0.0).sum(axis=0)
 
         def weighted(name: str) -> Floats:
             found: Floats = np.where(known, weights * columns[name], 0.0).sum(axis=0) / whole
@@ -143,7 +145,7 @@ def combine(stretches: Sequence[Contrast]) -> Contrast:
 
         return Contrast(
             difference=weighted("difference"),
-            error=np.where(count > 0, np.sqrt(count) / whole, np.nan),
+            error=np.where(spread > 0, np.sqrt(spread) / whole, np.nan),
             freedom=np.maximum(np.where(known, columns["freedom"], 0.0).sum(axis=0), 1.0),
             reduction=weighted("reduction"),
             deviation=weighted("deviation"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,12 +32,10 @@ class Experiments:
     Attributes:
         engine: the store.
         promote: carries out a promotion.
-        revise: makes the routing table anew and publishes it.
     """
 
     engine: Engine
     promote: Promote
-    revise: Callable[[], object]
 
     def evaluate(self, experiment: str) -> Evaluation:
         """What may be said of an experiment now; nothing changes.
