@@ -67,22 +67,11 @@ def test_comparison_names_what_breaks_callers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log_e", "expected"), [(log(40), "40"), (99.0, "over a million"), (-1.0, "0.368")]
+    ("log_e", "expected"),
+    [(log(40), "40"), (99.0, "over a million"), (-1.0, "0.368"), (log(1000), "1,000")],
 )
 def test_odds(log_e: float, expected: str) -> None:
-    assert show._odds(log_e) == expected
-
-
-def test_status_says_that_labels_wait_for_an_earlier_one() -> None:
-    until = datetime(2026, 1, 31, 16, 35, tzinfo=UTC)
-    counts = types.Counts({}, {}, {}, {"labels": 2_000, "values": 0}, 0.5, 0.0, 3, [])
-
-    assert show._told(counts) == "2,000 labels came in all"
-    waiting = msgspec.structs.replace(counts, delayed=1_380, delayed_until=until)
-    assert show._told(waiting) == (
-        "2,000 labels came in all; 1,380 labels wait for an earlier request that has none yet, "
-        f"at most until {show.when(until)} (label_window_seconds)"
-    )
+    assert show.odds(log_e) == expected
 
 
 def test_proposal_says_how_long_and_why_not() -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serinus.cli import values
-from serinus.cli.deployments import follow
 from serinus.cli.options import ControlUrl, Json
 from serinus.cli.session import finish
+from serinus.cli.watch import follow
 from serinus.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``serinus deployments | rollback``: watch what goes on, intervene, take it back."""
+"""``serinus deployments``: watch what goes on, and intervene."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from serinus import clock
 from serinus.cli import interventions, values, watch
-from serinus.cli.options import ControlUrl, Json, Limit, Reason
+from serinus.cli.options import ControlUrl, Json, Limit
 from serinus.cli.session import finish, first
 
 commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
@@ -25,7 +25,6 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     interventions.add_to(commands)
     app.add_typer(commands, name="deployments")
-    app.command()(rollback)
 
 
 @commands.command("list")
@@ -131,26 +130,3 @@ def whatif(
     with context.obj.client(url) as client:
         found = client.whatif(deployment, changes)
     finish(found, as_json=as_json, show=lambda out: out.print(show.whatif(found)))
-
-
-def rollback(
-    context: typer.Context,
-    model: str,
-    to: Annotated[
-        str | None, typer.Option(help="Version to go back to; the former champion if left out.")
-    ] = None,
-    reason: Reason = "",
-    url: ControlUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Take a model back at once: from a live deployment, or to an earlier version."""
-    with context.obj.client(url) as client:
-        done = client.rollback(model, to, reason=reason)
-    finish(
-        done,
-        as_json=as_json,
-        show=lambda out: out.print(
-            f"{done.model}: {done.to} has all traffic, {done.taken_back} has none "
-            f"(routing revision {done.revision})."
-        ),
-    )

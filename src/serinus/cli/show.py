@@ -119,75 +119,6 @@ def deployments(items: Sequence[types.Deployment]) -> Table:
     return table("", ("deployment", "model", "versions", "phase", "at", "why"), rows)
 
 
-def status(item: types.DeploymentStatus) -> RenderableType:
-    """One deployment: where it is, what it counted, what each guardrail says."""
-    deployment, counts = item.deployment, item.counts
-    head = Text.assemble(
-        (f"{deployment.model} ", "bold"),
-        f"{deployment.champion or 'none'} → {deployment.challenger}   ",
-        phase(deployment.phase),
-        f" at {deployment.position}\n",
-        f"{deployment.id}\n",
-        (deployment.reason, "dim"),
-        "\n\n",
-        _steps(deployment),
-    )
-    arms = [
-        (arm, counts.requests[arm], counts.failures.get(arm, 0), counts.labelled.get(arm, 0))
-        for arm in counts.requests
-    ]
-    parts: list[RenderableType] = [
-        head,
-        table("\nRequests", ("arm", "requests", "failures", "labelled"), arms),
-        Text(_told(counts), "dim"),
-    ]
-    if item.verdict is not None:
-        parts.append(_guardrails(item.verdict))
-    return Group(*parts)
-
-
-def _told(counts: types.Counts) -> str:
-    came = ", ".join(f"{number:,} {what}" for what, number in counts.told.items() if number)
-    if not came:
-        return "no label has come yet"
-    return f"{came} came in all" + (f"; {_delayed(counts)}" if counts.delayed else "")
-
-
-def _delayed(counts: types.Counts) -> str:
-    labels = "label waits" if counts.delayed == 1 else "labels wait"
-    return (
-        f"{counts.delayed:,} {labels} for an earlier request that has none yet, at most until "
-        f"{when(counts.delayed_until)} (label_window_seconds)"
-    )
-
-
-def _steps(deployment: types.Deployment) -> Text:
-    text = Text()
-    for number in range(len(deployment.plan.steps) + 1):
-        name = types.step_name(deployment.plan, number)
-        here = number == deployment.step
-        style = "bold reverse" if here else "green" if number < deployment.step else "dim"
-        text.append(f" {name} ", style)
-        if number < len(deployment.plan.steps):
-            text.append(" → ", "dim")
-    return text
-
-
-def _guardrails(verdict: types.Verdict) -> RenderableType:
-    rows = [
-        (
-            rail.kind.replace("_", " "),
-            Text(rail.state.replace("_", " "), style=STATE_STYLES.get(rail.state, "")),
-            f"{_odds(rail.log_harm)} of {_odds(rail.harm_bound)}",
-            "-" if rail.log_safe is None else f"{_odds(rail.log_safe)} of {_odds(rail.safe_bound)}",
-            rail.sentence,
-        )
-        for rail in verdict.guardrails
-    ]
-    columns = ("guardrail", "state", "odds of harm", "odds of safety", "in words")
-    return table("\nEvidence", columns, rows)
-
-
 def proposal(item: foresight.Proposal) -> RenderableType:
     """A plan that has not begun: its steps, how long they take, how soon harm is found."""
     told = item.forecast
@@ -301,8 +232,12 @@ def prediction(item: types.Prediction) -> str:
     )
 
 
-def _odds(log_e: float) -> str:
-    return "over a million" if log_e > 13.8 else f"{exp(log_e):,.3g}"
+def odds(log_e: float) -> str:
+    """An e-value as odds to 1."""
+    if log_e > 13.8:
+        return "over a million"
+    number = exp(log_e)
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _number(value: object) -> str:

@@ -24,7 +24,6 @@ from serinus.client.types import (
     Page,
     Prediction,
     Refused,
-    Rollback,
     StageChange,
     Transition,
     Version,
@@ -242,12 +241,6 @@ def history(id: str, *, after: str | None = None) -> Call[Page[Transition]]:
 def verdicts(id: str, *, after: str | None = None) -> Call[Page[Look]]:
     """A deployment's newest recorded looks at its evidence, oldest first."""
     return listing(path_of("deployments", id, "verdicts"), Look, after)
-
-
-def rollback(model: str, version: str | None = None, *, reason: str = "") -> Call[Rollback]:
-    """Take a model back: to ``version``, else to the live deployment's or the former champion."""
-    body = {"version": version, "reason": reason}
-    return Call("POST", path_of("models", model, "rollback"), Rollback, body=body)
 
 
 # ------------------------------------------------------------------ gateway

@@ -55,6 +55,17 @@ class HarmForecast(msgspec.Struct, frozen=True):
     duration: Duration
 
 
+class ExperimentForecast(msgspec.Struct, frozen=True):
+    """What an A/B test will have seen at its planned end, and the smallest effect it finds then."""
+
+    hours: float
+    units: float | None
+    fewest: float | None
+    effect: float | None
+    metric: str
+    unit: str
+
+
 class Forecast(msgspec.Struct, frozen=True):
     """How a plan will go: simulated rollouts of an equal challenger, and of harmful ones."""
 
@@ -64,12 +75,14 @@ class Forecast(msgspec.Struct, frozen=True):
     whole: Duration
     harms: tuple[HarmForecast, ...]
     assumptions: tuple[str, ...]
+    experiment: ExperimentForecast | None = None
 
 
 class Proposal(msgspec.Struct, frozen=True):
     """A plan that has not begun: its steps in words, how it will go, why it could not decide.
 
-    A plan with ``faults`` is refused; each of ``remedies`` alone would leave none.
+    A plan with ``faults`` is refused; each of ``remedies`` alone would leave none. ``risks`` say
+    what can go wrong all the same.
     """
 
     plan: Plan
@@ -78,6 +91,7 @@ class Proposal(msgspec.Struct, frozen=True):
     forecast: Forecast
     faults: tuple[str, ...]
     remedies: tuple[str, ...]
+    risks: tuple[str, ...] = ()
 
 
 class Mismatch(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from serinus.client import calls, interventions, shadows, watching
 from serinus.client import jobs as job_calls
 from serinus.client import monitoring as monitoring_calls
+from serinus.client import rollbacks as rollback_calls
 from serinus.client.calls import Call
 from serinus.client.types import Page
 
@@ -103,7 +104,14 @@ class _Calls:
     promote = Method(interventions.promote)
     abort = Method(interventions.abort)
     retry = Method(interventions.retry)
-    rollback = Method(calls.rollback)
+    rollback = Method(rollback_calls.rollback)
+    rollback_plan = Method(rollback_calls.rollback_plan)
+    rollbacks = Listing(rollback_calls.rollbacks)
+    rollback_of = Method(rollback_calls.rollback_of)
+    decline_rollback = Method(rollback_calls.decline_rollback)
+    fallbacks = Listing(rollback_calls.fallbacks)
+    set_fallback = Method(rollback_calls.set_fallback)
+    clear_fallback = Method(rollback_calls.clear_fallback)
 
     performance_history = Listing(monitoring_calls.performance_history)
     drift_history = Listing(monitoring_calls.drift_history)

@@ -9,8 +9,9 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import httpx
 import msgspec
@@ -61,10 +62,13 @@ class _Addressed:
             "headers": headers,
         }
 
-    def _unreachable(self, call: Call[Any], error: httpx.TransportError) -> Unavailable:
+    def unreachable(
+        self, error: httpx.TransportError, plane: Literal["control", "gateway"] = "control"
+    ) -> Unavailable:
+        """What an error of the transport means, in words."""
         name, root = (
             ("control plane", self.control_url)
-            if call.plane == "control"
+            if plane == "control"
             else ("gateway", self.gateway_url)
         )
         if isinstance(error, httpx.ConnectError):
@@ -127,8 +131,22 @@ class Serinus(_Addressed, Blocking):
         try:
             answer = self._http.request(**self._request(call))
         except httpx.TransportError as error:
-            raise self._unreachable(call, error) from error
+            raise self.unreachable(error, call.plane) from error
         return _decoded(answer, call)
+
+    def stream(
+        self, path: str, position: str, silence: float
+    ) -> AbstractContextManager[httpx.Response]:
+        """A stream of the control plane's events, still to be read.
+
+        Args:
+            path: of the stream.
+            position: the id of the last event that came, "" for none.
+            silence: seconds without a sign after which it is given up.
+        """
+        headers = {**self._headers, **({"last-event-id": position} if position else {})}
+        address = self.control_url + path
+        return self._http.stream("GET", address, headers=headers, timeout=silence)
 
     def pages(self, call: Call[Page[T]]) -> Iterator[T]:
         """Every item of a paged call."""
@@ -177,7 +195,7 @@ class Serinus(_Addressed, Blocking):
         try:
             answer = self._http.request(**{**self._request(call), "content": body})
         except httpx.TransportError as error:
-            raise self._unreachable(call, error) from error
+            raise self.unreachable(error, call.plane) from error
         return _reply(answer)
 
     def wait_for(
@@ -249,7 +267,7 @@ class AsyncSerinus(_Addressed, Awaiting):
         try:
             answer = await self._http.request(**self._request(call))
         except httpx.TransportError as error:
-            raise self._unreachable(call, error) from error
+            raise self.unreachable(error, call.plane) from error
         return _decoded(answer, call)
 
     async def pages(self, call: Call[Page[T]]) -> AsyncIterator[T]:

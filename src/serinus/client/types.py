@@ -406,16 +406,6 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     rollback: Setback | None = None
 
 
-class Rollback(msgspec.Struct, frozen=True, rename={"taken_back": "from"}):
-    """What a rollback did: ``taken_back`` (JSON: from) lost the traffic that ``to`` has now."""
-
-    model: str
-    taken_back: str
-    to: str
-    deployment: str | None
-    revision: int
-
-
 # ------------------------------------------------------------------ health
 
 

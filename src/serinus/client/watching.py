@@ -7,8 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from serinus.client.calls import Call, path_of
+from serinus.client.calls import Call, listing, path_of
 from serinus.client.foresight import Forecast
+from serinus.client.types import DeploymentStatus, Page, step_name
 
 
 class Glance(msgspec.Struct, frozen=True):
@@ -41,12 +42,40 @@ class Glance(msgspec.Struct, frozen=True):
         return self.steps[min(self.step, len(self.steps) - 1)]
 
 
+def glance_of(status: DeploymentStatus) -> Glance:
+    """A status in a line."""
+    item, verdict = status.deployment, status.verdict
+    told = item.live and verdict is not None
+    return Glance(
+        id=item.id,
+        model=item.model,
+        champion=item.champion,
+        challenger=item.challenger,
+        strategy=item.strategy,
+        phase=item.phase,
+        step=item.step,
+        steps=tuple(step_name(item.plan, number) for number in range(len(item.plan.steps) + 1)),
+        verdict=verdict.outcome if verdict and told else item.verdict,
+        reason=verdict.reason if verdict and told else item.reason,
+        requests=verdict.requests if verdict else 0,
+        requested_by=item.requested_by,
+        created_at=item.created_at,
+        updated_at=item.updated_at,
+        ended_at=item.ended_at,
+    )
+
+
 class Message(msgspec.Struct, frozen=True):
     """One server-sent event: its name, its data, and the id by which a stream goes on after it."""
 
     name: str
     data: bytes
     id: str = ""
+
+
+def statuses(*, after: str | None = None) -> Call[Page[DeploymentStatus]]:
+    """Every model's newest deployment with all that is known of it, by the models' names."""
+    return listing("/deployments/status", DeploymentStatus, after)
 
 
 def prognosis(id: str) -> Call[Forecast]:

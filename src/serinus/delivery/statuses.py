@@ -248,7 +248,7 @@ def _waiting(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int,
                 .subquery()
             )
             parts.append(select(literal(identity), func.count(behind.c.outcome)))
-        counted.update(row._tuple() for row in connection.execute(union_all(*parts)))
+        counted.update({row[0]: row[1] for row in connection.execute(union_all(*parts))})
     return {identity: (counted[identity], moment) for identity, moment in since.items()}
 
 
