@@ -114,7 +114,9 @@ class Planner:
     def kind(self, model: str) -> ModelType | None:
         """What a model is held to; None of one that nobody knows."""
         newest = self.registry.newest(model)
-        return newest and model_types.type_of(self.types, newest.model_type, newest.task)
+        if newest is None:
+            return None
+        return model_types.type_of(self.types, newest.model_type, newest.task)
 
     # ---------------------------------------------------------------- looking
 

@@ -142,3 +142,29 @@ def test_durations_are_told_as_a_person_says_them() -> None:
     )
     assert duration(Duration(50.0, None)) == "50 requests (more than will come in nine of ten)"
     assert duration(Duration(None, None)) == "hardly ever"
+
+
+@pytest.mark.parametrize("strategy", ["shadow", "blue_green", "rolling", "ab_test"])
+def test_propose_understands_every_strategy(strategy: str) -> None:
+    busy = Traffic(requests=2_000_000, seconds=86_400.0, error_rate=0.01, labelled=1.0, loss=0.1)
+    spec = DeploymentSpec(model="m", challenger="2", strategy=strategy, replicas=3)  # type: ignore[arg-type]
+    found = propose(spec, BASIS, busy, salt="d", harms=False)
+
+    assert found.faults == ()
+    assert len(found.words) == len(found.plan.steps) == len(found.forecast.steps)
+    assert found.forecast.whole.hours is not None
+
+
+def test_propose_refuses_a_test_that_sees_too_little() -> None:
+    rare = Traffic(requests=240, seconds=86_400.0, error_rate=0.01, labelled=1.0, loss=0.1)
+    spec = DeploymentSpec(
+        model="m", challenger="2", strategy="ab_test", max_hours=24.0, split=(0.1,)
+    )
+    found = propose(spec, BASIS, rare, salt="d")
+
+    assert "about 24 times that accuracy" in found.faults[0]
+    assert found.remedies == ("max_hours=115",)
+    longer = msgspec.structs.replace(spec, max_hours=115.0)
+    enough = propose(longer, BASIS, rare, salt="d")
+    assert enough.faults == ()
+    assert "found in four of five tests" in enough.summary

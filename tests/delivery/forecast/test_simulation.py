@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from serinus.delivery.forecast.simulation import ENTITIES, forecast
+from serinus.delivery.forecast.circumstances import ENTITIES
+from serinus.delivery.forecast.simulation import forecast
 from serinus.delivery.forecast.types import Forecast, Traffic
 from serinus.delivery.planning.plan import Basis, make_plan, quality_scale
 from serinus.delivery.types import DeploymentSpec, Outcome, Plan

@@ -24,6 +24,9 @@ from serinus.delivery.verdicts.evidence import (
     Measure,
 )
 
+ENTITIES = 10_000
+"""Distinct entities that a plan by entity is thought to meet where nobody says how many."""
+
 # Where nothing was observed.
 _ERROR_RATE = 0.001
 _LATENCY_SIGMA = 0.5
@@ -96,6 +99,11 @@ class Crowd:
         requests = np.geomspace(1.0, 1e4 * self.entities, 400)
         seen = np.array([(weight * -np.expm1(-count * rate)).sum() for count in requests])
         return requests, seen
+
+    def distinct(self, requests: float) -> float:
+        """Distinct entities among so many requests, on average."""
+        counts, seen = self._curve
+        return float(np.interp(requests, [0.0, *counts], [0.0, *seen]))
 
     def requests(self, units: Floats) -> Floats:
         """Requests until so many distinct entities came; inf for more than there are."""

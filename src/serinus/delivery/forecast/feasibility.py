@@ -12,8 +12,18 @@ from typing import Any
 
 import msgspec
 
-from serinus.delivery.forecast.simulation import ENTITIES, forecast, step_name
-from serinus.delivery.forecast.types import Duration, Forecast, Proposal, StepForecast, Traffic
+from serinus.delivery.forecast import risks
+from serinus.delivery.forecast.circumstances import ENTITIES
+from serinus.delivery.forecast.experiments import FEWEST_UNITS
+from serinus.delivery.forecast.simulation import forecast, step_name
+from serinus.delivery.forecast.types import (
+    Duration,
+    ExperimentForecast,
+    Forecast,
+    Proposal,
+    StepForecast,
+    Traffic,
+)
 from serinus.delivery.planning import plan as plans
 from serinus.delivery.planning.plan import Basis
 from serinus.delivery.types import DeploymentSpec, Kind, Plan
@@ -72,12 +82,24 @@ def propose(
         forecast=told,
         faults=faults,
         remedies=remedies,
+        risks=tuple(risks.risks(spec, plan, observed, told)),
     )
 
 
 def _words(plan: Plan, number: int) -> str:
     """A step as a person reads it: what must be excluded, and what else it waits for."""
     step = plan.steps[number]
+    test = plan.experiment
+    if test is not None:
+        shares = ", ".join(
+            f"{version} {100 * share:g} %"
+            for version, share in zip(test.challengers, test.split, strict=True)
+        )
+        return (
+            f"A/B test ({shares}): passed when its planned end has come, after "
+            f"{hours(test.planned_seconds / 3600)}, by {test.metric} at {test.confidence:.0%} "
+            f"confidence; no winner before {hours(test.min_seconds / 3600)}"
+        )
     asked = {
         rail.kind: margin(plan, gate_of(step, rail.kind), rail.kind) for rail in plan.guardrails
     }
@@ -113,6 +135,8 @@ def seen(observed: Traffic | None) -> str:
 
 def summary(told: Forecast, unit: str, observed: Traffic | None = None) -> str:
     """A forecast in one sentence; ``observed`` is what was seen, be it too little."""
+    if told.experiment is not None:
+        return _found_at_the_end(told.experiment, unit, observed)
     if not told.steps:
         return "The plan has no step to wait for."
     if told.whole.requests is None:
@@ -120,6 +144,20 @@ def summary(told: Forecast, unit: str, observed: Traffic | None = None) -> str:
     if told.traffic is None and unit == "request":
         return f"How long it will take is unknown: {seen(observed)}."
     return f"An equal challenger will need about {duration(told.whole)}."
+
+
+def _found_at_the_end(test: ExperimentForecast, unit: str, observed: Traffic | None) -> str:
+    end = f"The test is asked after {hours(test.hours)}"
+    if test.units is None:
+        return f"{end}; how much it will have seen is unknown: {seen(observed)}."
+    many = "requests" if unit == "request" else "distinct entities"
+    told = f"{end}, of about {_round(test.units):,} {many}"
+    if test.effect is None:
+        return f"{told}: too few to find any difference."
+    size = f"{test.effect:.2g} {test.unit}"
+    if test.unit == "points":
+        size = f"{100 * test.effect:.2g} points"
+    return f"{told}: a difference of {size} of {test.metric} is then found in four of five tests."
 
 
 def duration(took: Duration) -> str:
@@ -151,6 +189,8 @@ def _enough(traffic: Traffic) -> bool:
 
 
 def _faults(spec: DeploymentSpec, told: Forecast) -> tuple[str, ...]:
+    if told.experiment is not None:
+        return _sees_nothing(told.experiment)
     return tuple(
         fault
         for step in told.steps
@@ -159,12 +199,26 @@ def _faults(spec: DeploymentSpec, told: Forecast) -> tuple[str, ...]:
     )
 
 
+def _title(step: StepForecast) -> str:
+    return TITLES[step.slowest] if step.slowest else "The planned end"
+
+
+def _sees_nothing(test: ExperimentForecast) -> tuple[str, ...]:
+    if test.fewest is None or (test.fewest >= FEWEST_UNITS and test.effect is not None):
+        return ()
+    return (
+        f"by its planned end, after {hours(test.hours)}, one of the versions will have answered "
+        f"about {_round(test.fewest):,} times that {test.metric} can be told of; with fewer than "
+        f"{FEWEST_UNITS:g} no difference is found",
+    )
+
+
 def _too_late(spec: DeploymentSpec, told: Forecast, step: StepForecast) -> str:
     took = step.duration
     if spec.unit == "entity" and not spec.entities and took.hours_90 is None:
         return ""  # the number of entities is assumed, so nothing can be said of when they come
     place = f"step {step.step + 1} ({step.name})"
-    waits = f"{TITLES[step.slowest]} decides last"
+    waits = f"{_title(step)} decides last"
     if took.requests is None:
         return f"{place} will hardly ever decide, however many requests come: {waits}"
     if told.traffic is None or (took.hours_90 is not None and took.hours_90 <= spec.max_hours):
@@ -192,7 +246,7 @@ def _too_few_entities(spec: DeploymentSpec, told: Forecast, step: StepForecast) 
         said = f"{available:,} are assumed (entities says how many there are)"
     return (
         f"step {step.step + 1} ({step.name}) needs {many} distinct entities by its end ({part}), "
-        f"as each counts once, and {said}; {TITLES[step.slowest]} decides last"
+        f"as each counts once, and {said}; {_title(step)} decides last"
     )
 
 
@@ -224,6 +278,9 @@ def _remedies(
 
 def _longer(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
     slowest = [step.duration.hours_90 for step in told.steps]
+    test = told.experiment
+    if test is not None and test.fewest:
+        slowest = [test.hours * FEWEST_UNITS / test.fewest]
     if told.traffic is None or None in slowest:
         return
     for spare in _SPARE:
@@ -234,11 +291,13 @@ def _longer(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
 
 def _looser(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
     """The slowest guardrails' margins, looser and looser; last, those of all guardrails."""
-    slow = {
+    slow: set[str] = {
         step.slowest
         for step in told.steps
         if _too_few_entities(spec, told, step) or _too_late(spec, told, step)
     }
+    if told.experiment is not None:
+        return
     for kinds in (slow, set(_LOOSER)):
         for level in range(3):
             changes = {

@@ -13,16 +13,27 @@ from math import inf, isfinite, log
 
 import numpy as np
 
-from serinus.delivery.forecast.circumstances import Circumstances, Crowd, Harm, circumstances
-from serinus.delivery.forecast.types import Duration, Forecast, HarmForecast, StepForecast, Traffic
+from serinus.delivery.forecast.circumstances import (
+    ENTITIES,
+    Circumstances,
+    Crowd,
+    Harm,
+    circumstances,
+)
+from serinus.delivery.forecast.experiments import experiment_forecast
+from serinus.delivery.forecast.types import (
+    Duration,
+    ExperimentForecast,
+    Forecast,
+    HarmForecast,
+    StepForecast,
+    Traffic,
+)
 from serinus.delivery.forecast.walks import Answers, Past, Reached, Search, walk
 from serinus.delivery.types import Kind, Plan, Step
 from serinus.delivery.verdicts import measure
 from serinus.delivery.verdicts.evidence import Floats, Measure, Tables
 from serinus.delivery.verdicts.judge import gate_of
-
-ENTITIES = 10_000
-"""Distinct entities that a plan by entity is thought to meet where nobody says how many."""
 
 # What takes longer than this hardly ever happens; harm is not looked for as long.
 _MOST_SAFE = 1e8
@@ -86,7 +97,8 @@ def forecast(
     """
     simulation = _Simulation(plan, traffic, entities, np.random.default_rng(seed), runs)
     known = circumstances(plan, traffic)
-    steps, whole = simulation.equal(known)
+    test = experiment_forecast(plan, traffic, entities)
+    steps, whole = simulation.equal(known) if test is None else simulation.planned(test)
     assumptions = known.assumptions
     if plan.unit == "entity":
         counted = "expected" if entities else "assumed, as the specification names no number"
@@ -101,6 +113,7 @@ def forecast(
         whole=whole,
         harms=tuple(simulation.harmful()) if harms else (),
         assumptions=assumptions,
+        experiment=test,
     )
 
 
@@ -116,6 +129,15 @@ class _Simulation:
     entities: int | None
     rng: np.random.Generator
     runs: int
+
+    # -------------------------------------------------------------- an A/B test
+
+    def planned(self, test: ExperimentForecast) -> tuple[tuple[StepForecast, ...], Duration]:
+        """It ends when it was planned to, whatever comes of it: nothing is simulated."""
+        sent = None if self.traffic is None else test.hours * self.traffic.per_hour
+        took = Duration(sent, sent, test.hours, test.hours)
+        name = step_name(self.plan.steps[0])
+        return (StepForecast(0, name, took, "", None, None, None),), took
 
     # -------------------------------------------------------------- an equal challenger
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from serinus.delivery.types import Kind, Plan
@@ -47,7 +49,8 @@ class StepForecast(msgspec.Struct, frozen=True):
 
     ``slowest`` is the guardrail that decides last. ``units`` and ``units_90`` are the units
     (requests, or distinct entities) needed up to its end, median and 90 %: mirrored ones for a
-    mirror step, else those of all live steps so far.
+    mirror step, else those of all live steps so far. An A/B test waits for its end alone, so
+    ``slowest`` is empty and no units are needed.
     ``decided`` is the share of simulated rollouts that passed it in its time; None: traffic is
     unknown.
     """
@@ -55,7 +58,7 @@ class StepForecast(msgspec.Struct, frozen=True):
     step: int
     name: str
     duration: Duration
-    slowest: Kind
+    slowest: Kind | Literal[""]
     units: float | None
     units_90: float | None
     decided: float | None
@@ -68,6 +71,23 @@ class HarmForecast(msgspec.Struct, frozen=True):
     step: int
     name: str
     duration: Duration
+
+
+class ExperimentForecast(msgspec.Struct, frozen=True):
+    """What an A/B test will have seen at its planned end.
+
+    ``hours`` from its first request; ``units`` (requests, or distinct entities) of all versions by
+    then, and of the one with ``fewest`` those that the metric can be told of. ``effect`` is the
+    smallest difference of the metric that four of five tests find, in ``unit``: points (0.01 is
+    one), or standard deviations between units. None is what cannot be told, or is never found.
+    """
+
+    hours: float
+    units: float | None
+    fewest: float | None
+    effect: float | None
+    metric: str
+    unit: str
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -83,13 +103,15 @@ class Forecast(msgspec.Struct, frozen=True):
     whole: Duration
     harms: tuple[HarmForecast, ...]
     assumptions: tuple[str, ...]
+    experiment: ExperimentForecast | None = None
 
 
 class Proposal(msgspec.Struct, frozen=True):
     """A plan that has not begun: how it will go, why it could not decide, and what would.
 
     ``words`` are its steps and ``summary`` its forecast, as a person reads them. A plan with
-    ``faults`` is refused; each of ``remedies`` alone would leave none.
+    ``faults`` is refused; each of ``remedies`` alone would leave none. ``risks`` are sentences:
+    what can go wrong all the same.
     """
 
     plan: Plan
@@ -98,3 +120,4 @@ class Proposal(msgspec.Struct, frozen=True):
     forecast: Forecast
     faults: tuple[str, ...]
     remedies: tuple[str, ...]
+    risks: tuple[str, ...] = ()

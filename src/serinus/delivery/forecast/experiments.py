@@ -1,0 +1,106 @@
+"""What an A/B test will have seen at its planned end, and the smallest effect it can find then.
+
+The test at the planned end is the usual one, so its power is the usual one too: the smallest
+difference that it finds in four of five tests. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+
+from scipy import optimize, special
+
+from serinus.delivery.forecast.circumstances import ENTITIES, Crowd
+from serinus.delivery.forecast.types import ExperimentForecast, Traffic
+from serinus.delivery.types import Experiment, Plan
+from serinus.stats import power
+
+POWER = 0.8
+FEWEST_UNITS = 100.0
+"""Of the smallest arm: with fewer no test of a difference says anything."""
+
+_PROPORTIONS = ("accuracy", "precision", "recall", "f1", "conversion")
+# A rate of which nothing is known varies most in the middle: effects are then smaller than told.
+_UNKNOWN_RATE = 0.5
+_NARROWEST = 1e-6
+
+
+def experiment_forecast(
+    plan: Plan, traffic: Traffic | None, entities: int | None = None
+) -> ExperimentForecast | None:
+    """How far an A/B test comes by its planned end; None for any other plan.
+
+    Args:
+        plan: the plan.
+        traffic: what was observed; None if nothing is known.
+        entities: how many distinct entities there are, for a plan by entity.
+    """
+    test = plan.experiment
+    if test is None:
+        return None
+    planned = test.planned_seconds / 3600
+    if traffic is None:
+        return ExperimentForecast(planned, None, None, None, test.metric, "")
+    requests = planned * traffic.per_hour
+    units = requests
+    if plan.unit == "entity":
+        units = Crowd(entities or ENTITIES).distinct(requests)
+    labelled = 1.0 if traffic.labelled is None or not _needs_labels(test) else traffic.labelled
+    arms = [(1 - sum(test.split)) * units * labelled]
+    arms += [share * units * labelled for share in test.split]
+    smallest = min(arms)
+    effect = _smallest_effect(plan, test, traffic, arms) if smallest >= FEWEST_UNITS else None
+    return ExperimentForecast(planned, units, smallest, effect, test.metric, _unit(test))
+
+
+def _smallest_effect(
+    plan: Plan, test: Experiment, traffic: Traffic, arms: list[float]
+) -> float | None:
+    """Of the comparison that sees least: the champion with its smallest challenger."""
+    champion, challenger = arms[0], min(arms[1:])
+    units, share = champion + challenger, challenger / (champion + challenger)
+    # Every comparison may err: the level is shared among them (Bonferroni).
+    alpha = (1 - test.confidence) / len(test.challengers)
+    if test.metric not in _PROPORTIONS:
+        return _deviations(units, share, alpha)
+    rate = _rate(plan, test, traffic)
+    most = (1 - rate) if rate <= 0.5 else rate
+    towards = 1.0 if rate <= 0.5 else -1.0
+    return _least(
+        lambda points: power.proportions_power(
+            rate, rate + towards * points, units, share=share, alpha=alpha
+        ),
+        most * (1 - 1e-9),
+    )
+
+
+def _deviations(units: float, share: float, alpha: float) -> float | None:
+    """In standard deviations between units, whatever the metric's own unit is."""
+    # The t test of so many units hardly differs from the z test, whose answer is in closed form.
+    near = (special.ndtri(1 - alpha / 2) + special.ndtri(POWER)) / sqrt(units * share * (1 - share))
+    return _least(
+        lambda size: power.means_power(size, 1.0, units, share=share, alpha=alpha),
+        1.2 * float(near),
+    )
+
+
+def _least(power_of: Callable[[float], float], most: float) -> float | None:
+    if power_of(most) < POWER:
+        return None
+    return float(optimize.brentq(lambda size: power_of(size) - POWER, _NARROWEST, most))
+
+
+def _rate(plan: Plan, test: Experiment, traffic: Traffic) -> float:
+    if test.metric == "conversion":
+        return _UNKNOWN_RATE
+    loss = plan.quality.baseline if traffic.loss is None else traffic.loss
+    return min(max(1 - loss, 0.01), 0.99)
+
+
+def _needs_labels(test: Experiment) -> bool:
+    return test.metric not in ("latency", "conversion", "revenue")
+
+
+def _unit(test: Experiment) -> str:
+    return "points" if test.metric in _PROPORTIONS else "standard deviations"

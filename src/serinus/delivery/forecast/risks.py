@@ -1,0 +1,117 @@
+"""What can go wrong with a plan that can decide: sentences for who is about to begin it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serinus.delivery.forecast.circumstances import ENTITIES
+from serinus.delivery.forecast.types import Forecast, Traffic
+from serinus.delivery.types import DeploymentSpec, Plan
+
+# Of simulated rollouts; fewer passing a step in its time is worth a word.
+_MOST_PASS = 0.95
+
+
+def risks(
+    spec: DeploymentSpec, plan: Plan, observed: Traffic | None, told: Forecast
+) -> Iterator[str]:
+    """What a person should know before this plan begins.
+
+    Args:
+        spec: what was asked for.
+        plan: the plan of it.
+        observed: the champion's traffic lately, be it too little for a forecast.
+        told: the forecast.
+    """
+    yield from _labels(plan, observed)
+    yield from _time(plan, told)
+    if plan.unit == "entity" and spec.entities is None:
+        yield (
+            f"Nobody said how many entities there are: {ENTITIES:,} are assumed, and each counts "
+            "once. With fewer the plan may never decide."
+        )
+    if plan.value is not None and spec.value_loss is not None:
+        yield (
+            "The last step waits for business values: without POST /feedback of values it never "
+            "passes."
+        )
+    yield from _traffic_at_once(spec, plan)
+    yield from _soak(plan)
+    yield from _people(spec, plan)
+    yield _breaker(plan)
+
+
+def _labels(plan: Plan, observed: Traffic | None) -> Iterator[str]:
+    if not plan.has("quality", "shadow_quality") or observed is None:
+        return
+    if not observed.labelled:
+        yield (
+            "No label came lately, so quality will wait, and every step that asks for it. If none "
+            "will come, say labels = false."
+        )
+    elif observed.labelled < plan.label_coverage:
+        yield (
+            f"Only {observed.labelled:.1%} of the answers were labelled lately; below "
+            f"{plan.label_coverage:.1%} quality decides nothing, as those that came may be chosen."
+        )
+    if observed.label_delay_seconds > plan.label_window_seconds:
+        yield (
+            f"Labels come {observed.label_delay_seconds / 3600:.1f} h after the answer and are "
+            f"waited for {plan.label_window_seconds / 3600:.1f} h: most will count as missing."
+        )
+
+
+def _time(plan: Plan, told: Forecast) -> Iterator[str]:
+    if told.traffic is None and plan.steps:
+        yield "Too little traffic was seen lately to say whether the plan decides in its time."
+    for step in told.steps:
+        if step.decided is not None and step.decided < _MOST_PASS:
+            yield (
+                f"Step {step.step + 1} ({step.name}) passes in its time in {step.decided:.0%} of "
+                "simulated rollouts of an equal version; otherwise the plan ends inconclusive."
+            )
+
+
+def _traffic_at_once(spec: DeploymentSpec, plan: Plan) -> Iterator[str]:
+    if not plan.steps:
+        yield "There is no former version: nothing is compared, and nothing can be taken back."
+    elif spec.strategy == "blue_green":
+        yield (
+            "All traffic moves at once after the mirror: what a mirror cannot show (latency under "
+            "load, answers that change what comes next) is found in the soak only."
+        )
+    elif spec.strategy == "shadow":
+        yield "It promotes nothing: passed, the champion stays, and deploying is another plan."
+    elif not any(step.shadow for step in plan.steps):
+        yield "Nothing is watched unseen first: the first failures are answered to real requests."
+    if plan.experiment is not None and plan.experiment.allocation == "thompson":
+        yield (
+            "Shares follow what was learnt, so the worse version is seen less and its figures stay "
+            "vaguer."
+        )
+
+
+def _soak(plan: Plan) -> Iterator[str]:
+    if not plan.promotes or not plan.steps:
+        return
+    if plan.soak_seconds == 0:
+        yield "There is no soak: the former version goes cold as soon as the new one has it all."
+    elif plan.soak_mirror == 0:
+        yield ("The soak mirrors nothing: a version that is worse, but works, is not found there.")
+
+
+def _people(spec: DeploymentSpec, plan: Plan) -> Iterator[str]:
+    waits = sum(step.approval for step in plan.steps)
+    if waits:
+        yield f"It waits for a person {waits} time{'s'[: waits > 1]}; nothing moves until then."
+    elif not spec.auto_promote and plan.steps and plan.promotes:
+        yield "It waits for a person before all traffic; nothing moves until then."
+
+
+def _breaker(plan: Plan) -> str:
+    rules = plan.breaker
+    return (
+        f"A gateway asks the version no more for {rules.rest_seconds:g} s once "
+        f"{rules.failing_share:.0%} of {rules.rows} rows or more within {rules.window_seconds:g} s "
+        "failed; the champion then answers in its place, and each counts as a failure."
+    )
