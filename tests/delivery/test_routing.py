@@ -13,7 +13,7 @@ from tests.delivery.samples import deployment
 
 from serinus.delivery import routing
 from serinus.delivery.routing import Beside, Publisher
-from serinus.delivery.types import Phase
+from serinus.delivery.types import DeploymentSpec, Phase
 from serinus.errors import Unavailable
 from serinus.wire import BreakerRules, Route, RoutingTable, Target, Variant
 
@@ -57,6 +57,12 @@ def test_compose_has_the_former_champion_score_and_stand_in_during_the_soak() ->
     assert (route.champion, route.challenger) == (NEW, OLD)
     assert (route.share, route.mirror, route.clone) == (0.0, live.plan.soak_mirror, 0.0)
     assert route.stands_in
+
+
+def test_compose_goes_on_answering_twice_in_the_soak_where_disagreement_is_judged() -> None:
+    spec = DeploymentSpec(model="fraud", challenger="1.1.0", disagreement=0.3)
+    live = deployment(spec, phase=Phase.SOAKING, step=4)
+    assert routing.compose({"fraud": NEW}, [(live, OLD)])["fraud"].clone == live.plan.clone == 1.0
 
 
 def test_compose_has_the_champion_answer_twice_only_what_is_mirrored() -> None:

@@ -109,6 +109,8 @@ def _of_deployment(
             share, others = split.share, split.others
     elif soaking:
         mirror = plan.soak_mirror
+        # At full load only what is judged is worth a third answer.
+        clone = plan.clone if mirror and plan.has("disagreement") else 0.0
     return Route(
         model=deployment.model,
         champion=champion,

@@ -174,6 +174,15 @@ def test_gather_tells_regressions_apart_beyond_the_typical_error(
     assert found.evidence.total(Measure.PAIR_FLIP, level=differ) == 1
 
 
+def test_gather_in_the_soak_charges_whom_the_former_champion_stood_in_for() -> None:
+    subject = live()
+    of_soak = assigned(Arm.CHAMPION, share=0.0, step=len(subject.plan.steps))
+    stood_in = answered(of_soak, version="1.0.0", fallback="boom")
+    neither = Failure(1_000, of_soak, "1.0.0", "boom", 10, "boom")
+    found = gather([(b"p1", stood_in), (b"p2", neither)], subject)
+    assert found.evidence.total(Measure.ERROR, Arm.CHALLENGER, 1) == 2
+
+
 def test_gather_in_the_soak_turns_the_roles_of_a_pair_round() -> None:
     subject = live(**samples.EVERYTHING)
     soak = len(subject.plan.steps)

@@ -186,7 +186,11 @@ def requests(
     challenger = np.array([item.arm is Arm.CHALLENGER for item in assignments], np.bool_)
     soaking = step >= len(plan.steps)
     if soaking.any():
-        soaking &= np.array([event.version == deployment.challenger for event in found], np.bool_)
+        # What the former champion answered in its place is the challenger's failure.
+        soaking &= np.array(
+            [event.version == deployment.challenger or event.fallback != "" for event in found],
+            np.bool_,
+        )
         share[soaking], challenger[soaking] = ev.SOAK, True
     failed = [isinstance(event, Failure) or event.fallback != "" for event in found]
     outputs = [None if isinstance(event, Failure) else event.output for event in found]
