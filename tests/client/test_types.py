@@ -69,10 +69,3 @@ def test_step_name_says_where() -> None:
         "12.5 %",
         "all traffic",
     ]
-
-
-def test_rollback_is_from_to_in_json() -> None:
-    document = msgspec.to_builtins(types.Rollback("fraud", "1.1.0", "1.0.0", None, 7))
-
-    assert document["from"] == "1.1.0"
-    assert msgspec.convert(document, types.Rollback).taken_back == "1.1.0"

@@ -17,6 +17,7 @@ from serinus.api import (
     models,
     monitoring,
     problems,
+    rollbacks,
     shadows,
     system,
     watching,
@@ -31,6 +32,7 @@ _ROUTERS = (
     # Its /deployments/events is no deployment's id.
     watching.router,
     deployments.router,
+    rollbacks.router,
     interventions.router,
     shadows.router,
     monitoring.router,

@@ -1,4 +1,4 @@
-"""Deployments: watch, intervene, take back."""
+"""Deployments: look at them, replay them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Response
 
 from serinus.api.messages import After, Json, Limit, body, call, page
-from serinus.api.services import Actor, Services
+from serinus.api.services import Services
 from serinus.app import views
 from serinus.client import foresight, types
 from serinus.delivery.types import Deployment
 from serinus.errors import NotFound
 
 router = APIRouter(tags=["deployments"])
-
-
-class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why somebody intervenes."""
-
-    reason: str = ""
 
 
 # ------------------------------------------------------------------ look
@@ -100,41 +94,6 @@ def whatif(
 ) -> Response:
     """What the deployment's traffic would have decided under another policy; nothing changes."""
     return Json(views.view(app.replays.whatif(deployment, asked.policy), foresight.WhatIf))
-
-
-@router.post("/rollback/{model}/{version}", **call(takes=Reason, gives=types.Rollback))
-def rollback(
-    model: str,
-    version: str,
-    why: Annotated[Reason, Depends(body(Reason))],
-    app: Services,
-    actor: Actor = "api",
-) -> Response:
-    """Give all traffic of a model to an earlier version, at once."""
-    return Json(app.delivery.rollback(model, version, actor=actor, reason=_given(why.reason)))
-
-
-class RollbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to (None: the live deployment's champion, else the former one) and why."""
-
-    version: str | None = None
-    reason: str = ""
-
-
-@router.post("/models/{model}/rollback", **call(takes=RollbackRequest, gives=types.Rollback))
-def rollback_model(
-    model: str,
-    asked: Annotated[RollbackRequest, Depends(body(RollbackRequest))],
-    app: Services,
-    actor: Actor = "api",
-) -> Response:
-    """Take a model back: from a live deployment to its champion, else to an earlier version."""
-    reason = _given(asked.reason)
-    return Json(app.delivery.rollback(model, asked.version, actor=actor, reason=reason))
-
-
-def _given(reason: str) -> str:
-    return reason or "Asked for without a reason."
 
 
 def _view(deployment: Deployment) -> types.Deployment:

@@ -144,6 +144,14 @@ class App:
         lease = Lease(self.engine, self.settings.controller_lease_seconds)
         return Controller(self.delivery, consumer, lease, rollbacks=self.rollbacks)
 
+    @property
+    def experiment_defaults(self) -> dict[str, float]:
+        """What an A/B test has that does not say it itself."""
+        return {
+            "min_hours": self.settings.ab_test_min_duration_hours,
+            "confidence": self.settings.ab_test_confidence_level,
+        }
+
     @cached_property
     def experiments(self) -> Experiments:
         """What A/B tests have measured, and who wins."""

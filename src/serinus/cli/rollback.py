@@ -1,0 +1,199 @@
+"""``serinus rollback | rollbacks | fallback``: take a model back, see whether that has helped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serinus.cli.options import ControlUrl, Json, Limit, Reason
+from serinus.cli.session import finish, first
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from serinus.client.rollbacks import Rollback, RollbackPlan
+
+commands = typer.Typer(help="Look at rollbacks.", no_args_is_help=True)
+fallback = typer.Typer(help="What a model answers where no version can.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ROLLBACK", help="Its id.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(rollback)
+    app.add_typer(commands, name="rollbacks")
+    app.add_typer(fallback, name="fallback")
+
+
+def rollback(
+    context: typer.Context,
+    model: str,
+    to: Annotated[
+        str | None, typer.Option(help="Version to go back to; the former champion if left out.")
+    ] = None,
+    reason: Reason = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the written plan and do nothing.")
+    ] = False,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Take a model back at once: from a live deployment, or to an earlier version."""
+    with context.obj.client(url) as client:
+        if dry_run:
+            written = client.rollback_plan(model, to)
+            finish(written, as_json=as_json, show=lambda out: _show_plan(out, written))
+            return
+        done = client.rollback(model, to, reason=reason)
+    finish(done, as_json=as_json, show=lambda out: out.print(_line(done)))
+
+
+@commands.command("list")
+def listing(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Option(help="Of this model only.")] = None,
+    limit: Limit = 20,
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Rollbacks, newest first."""
+    with context.obj.client(url) as client:
+        found = first(client.rollbacks(model), limit)
+    finish({"rollbacks": found}, as_json=as_json, show=lambda out: _show_all(out, found))
+
+
+@commands.command()
+def show(
+    context: typer.Context, rollback_id: Id, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """One rollback: its plan, its history, and what was found."""
+    with context.obj.client(url) as client:
+        found = client.rollback_of(rollback_id)
+    finish(found, as_json=as_json, show=lambda out: _show(out, found))
+
+
+@commands.command()
+def decline(
+    context: typer.Context,
+    rollback_id: Id,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Do not carry out what was proposed, or is still being loaded."""
+    with context.obj.client(url) as client:
+        done = client.decline_rollback(rollback_id, reason=reason)
+    finish(done, as_json=as_json, show=lambda out: out.print(_line(done)))
+
+
+@fallback.command("set")
+def set_fallback(
+    context: typer.Context,
+    model: str,
+    value: Annotated[str, typer.Argument(help="A class or a number, as JSON or as plain text.")],
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have a model answer this where none of its versions can."""
+    with context.obj.client(url) as client:
+        made = client.set_fallback(model, _answer(value), reason=reason)
+    finish(
+        made,
+        as_json=as_json,
+        show=lambda out: out.print(f"{model} answers {made.answer!r} where no version can."),
+    )
+
+
+@fallback.command("clear")
+def clear_fallback(
+    context: typer.Context, model: str, url: ControlUrl = None, as_json: Json = False
+) -> None:
+    """Have a model answer with its failure again."""
+    with context.obj.client(url) as client:
+        left = client.clear_fallback(model)
+    finish(left, as_json=as_json, show=lambda out: out.print(f"{model} has no fallback."))
+
+
+@fallback.command("list")
+def list_fallbacks(context: typer.Context, url: ControlUrl = None, as_json: Json = False) -> None:
+    """Every model's fallback."""
+    with context.obj.client(url) as client:
+        found = list(client.fallbacks())
+
+    def tell(out: Console) -> None:
+        for item in found:
+            out.print(f"{item.model} answers {item.answer!r} (by {item.actor}: {item.reason})")
+        if not found:
+            out.print("No model has a fallback.")
+
+    finish({"fallbacks": found}, as_json=as_json, show=tell)
+
+
+def _answer(text: str) -> float | int | str | bool:
+    """What a person means: JSON where it is a number or a truth value, else the text itself."""
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, float | int | str | bool) else text
+
+
+def _line(done: Rollback) -> str:
+    revision = f", routing revision {done.revision}" if done.revision else ""
+    what = {
+        "planned": f"{done.to} is proposed in place of {done.taken_back}",
+        "warming": f"the workers load {done.to}; {done.taken_back} has no share of a deployment",
+        "failed": f"nothing was changed, {done.to} has no traffic by it",
+    }.get(done.state, f"{done.to} has all traffic, {done.taken_back} has none")
+    if done.taken_back == done.to:
+        what = f"{done.to} had all traffic already"
+    return f"{done.model}: {what} (rollback {done.id} is {done.state}{revision})."
+
+
+def _show_plan(out: Console, plan: RollbackPlan) -> None:
+    out.print(f"Back to {plan.target}. Checked before:")
+    for check in plan.checks:
+        mark = {True: "ok", False: "no", None: "?"}[check.passed]
+        out.print(f"  {mark:<3}{check.name}: {check.detail}")
+    out.print("Done then:")
+    for number, action in enumerate(plan.actions, 1):
+        out.print(f"  {number}. {action}")
+    out.print(f"Looked at afterwards, within {plan.within_seconds:g} s:")
+    for sentence in plan.verification:
+        out.print(f"  - {sentence}")
+
+
+def _show_all(out: Console, found: list[Rollback]) -> None:
+    from serinus.cli.show import table
+
+    rows = [
+        (
+            item.id,
+            item.model,
+            f"{item.taken_back} → {item.to}",
+            item.cause,
+            item.state,
+            item.actor,
+        )
+        for item in found
+    ]
+    heads = ("rollback", "model", "what", "cause", "state", "by")
+    out.print(table("", heads, rows) if rows else "No model was ever taken back.")
+
+
+def _show(out: Console, found: Rollback) -> None:
+    out.print(_line(found))
+    out.print(f"Asked for by {found.actor}, because of {found.cause}: {found.reason}")
+    _show_plan(out, found.plan)
+    out.print("What happened:")
+    for step in found.steps:
+        out.print(f"  {step.at:%F %T} {step.state}: {step.reason}")
+    if found.findings:
+        out.print("What was found:")
+    for finding in found.findings:
+        out.print(f"  {finding.state:<13}{finding.sentence}")

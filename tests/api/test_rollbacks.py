@@ -1,0 +1,41 @@
+"""Rollbacks and fallbacks over HTTP."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from tests.api.test_deployments import MODEL, Faces, two
+
+from serinus.errors import Conflict, InvalidInput
+
+__all__ = ["two"]
+
+
+def test_rollback_is_told_with_its_plan_and_its_history(two: Faces) -> None:
+    with two.client as client:
+        begun = client.deploy(MODEL, "1.1.0", shadow=False)
+        plan = client.rollback_plan(MODEL)
+        assert plan.target == "1.0.0"
+        assert [check.name for check in plan.checks] == ["version", "artifacts", "gates", "loaded"]
+        done = client.rollback(MODEL, reason="complaints")
+        assert (done.state, done.deployment, done.actor) == ("routed", begun.id, "test")
+        assert client.rollback_of(done.id) == done
+        assert [item.id for item in client.rollbacks(MODEL)] == [done.id]
+        assert [step.state for step in done.steps] == ["planned", "routed"]
+        with pytest.raises(Conflict, match="cannot become failed"):
+            client.decline_rollback(done.id)
+        answer = httpx.post(f"{two.url}/api/models/{MODEL}/rollback", json={"version": "1.0.0"})
+    assert answer.json()["id"] == done.id
+    assert answer.json()["from"] == "1.1.0"
+
+
+def test_fallback_is_set_and_cleared(two: Faces) -> None:
+    with two.client as client:
+        classes = client.version(MODEL, "1.0.0").manifest.classes
+        made = client.set_fallback(MODEL, classes[0], reason="the feed is broken")
+        assert list(client.fallbacks()) == [made]
+        assert client.routing().routes[MODEL].default == classes[0]
+        with pytest.raises(InvalidInput, match="never answers 'maybe'"):
+            client.set_fallback(MODEL, "maybe")
+        assert client.clear_fallback(MODEL).items == []
+        assert client.routing().routes[MODEL].default is None

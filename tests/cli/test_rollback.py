@@ -1,0 +1,33 @@
+"""Taking a model back from the command line."""
+
+from __future__ import annotations
+
+from tests.cli.test_deployments import MODEL, Faces, call, two
+
+
+def test_rollback_says_its_plan_and_then_what_it_did(faces: Faces) -> None:
+    two(faces)
+    call(faces, "deploy", MODEL, "1.1.0", "--no-shadow", "--json")
+    plan = call(faces, "rollback", MODEL, "--dry-run").out
+    assert "Back to 1.0.0. Checked before:" in plan
+    assert "1. The deployment" in plan
+    assert call(faces, "rollbacks", "list").out.strip() == "No model was ever taken back."
+    done = call(faces, "rollback", MODEL, "--reason", "complaints").out
+    assert "1.0.0 has all traffic, 1.1.0 has none" in done
+    (row,) = call(faces, "rollbacks", "list", "--json").json["rollbacks"]
+    shown = call(faces, "rollbacks", "show", row["id"]).out
+    assert "because of by hand: complaints" in shown
+    assert row["id"] in call(faces, "rollbacks", "list").out
+
+
+def test_fallback_takes_json_and_text(faces: Faces) -> None:
+    two(faces)
+    assert "No model has a fallback." in call(faces, "fallback", "list").out
+    wrong = call(faces, "fallback", "set", MODEL, "maybe")
+    assert wrong.code == 2
+    with faces.client as client:
+        known = client.version(MODEL, "1.0.0").manifest.classes[0]
+    told = call(faces, "fallback", "set", MODEL, str(known), "--reason", "the feed is broken")
+    assert "where no version can" in told.out
+    assert "the feed is broken" in call(faces, "fallback", "list").out
+    assert "has no fallback" in call(faces, "fallback", "clear", MODEL).out
