@@ -41,6 +41,8 @@ _assignments = st.builds(
     deployment=_text,
     step=_int64,
     unit=_int64,
+    variant=st.integers(0, 3),
+    shares=st.lists(st.floats(0, 1), max_size=3).map(tuple),
 )
 _outputs = st.builds(
     wire.Output, value=_answers, scores=st.lists(st.floats(), max_size=4).map(tuple)
@@ -65,6 +67,7 @@ events = st.one_of(
         reason=_text,
         latency_us=_int64,
         fallback=_text,
+        default=st.none() | _answers,
     ),
     st.builds(
         wire.Shadow,
@@ -103,6 +106,7 @@ events = st.one_of(
         revision=_int64,
         ready=st.lists(_text, max_size=3).map(tuple),
         failed=st.dictionaries(_text, _text, max_size=3),
+        circuits=st.dictionaries(_text, _text, max_size=3),
     ),
 )
 """Every kind of event, with everything that the ledger takes."""

@@ -113,3 +113,24 @@ def test_ids_have_statistics_in_every_group(tmp_path: Path) -> None:
     ]
     assert COLUMNS[kind][0].name == "prediction_id"
     assert bounds == [(records[a].id.hex(), records[a + 9].id.hex()) for a in (0, 10, 20)]
+
+
+NEW = ("variant", "shares", "instead", "instead_number", "instead_type", "circuits")
+
+
+def test_file_from_before_there_were_several_challengers_is_read(tmp_path: Path) -> None:
+    made = wire.Assignment("fraud", wire.Arm.CHAMPION, 0.0, 1)
+    kinds: list[list[wire.Event]] = [
+        [prediction(1), prediction(2)],
+        [wire.Failure(1, made, "1.0.0", "it raised", 5)],
+        [wire.WorkerStatus(1, "w", 1, (), {})],
+    ]
+    for some in kinds:
+        records = numbered(some)
+        kind = written(tmp_path / "new", records, group=5)
+        table = pq.read_table(tmp_path / "new")
+        old = table.drop_columns([name for name in table.column_names if name in NEW])
+        assert old.num_columns < table.num_columns
+        pq.write_table(old, tmp_path / "old")
+        found = FileReader(tmp_path / "old", kind, Groups(2)).find([one.id for one in records])
+        assert list(found) == records

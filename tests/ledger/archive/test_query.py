@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from pyarrow import parquet as pq
 from tests.ledger.archive.conftest import DAY_US, START_US, Kept, label, names, prediction
 
 from serinus import clock, wire
@@ -318,3 +319,25 @@ def test_interrupt_ends_a_long_query_at_once(kept: Kept) -> None:
     assert clock.monotonic() - start < 5
     assert child.returncode == -signal.SIGINT
     assert errors.strip().endswith("KeyboardInterrupt")
+
+
+def test_archive_with_files_from_before_a_column_is_one_table(kept: Kept) -> None:
+    kept.write([prediction(n, at=START_US + n % 3 * DAY_US) for n in range(60)])
+    kept.compaction.run(seconds=0)
+    files = sorted(kept.catalog.folder.rglob("*.parquet"))
+    assert len(files) > 2
+
+    def age(path: Path) -> None:
+        table = pq.read_table(path)
+        if "variant" in table.column_names:
+            pq.write_table(table.drop_columns(["variant", "shares"]), path)
+
+    sql = "SELECT count(*), count(variant), count(shares) FROM predictions"
+    assert kept.ask(sql) == [(60, 60, 60)]
+    age(files[0])
+    [(rows, variants, shares)] = kept.ask(sql)
+    assert (rows, variants) == (60, shares)
+    assert 0 < variants < 60
+    for path in files:
+        age(path)
+    assert kept.ask(sql) == [(60, 0, 0)]

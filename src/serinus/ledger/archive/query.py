@@ -261,9 +261,13 @@ def _view(kind: Kind, files: Sequence[str]) -> str:
         typed = [f'"{column.name}" {_SQL_TYPES[column.type]}' for column in columns]
         return f"CREATE TABLE {kind} (day DATE, {', '.join(typed)})"
     named = [f'"{column.name}"' for column in columns]
+    # Files from before a column was added lack it: it is NULL in their rows.
+    lacking = [f'NULL::{_SQL_TYPES[column.type]} AS "{column.name}"' for column in columns]
     return (
-        f"CREATE VIEW {kind} AS SELECT day, {', '.join(named)} FROM read_parquet("
-        f"{_literal(list(files))}, hive_partitioning = true, hive_types = {{'day': DATE}})"
+        f"CREATE VIEW {kind} AS SELECT day, {', '.join(named)} FROM ("
+        f"SELECT * FROM read_parquet({_literal(list(files))}, union_by_name = true, "
+        "hive_partitioning = true, hive_types = {'day': DATE}) "
+        f"UNION ALL BY NAME SELECT NULL::DATE AS day, {', '.join(lacking)} WHERE false)"
     )
 
 

@@ -60,6 +60,8 @@ _ASSIGNMENT = (
     Column("step", "integer"),
     Column("unit", "integer"),
 )
+# Of several challengers; behind the others, where files from before these were drawn lack them.
+_SEVERAL = (Column("variant", "integer"), Column("shares", "doubles"))
 
 
 def _answer(name: str) -> tuple[Column, ...]:
@@ -81,6 +83,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("fallback", "name"),
         Column("features", "text"),
         Column("features_exact", "bytes"),
+        *_SEVERAL,
     ),
     Kind.FAILURES: (
         Column("prediction_id", "id"),
@@ -89,6 +92,8 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("reason", "name"),
         Column("latency_us", "integer"),
         Column("fallback", "name"),
+        *_SEVERAL,
+        *_answer("instead"),
     ),
     Kind.SHADOWS: (
         Column("event_id", "id"),
@@ -101,6 +106,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("scores", "doubles"),
         Column("latency_us", "integer"),
         Column("failure", "name"),
+        *_SEVERAL,
     ),
     Kind.LABELS: (
         Column("event_id", "id"),
@@ -111,6 +117,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         *_answer("label"),
         *_answer("prediction"),
         Column("scores", "doubles"),
+        *_SEVERAL,
     ),
     Kind.VALUES: (
         Column("event_id", "id"),
@@ -119,6 +126,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("predicted_at", "time"),
         *_ASSIGNMENT,
         Column("value", "double"),
+        *_SEVERAL,
     ),
     Kind.WORKERS: (
         Column("event_id", "id"),
@@ -127,9 +135,13 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("revision", "integer"),
         Column("ready", "texts"),
         Column("failed", "text"),
+        Column("circuits", "text"),
     ),
 }
-"""The columns of each kind's table. The first is the id of the event itself."""
+"""The columns of each kind's table. The first is the id of the event itself.
+
+New ones come last: in files from before there were any, they are missing and read as their default.
+"""
 
 MODEL_AT: Mapping[Kind, int] = {
     kind: [column.name for column in columns].index("model")
@@ -141,7 +153,7 @@ MODEL_AT: Mapping[Kind, int] = {
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
 _FEATURES: msgspec.msgpack.Decoder[tuple[Cell, ...]] = msgspec.msgpack.Decoder(tuple[Cell, ...])
-_FAILED = msgspec.json.Decoder(dict[str, str])
+_TEXTS = msgspec.json.Decoder(dict[str, str])
 
 
 def shape(record: Record, names: Names) -> tuple[Kind, Row]:
@@ -151,23 +163,28 @@ def shape(record: Record, names: Names) -> tuple[Kind, Row]:
         case wire.Prediction():
             row = (id, event.at, *_assigned(event), *_output(event.output))
             described = _features(event, names)
-            return Kind.PREDICTIONS, (*row, event.latency_us, event.fallback, *described)
+            row = (*row, event.latency_us, event.fallback, *described)
+            return Kind.PREDICTIONS, (*row, *_several(event.assignment))
         case wire.Failure():
             row = (id, event.at, *_assigned(event))
-            return Kind.FAILURES, (*row, event.reason, event.latency_us, event.fallback)
+            row = (*row, event.reason, event.latency_us, event.fallback)
+            instead = (None, None, None) if event.default is None else _told(event.default)
+            return Kind.FAILURES, (*row, *_several(event.assignment), *instead)
         case wire.Shadow():
             row = (id, event.at, event.prediction.hex(), *_assigned(event))
             row = (*row, *_output(event.champion), *_output(event.output))
-            return Kind.SHADOWS, (*row, event.latency_us, event.failure)
+            row = (*row, event.latency_us, event.failure)
+            return Kind.SHADOWS, (*row, *_several(event.assignment))
         case wire.Label():
             row = (id, event.at, event.prediction.hex(), event.predicted_at, *_assigned(event))
-            return Kind.LABELS, (*row, *_told(event.value), *_output(event.output))
+            row = (*row, *_told(event.value), *_output(event.output))
+            return Kind.LABELS, (*row, *_several(event.assignment))
         case wire.Value():
             row = (id, event.at, event.prediction.hex(), event.predicted_at, *_assigned(event))
-            return Kind.VALUES, (*row, event.value)
+            return Kind.VALUES, (*row, event.value, *_several(event.assignment))
         case wire.WorkerStatus():
-            failed = _json(event.failed).decode()
-            row = (id, event.at, event.worker, event.revision, event.ready, failed)
+            failed, circuits = (_json(of).decode() for of in (event.failed, event.circuits))
+            row = (id, event.at, event.worker, event.revision, event.ready, failed, circuits)
             return Kind.WORKERS, row
 
 
@@ -196,6 +213,10 @@ def _assigned(event: wire.Prediction | wire.Failure | wire.Shadow | wire.Label |
     )
 
 
+def _several(about: Assignment) -> Row:
+    return about.variant, about.shares
+
+
 def _assignment(row: Mapping[str, Any]) -> Assignment:
     return Assignment(
         model=row["model"],
@@ -205,6 +226,8 @@ def _assignment(row: Mapping[str, Any]) -> Assignment:
         deployment=row["deployment"],
         step=row["step"],
         unit=row["unit"],
+        variant=row.get("variant") or 0,
+        shares=tuple(row.get("shares") or ()),
     )
 
 
@@ -284,6 +307,7 @@ def _failure(row: Mapping[str, Any]) -> Event:
         reason=row["reason"],
         latency_us=row["latency_us"],
         fallback=row["fallback"],
+        default=None if row.get("instead") is None else _untold(row, "instead"),
     )
 
 
@@ -329,7 +353,8 @@ def _worker(row: Mapping[str, Any]) -> Event:
         worker=row["worker"],
         revision=row["revision"],
         ready=tuple(row["ready"]),
-        failed=_FAILED.decode(row["failed"]),
+        failed=_TEXTS.decode(row["failed"]),
+        circuits=_TEXTS.decode(row.get("circuits") or "{}"),
     )
 
 
