@@ -50,12 +50,12 @@ def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
 )
 def test_shares_that_are_no_percentages_are_refused(text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        deploying._shares(text)
+        deploying._percentages(text, option="--shares")
     assert (refusal.value.what, refusal.value.where) == (said, "--shares")
 
 
 def test_shares_may_begin_below_one_percent() -> None:
-    assert deploying._shares("0.5, 5,50%") == [0.005, 0.05, 0.5]
+    assert deploying._percentages("0.5, 5,50%", option="--shares") == [0.005, 0.05, 0.5]
 
 
 def test_deploy_with_a_wrong_share_is_2(faces: Faces) -> None:
@@ -97,3 +97,78 @@ def test_dry_run_of_what_would_be_refused_is_2(faces: Faces) -> None:
     assert answer.code == 2
     assert "Refused: step 1" in answer.out
     assert "unit=request" in answer.out
+
+
+SPEC = """
+model: fraud
+challenger: 1.1.0
+strategy: rolling
+replicas: 4
+batch: 2
+shadow: false
+approvals: true
+"""
+
+
+def test_deploy_by_a_file_that_names_the_model(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    spec = tmp_path / "plan.yaml"
+    spec.write_text(SPEC)
+
+    dry = call(faces, "deploy", "--spec", str(spec), "--dry-run")
+    begun = call(faces, "deploy", "--spec", str(spec), "--no-approvals", "--json")
+
+    assert dry.code == 0, dry.err
+    assert "50 %" in dry.out
+    assert "Mind: It waits for a person" in dry.out
+    assert begun.code == 0, begun.err
+    (step,) = begun.json["plan"]["steps"]
+    assert (step["share"], step["replicas"], step["approval"]) == (0.5, 2, False)
+
+
+def test_options_stand_above_fields_stand_above_the_file(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    spec = tmp_path / "plan.json"
+    spec.write_text('{"strategy": "canary", "max_hours": 3, "shares": [0.1], "error_odds": 3}')
+    options = ("--spec", str(spec), "--with", "shares=[0.2, 0.4]", "--with", "error_odds=4")
+
+    answer = call(faces, "deploy", MODEL, "1.1.0", *options, "--error-odds", "5", "--json")
+
+    assert answer.code == 0, answer.err
+    asked = answer.json["spec"]
+    assert (asked["shares"], asked["max_hours"], asked["error_odds"]) == ([0.2, 0.4], 3, 5)
+
+
+def test_ab_test_by_options(faces: Faces) -> None:
+    two(faces)
+    faces.register("1.2.0")
+    options = ("--strategy", "ab-test", "--others", "1.2.0", "--split", "20,30", "--min-hours", "1")
+
+    answer = call(faces, "deploy", MODEL, "1.1.0", *options, "--metric", "latency", "--json")
+    shown = call(faces, "deploy", MODEL, "1.1.0", *options, "--dry-run")
+
+    assert answer.code == 0, answer.err
+    test = answer.json["plan"]["experiment"]
+    assert (test["challengers"], test["split"]) == (["1.1.0", "1.2.0"], [0.2, 0.3])
+    assert shown.code == 2
+    assert "another deployment of fraud is live" in shown.out
+    assert "The test is asked after 72 h" in shown.out
+
+
+def test_every_fault_is_told_at_once(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    spec = tmp_path / "plan.toml"
+    spec.write_text('shares = [0.5, 0.1]\ncolour = "red"\nalphas = { beauty = 0.1 }\n')
+
+    answer = call(faces, "deploy", MODEL, "9.9.9", "--spec", str(spec), "--with", "max_hours=0")
+
+    assert answer.code == 2
+    for words in ("9.9.9", "colour: there is no", "alphas.beauty", "larger than", "max_hours"):
+        assert words in answer.err
+
+
+def test_deploy_of_nothing_named_is_2(faces: Faces) -> None:
+    answer = call(faces, "deploy", MODEL)
+
+    assert answer.code == 2
+    assert "nobody says which challenger" in answer.err

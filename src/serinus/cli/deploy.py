@@ -13,11 +13,30 @@ from serinus.cli.watch import follow
 from serinus.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from serinus.client.foresight import Proposal
     from serinus.client.types import Deployment
 
-# What `serinus deploy` takes; nothing said is the specification's own default.
-Strategy = Annotated[str | None, typer.Option(help="canary (the default) or blue_green.")]
+# What `serinus deploy` takes; nothing said is what the model's type says, else Serinus.
+Name = Annotated[str | None, typer.Argument(help="The model.", show_default=False)]
+Version = Annotated[str | None, typer.Argument(help="The version.", show_default=False)]
+Spec = Annotated[
+    str | None,
+    typer.Option(
+        "--spec",
+        "--policy",
+        help="YAML, TOML or JSON file with any fields of the specification; model and version "
+        "(challenger) may stand inside.",
+    ),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="FIELD=VALUE", help="Any other field of the specification."),
+]
+Strategy = Annotated[
+    str | None, typer.Option(help="canary (the default), shadow, blue_green, rolling or ab_test.")
+]
 Shares = Annotated[str | None, typer.Option(help="Percentages of traffic, such as 5,25,50.")]
 Shadow = Annotated[bool | None, typer.Option("--shadow/--no-shadow", help="Watch unseen first.")]
 Labels = Annotated[
@@ -39,15 +58,24 @@ Unit = Annotated[str | None, typer.Option(help="Draw the arm by request or entit
 Entities = Annotated[int | None, typer.Option(help="How many entities there are.")]
 ValueCap = Annotated[float | None, typer.Option(help="Judge business values too, clipped to this.")]
 MinRequests = Annotated[int | None, typer.Option(help="Least requests of a step.")]
-MaxHours = Annotated[float | None, typer.Option(help="Longest time of a step.")]
+MaxHours = Annotated[
+    float | None, typer.Option(help="Longest time of a step; an A/B test ends then.")
+]
 SoakSeconds = Annotated[float | None, typer.Option(help="How long the former champion stays warm.")]
 Approvals = Annotated[
-    bool | None, typer.Option("--approvals", help="Wait for a person after each step.")
+    bool | None,
+    typer.Option("--approvals/--no-approvals", help="Wait for a person after each step."),
 ]
-Policy = Annotated[
-    str | None,
-    typer.Option(help="TOML, JSON or YAML file with any fields of the specification."),
+Replicas = Annotated[int | None, typer.Option(help="Of a rolling plan; else the live workers.")]
+Batch = Annotated[int | None, typer.Option(help="Replicas that a rolling plan replaces at once.")]
+Others = Annotated[str | None, typer.Option(help="Further versions of an A/B test, with commas.")]
+Split = Annotated[
+    str | None, typer.Option(help="Percentage of each version of an A/B test, such as 20,30.")
 ]
+Metric = Annotated[
+    str | None, typer.Option(help="What an A/B test is judged by, such as accuracy or revenue.")
+]
+MinHours = Annotated[float | None, typer.Option(help="Least time of an A/B test.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,9 +85,11 @@ def add_to(app: typer.Typer) -> None:
 
 def deploy(
     context: typer.Context,
-    model: str,
-    version: str,
+    model: Name = None,
+    version: Version = None,
     *,
+    spec: Spec = None,
+    given: Given = None,
     strategy: Strategy = None,
     shares: Shares = None,
     shadow: Shadow = None,
@@ -75,7 +105,12 @@ def deploy(
     max_hours: MaxHours = None,
     soak_seconds: SoakSeconds = None,
     approvals: Approvals = None,
-    policy: Policy = None,
+    replicas: Replicas = None,
+    batch: Batch = None,
+    others: Others = None,
+    split: Split = None,
+    metric: Metric = None,
+    min_hours: MinHours = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen and how long it would take.")
     ] = False,
@@ -84,33 +119,49 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Begin bringing a version to traffic, step by step on evidence."""
-    # What the options say stands above the policy file, and only what was said is sent.
-    asked = _policy(policy, ("model", "challenger")) | _said(
-        strategy=strategy.replace("-", "_") if strategy else None,
-        shares=_shares(shares),
-        shadow=shadow,
-        labels=labels,
-        error_odds=error_odds,
-        error_points=error_points,
-        quality_points=quality_points,
-        latency_ratio=latency_ratio,
-        unit=unit,
-        entities=entities,
-        value_cap=value_cap,
-        min_requests=min_requests,
-        max_hours=max_hours,
-        soak_seconds=soak_seconds,
-        approvals=approvals,
-    )
+    asked = _asked(context.params)
+    name, challenger = asked.pop("model"), asked.pop("challenger")
     with context.obj.client(url) as client:
         if dry_run:
-            _tell_forecast(client.forecast(model, version, **asked), as_json=as_json)
+            _tell_forecast(client.forecast(name, challenger, **asked), as_json=as_json)
             return
-        begun = client.deploy(model, version, **asked)
+        begun = client.deploy(name, challenger, **asked)
         if watch:
             follow(client, begun.id, as_json=as_json)
             return
     _tell_begun(begun, as_json=as_json)
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that were said: options above ``--with``, above the file.
+
+    Raises:
+        InvalidInput: an option cannot be read, or nobody names the model or the version.
+    """
+    asked = values.policy(options["spec"], option="--spec") if options["spec"] else {}
+    for name, value in values.pairs(options["given"] or [], option="--with").items():
+        lists = isinstance(value, str) and value.startswith(("[", "{"))
+        asked[name] = values.document(value, option=f"--with {name}") if lists else value
+    said = {name: options[name] for name in options if name not in _NO_FIELDS}
+    said["model"], said["challenger"] = options["model"], options["version"]
+    for name in ("shares", "split"):
+        said[name] = _percentages(options[name], option=f"--{name}")
+    if options["others"]:
+        said["others"] = [name.strip() for name in options["others"].split(",")]
+    if options["strategy"]:
+        said["strategy"] = options["strategy"].replace("-", "_")
+    asked |= {name: value for name, value in said.items() if value is not None}
+    missing = [name for name in ("model", "challenger") if not asked.get(name)]
+    if missing:
+        raise InvalidInput(
+            f"nobody says which {' and which '.join(missing)}",
+            where="serinus deploy",
+            remedy="Write serinus deploy MODEL VERSION, or put model and challenger in --spec.",
+        )
+    return asked
+
+
+_NO_FIELDS = ("spec", "given", "version", "dry_run", "watch", "url", "as_json")
 
 
 def _tell_begun(begun: Deployment, *, as_json: bool) -> None:
@@ -124,18 +175,6 @@ def _tell_begun(begun: Deployment, *, as_json: bool) -> None:
     )
 
 
-def _said(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _policy(path: str | None, fixed: tuple[str, ...]) -> dict[str, Any]:
-    """The fields in a policy file; without the arguments that the command line has."""
-    if path is None:
-        return {}
-    found = values.policy(path, option="--policy")
-    return {name: value for name, value in found.items() if name not in fixed}
-
-
 def _tell_forecast(proposal: Proposal, *, as_json: bool) -> None:
     from serinus.cli import show
 
@@ -144,7 +183,7 @@ def _tell_forecast(proposal: Proposal, *, as_json: bool) -> None:
         raise typer.Exit(2)
 
 
-def _shares(text: str | None) -> list[float] | None:
+def _percentages(text: str | None, *, option: str) -> list[float] | None:
     if text is None:
         return None
     try:
@@ -152,14 +191,14 @@ def _shares(text: str | None) -> list[float] | None:
     except ValueError as error:
         raise InvalidInput(
             f"{text!r} is no list of percentages",
-            where="--shares",
+            where=option,
             remedy="Write percentages with commas, such as 5,25,50.",
         ) from error
     outside = [number for number in found if not 0 < number < 100]
     if outside:
         raise InvalidInput(
             f"{outside[0]:g} % is no part of the traffic",
-            where="--shares",
+            where=option,
             remedy="Write percentages above 0 and below 100 with commas, such as 5,25,50.",
         )
     if max(found) < 1:
@@ -167,7 +206,7 @@ def _shares(text: str | None) -> list[float] | None:
         part = found[0]
         raise InvalidInput(
             f"{part:g} is {part:g} %; write {100 * part:g} for {100 * part:g} %",
-            where="--shares",
-            remedy="Smaller shares than 1 % are taken from a --policy file.",
+            where=option,
+            remedy="Smaller shares than 1 % are taken from a --spec file.",
         )
     return [number / 100 for number in found]

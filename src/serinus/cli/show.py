@@ -142,7 +142,8 @@ def proposal(item: foresight.Proposal) -> RenderableType:
         Text("\nAssuming that " + "; ".join(told.assumptions) + ".", style="dim"),
         Text("\n" + item.summary, style="bold"),
     ]
-    parts += [Text(f"Refused: {fault}.", style="red") for fault in item.faults]
+    parts += [Text(f"Mind: {risk}", style="yellow") for risk in item.risks]
+    parts += [Text(f"Refused: {fault.rstrip('.')}.", style="red") for fault in item.faults]
     if item.remedies:
         parts.append(Text("Any one of these would do: " + ", or ".join(item.remedies) + "."))
     return Group(*parts)

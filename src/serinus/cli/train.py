@@ -66,9 +66,7 @@ def train(
     result = _run(app, spec)
     deployment = None
     if deploy:
-        from serinus.delivery.types import DeploymentSpec
-
-        asked = DeploymentSpec(model=model, challenger=result.version.version)
+        asked = {"model": model, "challenger": result.version.version}
         deployment = app.delivery.create(asked, actor="cli").id
     finish(
         {**result.to_dict(), "deployment": deployment},

@@ -125,8 +125,9 @@ def _deploy(app: App, version: ModelVersion, job: Job, tell: Tell) -> Deployment
     return app.delivery.create(spec, actor=f"{job.kind} job {job.id}")
 
 
-def _usual(version: ModelVersion) -> DeploymentSpec:
-    return DeploymentSpec(model=version.model, challenger=version.version)
+def _usual(version: ModelVersion) -> dict[str, str]:
+    """What the model's type says of deployments, else Serinus."""
+    return {"model": version.model, "challenger": version.version}
 
 
 def like(former: Deployment, version: ModelVersion) -> DeploymentSpec:
