@@ -51,6 +51,13 @@ def test_compose_keeps_the_other_version_warm_without_a_request() -> None:
     assert (route.share, route.mirror, route.clone, route.stands_in) == (0.0, 0.0, 0.0, False)
 
 
+def test_compose_has_circuits_follow_the_plan() -> None:
+    live = deployment(phase=Phase.RUNNING)
+    rules = BreakerRules(rows=50)
+    ruled = msgspec.structs.replace(live, plan=msgspec.structs.replace(live.plan, breaker=rules))
+    assert routing.compose({"fraud": OLD}, [(ruled, NEW)])["fraud"].breaker == rules
+
+
 def test_compose_has_the_former_champion_score_and_stand_in_during_the_soak() -> None:
     live = deployment(phase=Phase.SOAKING, step=4)
     route = routing.compose({"fraud": NEW}, [(live, OLD)])["fraud"]
@@ -74,18 +81,14 @@ def test_compose_has_the_champion_answer_twice_only_what_is_mirrored() -> None:
 
 
 def test_compose_gives_a_model_what_belongs_to_it() -> None:
-    rules = BreakerRules(rows=50)
     beside = Beside(
         staging={"fraud": NEW},
         warm={"fraud": [NEW, OLD]},
-        breakers={"fraud": rules},
         defaults={"fraud": 0, "churn": "no"},
     )
     routes = routing.compose({"fraud": OLD, "churn": OLD}, [], beside)
     assert routes["churn"] == Route("churn", OLD, default="no")
-    assert routes["fraud"] == Route(
-        "fraud", OLD, staging=NEW, breaker=rules, default=0, warm=(NEW,)
-    )
+    assert routes["fraud"] == Route("fraud", OLD, staging=NEW, default=0, warm=(NEW,))
 
 
 def test_compose_splits_the_traffic_of_an_experiment_while_it_runs() -> None:

@@ -17,7 +17,7 @@ from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Unavailable
 from serinus.store import schema
 from serinus.store.engine import exclusive
-from serinus.wire import Answer, BreakerRules, Route, RoutingTable, Target, Variant
+from serinus.wire import Answer, Route, RoutingTable, Target, Variant
 
 _LOCK = 5377
 
@@ -37,14 +37,12 @@ class Beside:
     Attributes:
         staging: the version that entered Staging last.
         warm: versions that a switch is to find loaded.
-        breakers: when its versions are asked no more.
         defaults: what is answered where no version can.
         splits: by deployment, the traffic of those with several challengers.
     """
 
     staging: Mapping[str, Target] = field(default_factory=dict)
     warm: Mapping[str, Sequence[Target]] = field(default_factory=dict)
-    breakers: Mapping[str, BreakerRules] = field(default_factory=dict)
     defaults: Mapping[str, Answer] = field(default_factory=dict)
     splits: Mapping[str, Split] = field(default_factory=dict)
 
@@ -123,6 +121,7 @@ def _of_deployment(
         step=deployment.step,
         clone=clone,
         others=others,
+        breaker=plan.breaker,
         stands_in=soaking,
     )
 
@@ -133,7 +132,6 @@ def _with(route: Route, beside: Beside) -> Route:
     served = {route.champion, route.challenger, *(variant.target for variant in route.others)}
     more = {
         "staging": beside.staging.get(model),
-        "breaker": beside.breakers.get(model),
         "default": beside.defaults.get(model),
         "warm": tuple(target for target in beside.warm.get(model, ()) if target not in served),
     }
