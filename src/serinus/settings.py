@@ -122,6 +122,19 @@ class Settings:
     controller_lease_seconds: float = _setting(
         3.0, "After so long without a sign of the controller that leads another one does.", gt=0
     )
+    ab_test_min_duration_hours: float = _setting(
+        24.0,
+        "Shortest time of an A/B test that says none itself.",
+        env="AB_TEST_MIN_DURATION_HOURS",
+        gt=0,
+    )
+    ab_test_confidence_level: float = _setting(
+        0.95,
+        "Confidence of an A/B test that says none itself.",
+        env="AB_TEST_CONFIDENCE_LEVEL",
+        ge=0.5,
+        lt=1,
+    )
     worker_status_seconds: float = _setting(
         2.0, "Pause between the status events of a gateway worker.", gt=0
     )

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from serinus.api import (
     deploying,
     deployments,
+    experiments,
     interventions,
     jobs,
     messages,
@@ -35,6 +36,7 @@ _ROUTERS = (
     rollbacks.router,
     interventions.router,
     shadows.router,
+    experiments.router,
     monitoring.router,
     jobs.router,
 )

@@ -70,6 +70,7 @@ for module in (
     models,
     deploy,
     deployments,
+    experiments,
     rollback,
     shadows,
     jobs,

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from serinus.client import calls, interventions, shadows, watching
+from serinus.client import experiments as experiment_calls
 from serinus.client import jobs as job_calls
 from serinus.client import monitoring as monitoring_calls
 from serinus.client import rollbacks as rollback_calls
@@ -104,6 +105,12 @@ class _Calls:
     promote = Method(interventions.promote)
     abort = Method(interventions.abort)
     retry = Method(interventions.retry)
+    start_experiment = Method(experiment_calls.start_experiment)
+    experiments = Listing(experiment_calls.experiments)
+    experiment = Method(experiment_calls.experiment)
+    evaluate = Method(experiment_calls.evaluate)
+    promote_winner = Method(experiment_calls.promote_winner)
+
     rollback = Method(rollback_calls.rollback)
     rollback_plan = Method(rollback_calls.rollback_plan)
     rollbacks = Listing(rollback_calls.rollbacks)

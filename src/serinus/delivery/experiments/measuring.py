@@ -91,7 +91,10 @@ def begin(connection: Connection, deployment: Deployment) -> State:
     if version is None:
         fixed = setup.Setup(deployment.plan.quality.task, deployment.plan.classes)
     else:
-        fixed = setup.make(version.manifest, version.reference, design.covariate)
+        # A covariate that cannot be used was refused at the start; here it must hold up nobody.
+        wrong = setup.faults(version.manifest, design.covariate)
+        covariate = None if wrong else design.covariate
+        fixed = setup.make(version.manifest, version.reference, covariate)
     return State(fixed, design.shares, {}, repository.su.Sums())
 
 

@@ -11,6 +11,9 @@ from serinus.delivery.types import DeploymentSpec, Experiment, Gate, Step
 LEAST_SHARE = 0.01
 """Of the champion and of each challenger: with less an A/B test compares nothing in its time."""
 
+SPARE_SECONDS = 3600.0
+"""Between the time at which an A/B test should have ended and the one at which it is given up."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -44,7 +47,8 @@ def steps(spec: DeploymentSpec) -> list[Step]:
             gate=Gate(),
             min_requests=spec.min_requests,
             min_seconds=spec.min_hours * 3600,
-            max_seconds=spec.max_hours * 3600,
+            # Labels of the last requests are waited for, and then it ends by itself.
+            max_seconds=spec.max_hours * 3600 + spec.label_window_seconds + SPARE_SECONDS,
             approval=spec.approvals,
         )
     ]

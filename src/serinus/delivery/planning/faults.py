@@ -167,7 +167,8 @@ def _split(spec: DeploymentSpec, challengers: int) -> Iterator[str]:
 
 def _metric(spec: DeploymentSpec, task: str | None) -> Iterator[str]:
     name = spec.metric or ab_test.USUAL.get(task or "", "accuracy")
-    metric = ab_test.METRICS.get(name)
+    # Of which class may stand behind a colon.
+    metric = ab_test.METRICS.get(name.partition(":")[0])
     fitting = [
         key for key, kind in ab_test.METRICS.items() if task is None or kind.task in (None, task)
     ]

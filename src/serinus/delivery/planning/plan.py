@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from serinus.delivery.experiments import metrics
 from serinus.delivery.planning import ab_test, faults, strategies
 from serinus.delivery.planning.budget import ALPHAS, PROMOTE_ALPHA
 from serinus.delivery.types import (
@@ -78,6 +79,8 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
     """
     spec = strategies.complete(spec, workers=basis.workers)
     wrong = faults.of(spec, first=basis.first, task=basis.quality.task)
+    if not wrong and spec.strategy == "ab_test" and spec.metric:
+        wrong = metrics.faults(spec.metric, basis.quality.task, basis.classes)
     if wrong:
         raise InvalidInput(
             "the plan cannot be carried out",
