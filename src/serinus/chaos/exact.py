@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from serinus import clock
 from serinus.chaos import course, record, scene
-from serinus.chaos.course import Course
 from serinus.chaos.databases import Kind, opened
-from serinus.chaos.lockstep import Control, Lockstep
+from serinus.chaos.lockstep import perform
 from serinus.chaos.scene import Scene
 from serinus.chaos.script import Behaviour, Script
 from serinus.chaos.types import Orders
@@ -52,7 +50,6 @@ class Outcome:
         phase: in which both ended.
         batches: of the script until then.
         seconds: of both runs together.
-        absences: seconds from each kill to the next work.
     """
 
     name: str
@@ -64,7 +61,6 @@ class Outcome:
     phase: str
     batches: int
     seconds: float
-    absences: list[float] = field(default_factory=list)
 
 
 def run(folder: Path, kinds: list[Kind], scripts: list[Script], *, one_in: int) -> Iterator[Outcome]:
@@ -84,45 +80,18 @@ def run(folder: Path, kinds: list[Kind], scripts: list[Script], *, one_in: int) 
 
 
 def _compare(name: str, start: Scene, script: Script, one_in: int) -> Outcome:
-    began = clock.monotonic()
-    calm, _ = _once(start.copy(start.home.with_name(f"{start.home.name}_calm")), script, None)
-    rough = start.copy(start.home.with_name(f"{start.home.name}_rough"))
-    shaken, told = _once(rough, script, one_in)
-    notes = record.read(rough.home / "record")
-    struck = record.strikes(notes)
+    calm = perform(start.copy(start.home.with_name(f"{start.home.name}_calm")), script)
+    orders = Orders(record="", strike="every", one_in=one_in, seed=script.seed)
+    rough = perform(start.copy(start.home.with_name(f"{start.home.name}_rough")), script, orders)
+    struck = record.strikes(rough.notes)
     return Outcome(
         name=name,
         kills=len(struck),
         points=len({point.partition(": ")[2] for point in struck}),
-        differences=course.differences(calm, shaken),
-        faults=told.faults,
-        exact=told.exact,
-        phase=shaken.phase,
-        batches=told.batches,
-        seconds=clock.monotonic() - began,
-        absences=[seconds for _, seconds in record.absences(notes)],
+        differences=course.differences(calm.course, rough.course),
+        faults=rough.faults,
+        exact=rough.exact,
+        phase=rough.course.phase,
+        batches=rough.batches,
+        seconds=calm.seconds + rough.seconds,
     )
-
-
-@dataclass(frozen=True)
-class _Told:
-    faults: list[str]
-    exact: bool
-    batches: int
-
-
-def _once(place: Scene, script: Script, one_in: int | None) -> tuple[Course, _Told]:
-    home = place.home
-    orders = Orders(
-        record=str(home / "record"),
-        strike="every" if one_in else "never",
-        one_in=one_in or 1,
-        seed=script.seed,
-        moment=str(home / "moment"),
-        passes=str(home / "passes"),
-    )
-    control = Control(home, place.address, orders)
-    run = Lockstep(place, script, [control], passes=home / "passes", moment=home / "moment")
-    with run:
-        found = run.run()
-        return found, _Told(run.faults(), run.replays(), run.batches)

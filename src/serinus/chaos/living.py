@@ -25,7 +25,6 @@ from serinus.stress.kill import MODEL
 
 _SETTINGS = """\
 gateway_workers = 2
-monitoring_window_rows = 5000
 """
 _CANARY = {
     "shares": [0.1, 0.2, 0.35, 0.5],

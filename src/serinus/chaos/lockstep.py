@@ -16,20 +16,22 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Engine
+import msgspec
+from sqlalchemy import Engine, select
 
 from serinus import clock
-from serinus.chaos import control, course
+from serinus.chaos import control, course, record
 from serinus.chaos.course import Course
 from serinus.chaos.scene import Scene
 from serinus.chaos.script import Scribe, Script
-from serinus.chaos.types import Orders
+from serinus.chaos.types import Note, Orders
 from serinus.delivery import consumer, repository
 from serinus.delivery.replay import Replays
 from serinus.errors import Unavailable
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.consumer import load_offsets
 from serinus.ledger.opening import open_reader
+from serinus.store import schema
 from serinus.store.engine import open_engine, reading
 
 _SETTINGS = {
@@ -55,6 +57,10 @@ class Control:
         address: of the database that it is given.
         orders: what it does to itself.
         settings: further ones.
+
+    Attributes:
+        starts: how often it was started.
+        stopped: whether it is to stand still until somebody says otherwise.
     """
 
     home: Path
@@ -62,6 +68,7 @@ class Control:
     orders: Orders
     settings: dict[str, str] = field(default_factory=dict)
     starts: int = 0
+    stopped: bool = False
     process: BaseProcess | None = None
 
     @property
@@ -115,30 +122,54 @@ class Control:
             self.process.join()
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What became of one run: its course, what of it cannot be, and whether its replay is exact."""
+
+    course: Course
+    faults: list[str]
+    exact: bool
+    batches: int
+    notes: list[Note]
+    seconds: float
+
+
 class Lockstep:
     """One run of a script against control processes. Use as a context manager.
 
     Args:
         scene: where; it is used up.
         script: what is written.
-        controls: who controls; the first is the one whose passes are waited for.
-        passes: the file in which they count their passes.
-        moment: the file of the script's time.
+        controls: who controls.
+        moment: the file of the script's time; None if it is the real one.
+        meddle: is called again and again while a batch is decided.
+
+    Attributes:
+        batches: how many were written.
+        shift_us: by how much the control's clock is off the script's.
+        engine: the home's database.
     """
 
     def __init__(
-        self, scene: Scene, script: Script, controls: list[Control], *, passes: Path, moment: Path
+        self,
+        scene: Scene,
+        script: Script,
+        controls: list[Control],
+        *,
+        moment: Path | None = None,
+        meddle: Callable[[Lockstep], None] = lambda run: None,
     ) -> None:
         self._scene = scene
         self._script = script
         self._controls = controls
-        self._passes = passes
         self._moment = moment
         self._moment_us = scene.moment_us
+        self._meddle = meddle
         self.batches = 0
+        self.shift_us = 0
 
     def __enter__(self) -> Lockstep:
-        self._engine: Engine = open_engine(self._scene.address)
+        self.engine: Engine = open_engine(self._scene.address)
         self._reader = open_reader(self._scene.home / "ledger")
         self._scribe = Scribe(self._script, self._scene.home)
         return self
@@ -153,13 +184,13 @@ class Lockstep:
             one.end()
         self._scribe.close()
         self._reader.close()
-        self._engine.dispose()
+        self.engine.dispose()
 
-    def run(self, between: Callable[[int], None] = lambda batch: None) -> Course:
+    def run(self, between: Callable[[Lockstep], None] = lambda run: None) -> Course:
         """Write until the deployment has ended, and say what became of it.
 
         Args:
-            between: is called with the number of each batch once it is decided.
+            between: is called before each batch.
 
         Raises:
             Unavailable: a batch was not decided in time, or the script came to no end.
@@ -168,36 +199,49 @@ class Lockstep:
         self._scribe.report(self._moment_us)
         self._settle()
         while self._is_live():
-            between(self.batches)
+            between(self)
             if self.batches >= self._script.most_batches:
                 raise Unavailable(f"the script {self._script.name!r} came to no end")
             with self._held():
                 self._tick()
-                self._scribe.write(self._moment_us)
+                self._scribe.write(self._moment_us, self._moment_us + self.shift_us)
             self.batches += 1
             self._settle()
-        return course.read(self._engine, self._scene.deployment)
+        return course.read(self.engine, self._scene.deployment)
 
     def replays(self) -> bool:
         """Whether every look comes out again, bit for bit."""
         ledger = open_archived(self._scene.home / "ledger", self._scene.home / "archive")
-        return Replays(self._engine, ledger).replay(self._scene.deployment).exact
+        return Replays(self.engine, ledger).replay(self._scene.deployment).exact
 
     def faults(self) -> list[str]:
         """What of the history cannot be."""
-        found = course.read(self._engine, self._scene.deployment)
-        with reading(self._engine) as connection:
+        found = course.read(self.engine, self._scene.deployment)
+        with reading(self.engine) as connection:
             history = repository.history(connection, self._scene.deployment)
         return course.faults(history, [number for number, _ in found.revisions])
 
+    @property
+    def leader(self) -> Control | None:
+        """Who leads, if it is there."""
+        if len(self._controls) == 1:
+            return self._controls[0]
+        with reading(self.engine) as connection:
+            held = connection.execute(select(schema.leases.c.holder)).scalar()
+        words = held.split() if held else []
+        return next((one for one in self._controls if str(one.pid) in words), None)
+
     def _tick(self) -> None:
+        if self._moment is None:
+            self._moment_us = clock.epoch_us()
+            return
         self._moment_us += round(self._script.pause_seconds * 1e6)
         draft = self._moment.with_suffix(".draft")
-        draft.write_text(str(self._moment_us))
+        draft.write_text(str(self._moment_us + self.shift_us))
         draft.replace(self._moment)
 
     def _is_live(self) -> bool:
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             return repository.get(connection, self._scene.deployment).live
 
     @contextmanager
@@ -209,7 +253,8 @@ class Lockstep:
             yield
         finally:
             for one in self._controls:
-                one.signal(signal.SIGCONT)
+                if not one.stopped:
+                    one.signal(signal.SIGCONT)
 
     def _settle(self) -> None:
         """Wait until what was written is folded and decided, whoever dies of it."""
@@ -218,6 +263,7 @@ class Lockstep:
         while clock.monotonic() < deadline:
             for one in self._controls:
                 one.keep()
+            self._meddle(self)
             pid, passes = self._passed()
             moves = self._moves()
             if moves is None or not pid:
@@ -233,16 +279,53 @@ class Lockstep:
         )
 
     def _passed(self) -> tuple[int, int]:
-        """The process that counts passes, and how many; zeros if it is gone or was not there yet."""
-        with suppress(OSError, ValueError):
-            pid, passes = map(int, self._passes.read_text().split())
-            if pid in [one.pid for one in self._controls]:
-                return pid, passes
+        """The process that leads, and how many passes it has made; zeros if there is none."""
+        leader = self.leader
+        if leader is not None and not leader.stopped:
+            with suppress(OSError, ValueError):
+                pid, passes = map(int, Path(leader.orders.passes).read_text().split())
+                if pid == leader.pid:
+                    return pid, passes
         return 0, 0
 
     def _moves(self) -> int | None:
         """How often the deployment has moved; None while events wait to be folded."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             offsets = load_offsets(connection, consumer.NAME)
             moves = len(repository.history(connection, self._scene.deployment))
         return None if self._reader.read(offsets, 1).records else moves
+
+
+def perform(
+    place: Scene,
+    script: Script,
+    orders: Orders | None = None,
+    *,
+    address: str = "",
+    between: Callable[[Lockstep], None] = lambda run: None,
+    meddle: Callable[[Lockstep], None] = lambda run: None,
+) -> Ran:
+    """Run a script with one control process whose clock is the script's.
+
+    Args:
+        place: where; it is used up.
+        script: what is written.
+        orders: what the control process does to itself; its files are named here.
+        address: of the database for the control process, if it is not that of the place.
+        between: is called before each batch.
+        meddle: is called again and again while a batch is decided.
+    """
+    home = place.home
+    given = msgspec.structs.replace(
+        orders or Orders(record=""),
+        record=str(home / "record"),
+        moment=str(home / "moment"),
+        passes=str(home / "passes"),
+    )
+    one = Control(home, address or place.address, given)
+    began = clock.monotonic()
+    with Lockstep(place, script, [one], moment=home / "moment", meddle=meddle) as run:
+        found = run.run(between)
+        took = clock.monotonic() - began
+        notes = record.read(given.record)
+        return Ran(found, run.faults(), run.replays(), run.batches, notes, took)

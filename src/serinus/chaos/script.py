@@ -110,8 +110,13 @@ class Scribe:
         except FileNotFoundError as error:
             raise Unavailable("no routing table was published", where=str(self._table)) from error
 
-    def write(self, moment_us: int) -> None:
-        """Write the next batch, which happened just before a moment."""
+    def write(self, moment_us: int, host_us: int) -> None:
+        """Write the next batch, which happened just before a moment.
+
+        Args:
+            moment_us: of the script.
+            host_us: what the clock of the control plane's host says: its gateways report by it.
+        """
         script, table = self._script, self.table()
         route = table.routes[MODEL]
         chance = np.random.default_rng([script.seed, self._batch])
@@ -124,16 +129,16 @@ class Scribe:
             self._prediction(router, route, start + number * _SPACING_US, row)
             for number, row in enumerate(draws)
         ]
-        made = self._writer.append([self._status(table, moment_us), *asked])[1:]
+        made = self._writer.append([self._status(table, host_us), *asked])[1:]
         followed: list[Event] = []
         for id, event, row in zip(made, asked, draws, strict=True):
             followed += self._following(route, id, event, row)
         if followed:
             self._writer.append(followed)
 
-    def report(self, moment_us: int) -> None:
+    def report(self, host_us: int) -> None:
         """Only say that all versions of the table are loaded."""
-        self._writer.append([self._status(self.table(), moment_us)])
+        self._writer.append([self._status(self.table(), host_us)])
 
     def _status(self, table: RoutingTable, moment_us: int) -> WorkerStatus:
         route = table.routes[MODEL]

@@ -44,6 +44,7 @@ class Writes:
         event.listen(Engine, "rollback", self._began)
         event.listen(Engine, "before_cursor_execute", self._before)
         event.listen(Engine, "after_cursor_execute", self._after)
+        _wrap_begin(self._at_begin)
         _wrap_commit(self._around_commit)
         _wrap_replace(self._around_replace)
 
@@ -57,6 +58,17 @@ class Writes:
 
     def _counts(self) -> bool:
         return threading.current_thread().name == self._loop
+
+    def _at_begin(self) -> None:
+        # Here whoever is stopped has judged, holds no lock, and will write what it judged.
+        if self._counts():
+            self._reach(Point(f"BEGIN after {self._last}", "before"))
+
+    @property
+    def _last(self) -> str:
+        """What this thread committed last."""
+        last: str = getattr(self._here, "last", "a start")
+        return last
 
     def _began(self, _connection: object) -> None:
         self._written.clear()
@@ -88,7 +100,7 @@ class Writes:
             replace()
             return
         # By what was committed last one publication is told from another.
-        last = getattr(self._here, "last", "a start")
+        last = self._last
         moves = any(move in last for move in _MOVES)
         for side in ("before", "after"):
             self._reach(Point(f"publish after {last}", side, moves or last == "a start"))
@@ -113,6 +125,16 @@ def _label(statement: str, context: Any) -> str:
         given = context.compiled_parameters[0]
         label += f" to {given.get('phase')} {given.get('step')}"
     return label
+
+
+def _wrap_begin(at: Callable[[], None]) -> None:
+    begin = Engine.begin
+
+    def wrapped(engine: Engine) -> Any:
+        at()
+        return begin(engine)
+
+    setattr(Engine, "begin", wrapped)  # noqa: B010 - a method is no attribute to assign to
 
 
 def _wrap_commit(around: Callable[[Callable[[], None]], None]) -> None:
