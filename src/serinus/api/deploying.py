@@ -176,8 +176,6 @@ def _beginning(path: str, strategy: Strategy, takes: type[Request], doc: str) ->
 
 
 def _usual(app: App, asked: Mapping[str, Any], strategy: Strategy) -> Fields:
-    if strategy == "ab_test":
-        return app.experiment_defaults
     if strategy != "canary":
         return {}
     kind = app.delivery.planner.kind(str(asked.get("model_name", asked.get("model", ""))))

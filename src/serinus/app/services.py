@@ -111,6 +111,7 @@ class App:
                 self.registry,
                 observe=self._traffic,
                 types=self.types,
+                defaults=self.experiment_defaults,
                 worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
             ),
             wake=self._wake,

@@ -30,4 +30,5 @@ def test_experiment_freezes_what_is_compared_and_when() -> None:
     assert found.challengers == ("2", "3")
     assert (found.min_seconds, found.planned_seconds) == (3600.0, 7200.0)
     (step,) = ab_test.steps(spec(others=("3",), min_hours=1.0, max_hours=2.0))
-    assert (step.min_seconds, step.max_seconds) == (3600.0, 7200.0)
+    assert step.min_seconds == 3600.0
+    assert step.max_seconds > 7200.0

@@ -88,7 +88,9 @@ def test_ab_test_is_one_live_step_until_the_planned_end() -> None:
     (step,) = strategies.steps(spec(strategy="ab_test", others=("2.1.0",), max_hours=48.0))
 
     assert step.share == pytest.approx(1 / 3)
-    assert (step.min_seconds, step.max_seconds) == (24 * 3600, 48 * 3600)
+    assert step.min_seconds == 24 * 3600
+    # Labels of the last requests are waited for.
+    assert step.max_seconds > 48 * 3600 + 86_400
 
 
 def test_first_version_meets_nobody_to_be_compared_with() -> None:
