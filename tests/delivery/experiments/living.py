@@ -78,11 +78,11 @@ class Lab:
         shares = (route.share, *(item.share for item in route.others))
         places = np.cumsum([0.0, *shares])
         rows: list[Prediction] = []
-        for draw, errs, fails in self.rng.random((requests, 3)):
+        for random, errs, fails in self.rng.random((requests, 3)):
             self.at += SECOND // 100
             unit = 1 + int(self.rng.integers(entities)) if entities else 0
             # An entity's arm is its own for good.
-            draw = (unit * 0.6180339887) % 1.0 if unit else draw
+            draw = (unit * 0.6180339887) % 1.0 if unit else random
             place = int(np.searchsorted(places, draw, "right")) - 1
             arm = place + 1 if place < len(shares) else 0
             assignment = Assignment(
