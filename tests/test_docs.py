@@ -19,8 +19,11 @@ from serinus import settings
 from serinus.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-EVERY_PAGE = [*PAGES, *sorted((ROOT / "docs").glob("*/*.md"))]
+_PLANS = ROOT / "docs" / "reference" / "plans.md"
+PAGES = [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), _PLANS,
+]  # fmt: skip
+EVERY_PAGE = sorted({*PAGES, *(ROOT / "docs").glob("*/*.md")})
 
 
 @dataclass(frozen=True)

@@ -130,3 +130,17 @@ def test_type_of_an_unknown_name_is_the_tasks_own() -> None:
     assert model_types.type_of(known, "portfolio", "regression") is known["portfolio"]
     assert model_types.type_of(known, "sklearn", "regression") is known["regression"]
     assert model_types.type_of(known, "portfolio", "classification") is known["classification"]
+
+
+def test_type_in_the_documents_is_one(own: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "plans.md"
+    own.write_text(
+        "[bonds]" + page.read_text("utf-8").partition("\n[bonds]")[2].partition("```")[0]
+    )
+
+    bonds = model_types.load(own)["bonds"]
+
+    assert bonds.rollback.verify_seconds == 120.0
+    # Every setting of the tables is shown.
+    for kind in (BreakerRules, RollbackCriteria):
+        assert all(f"\n{name} = " in own.read_text() for name in kind.__struct_fields__)
