@@ -15,6 +15,7 @@ from serinus.cli import (
     demo,
     deploy,
     deployments,
+    experiments,
     feedback,
     jobs,
     ledger,
