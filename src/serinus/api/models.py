@@ -137,7 +137,7 @@ def name_and_version(text: str, given: str | None) -> tuple[str, str]:
 def listing(app: Services, limit: Limit = 50, after: After = None) -> Response:
     """Models by name, each with its champion and its live deployment."""
     champions = app.registry.champions()
-    items = [views.model(app, entry, champions) for entry in app.registry.models(limit, after)]
+    items = [views.model(app.delivery, entry, champions) for entry in app.registry.models(limit, after)]
     return page(items, limit, lambda item: item.name)
 
 
@@ -155,7 +155,7 @@ def compare(
 @router.get("/models/{model}", **call(gives=types.Model))
 def one(app: Services, model: str) -> Response:
     """A model with its champion and its live deployment."""
-    return Json(views.model(app, app.model(model), app.registry.champions()))
+    return Json(views.model(app.delivery, app.model(model), app.registry.champions()))
 
 
 @router.get("/models/{model}/versions", **call(gives=types.Page[types.Version]))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from serinus.client import types
+from serinus.delivery.queries import Queries
 from serinus.delivery.statuses import Status
 from serinus.registry.types import Model, ModelVersion
-
-if TYPE_CHECKING:
-    from serinus.app.services import App
 
 T = TypeVar("T")
 
@@ -21,10 +19,10 @@ def view(value: Any, kind: type[T]) -> T:
     return msgspec.convert(value, kind, from_attributes=True)
 
 
-def model(app: App, entry: Model, champions: dict[str, ModelVersion]) -> types.Model:
+def model(delivery: Queries, entry: Model, champions: dict[str, ModelVersion]) -> types.Model:
     """A model with its champion and its live deployment."""
     champion = champions.get(entry.name)
-    live = app.delivery.find(entry.name)
+    live = delivery.find(entry.name)
     return types.Model(
         name=entry.name,
         model_type=entry.model_type,
