@@ -43,6 +43,8 @@ from serinus.wire import Arm, Manifest, RoutingTable, WorkerStatus
 
 BUSY_SECONDS = 0.5
 """Over how long it is measured how busy a worker is."""
+SHOWN_SECONDS = 0.05
+"""How old the counts are that other workers see of this one."""
 SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
@@ -267,6 +269,7 @@ class Service:
         """Apply the routing table whenever it changes, and report regularly; runs for ever."""
         next_report = clock.monotonic() + self._options.worker_status_seconds
         looked_at, used = clock.monotonic(), time.process_time()
+        shown_at = 0.0
         while True:
             await asyncio.sleep(self._options.poll_seconds)
             if (now := clock.monotonic()) - looked_at >= BUSY_SECONDS:
@@ -276,7 +279,9 @@ class Service:
             retry = bool(self.snapshot.failed) and clock.monotonic() >= self._retry_at
             if self._file.has_changed() or retry:
                 self._apply()
-            self._board.write(self._slot, self.counters.counts())
+            if now - shown_at >= SHOWN_SECONDS:
+                shown_at = now
+                self._board.write(self._slot, self.counters.counts())
             if clock.monotonic() >= next_report:
                 next_report = clock.monotonic() + self._options.worker_status_seconds
                 self._report()

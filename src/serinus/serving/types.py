@@ -34,7 +34,7 @@ class GatewayOptions:
     request_max_rows: int = 1_000
     request_timeout_seconds: float = 10.0
     worker_status_seconds: float = 2.0
-    poll_seconds: float = 0.05
+    poll_seconds: float = 0.02
     retry_load_seconds: float = 10.0
     mirror_rows: int = 1_000
     ledger_full: Literal["refuse", "answer"] = "refuse"
