@@ -16,6 +16,7 @@ SAMPLES = {
     "str | None": "x",
     "Mapping[str, Cell]": {"a": 1.0},
     "Rows": [{"a": 1.0}],
+    "Answer": 1,
     "Mapping[str, Answer]": {"0" * 32: 1},
     "Mapping[str, Any]": {"error_odds": 3.0},
 }

@@ -23,6 +23,7 @@ from serinus import clock
 from serinus.registry.types import GateResult, Stage
 from serinus.stats import bins
 from serinus.store import schema
+from serinus.wire import WorkerStatus
 
 FLAGS = (
     "--headless=new",
@@ -92,8 +93,46 @@ def test_deployment_page_is_live_in_a_browser(
     faces.traffic(100, 100, failures=60)
     wait.until(lambda _: "rolled back" in text(browser))
     assert "verdict: rollback" in text(browser)
-    wait.until(lambda _: "harm" in browser.find_element(By.CSS_SELECTOR, ".mark").text)
+    wait.until(lambda _: "harm" in browser.find_element(By.CSS_SELECTOR, ".rail .mark").text)
 
+    assert browser.get_log("browser") == []
+
+
+def test_buttons_intervene_with_a_reason_in_a_browser(
+    canary: tuple[Faces, str], browser: webdriver.Chrome
+) -> None:
+    faces, address = canary
+    wait = WebDriverWait(browser, 20)
+    browser.get(address)
+
+    def offered() -> list[str]:
+        return [
+            item.text for item in browser.find_elements(By.CSS_SELECTOR, ".ask button") if item.text
+        ]
+
+    def press(verb: str, reason: str) -> None:
+        field = browser.find_element(By.ID, "reason")
+        field.clear()
+        field.send_keys(reason)
+        browser.find_element(By.CSS_SELECTOR, f"button[value={verb}]").click()
+
+    assert offered() == ["Pause", "Promote", "Abort"]
+    press("pause", "lunch")
+    wait.until(lambda _: offered() == ["Resume", "Promote", "Abort"])
+    wait.until(lambda _: "lunch" in text(browser))
+    assert "Ahead: It waits for a person to resume it" in text(browser)
+    press("resume", "back again")
+    wait.until(lambda _: offered() == ["Pause", "Promote", "Abort"])
+    press("abort", "enough for today")
+    wait.until(lambda _: offered() == ["Retry"])
+    wait.until(lambda _: "Done: it is aborted." in text(browser))
+    press("retry", "one more")
+    wait.until(lambda _: offered() == ["Promote", "Abort"])
+    wait.until(lambda _: "Begun again 1 time" in text(browser))
+    faces.report("1.0.0", "1.1.0")
+    wait.until(lambda _: offered() == ["Pause", "Promote", "Abort"])
+    moves = faces.app.delivery.history(address.rpartition("/")[2])
+    assert [move.actor for move in moves if move.reason == "lunch"] == ["dashboard"]
     assert browser.get_log("browser") == []
 
 
@@ -116,6 +155,18 @@ def test_pages_are_without_errors_in_a_browser(
         width = browser.execute_script("return document.documentElement.scrollWidth")
         assert width <= 1280, f"{page} is wider than the window"
     assert browser.get_log("browser") == []
+
+
+def test_circuits_and_rollbacks_are_on_the_page(canary: tuple[Faces, str]) -> None:
+    faces, address = canary
+    status = WorkerStatus(clock.epoch_us(), "w1", 1, (), {}, {f"{MODEL}@1.1.0": "open"})
+    faces.writer.append([status])
+    faces.app.controller.run_once()
+
+    page = httpx.get(address).text
+
+    assert f"for {MODEL}@1.1.0" in page
+    assert "the champion answers in its place" in page
 
 
 def test_overview_of_nothing_says_what_to_do(faces: Faces) -> None:

@@ -133,7 +133,7 @@ def test_each_phase_says_what_it_waits_for() -> None:
     assert loading is not None
     assert loading.sentence.startswith("1 of 1 gateway workers")
     assert paused is not None
-    assert (paused.waits_for, "approval" in paused.sentence) == ("person", True)
+    assert (paused.waits_for, "approve it" in paused.sentence) == ("person", True)
     assert soak is not None
     assert soak.until == BEGAN + timedelta(seconds=600)
     assert ended is None

@@ -8,6 +8,7 @@ import msgspec
 
 from serinus.app import App, views
 from serinus.client import jobs, types
+from serinus.delivery.types import Deployment, Phase
 from serinus.delivery.verdicts.evidence import Measure, pooled
 
 RECENT = 8
@@ -18,7 +19,7 @@ WINDOWS = 60
 def overview(app: App) -> dict[str, Any]:
     """Models with champions, live deployments, advice; gateway workers; recent work."""
     champions = app.registry.champions()
-    models = [views.model(app, entry, champions) for entry in app.registry.models(100)]
+    models = [views.model(app.delivery, entry, champions) for entry in app.registry.models(100)]
     deployments = app.delivery.list(None, limit=RECENT, after=None)
     return {
         "models": models,
@@ -36,7 +37,7 @@ def model(app: App, name: str) -> dict[str, Any]:
     versions = [views.version(item) for item in app.registry.versions(name, 50)]
     deployments = app.delivery.list(name, limit=RECENT, after=None)
     return {
-        "model": views.model(app, entry, app.registry.champions()),
+        "model": views.model(app.delivery, entry, app.registry.champions()),
         "versions": versions,
         "metrics": _leading(versions),
         "deployments": [views.view(item, types.Deployment) for item in deployments],
@@ -50,11 +51,38 @@ def model(app: App, name: str) -> dict[str, Any]:
 def deployment(app: App, identity: str) -> dict[str, Any]:
     """One deployment. Raises NotFound."""
     found = app.delivery.status(identity)
+    item = found.deployment
     return {
         "status": views.status(found),
         "history": app.delivery.history(identity),
-        "steps": range(len(found.deployment.plan.steps) + 1),
+        "steps": range(len(item.plan.steps) + 1),
+        "verbs": verbs(item),
+        "every_verb": VERBS,
+        "mirrors": any(step.shadow for step in item.plan.steps),
     }
+
+
+VERBS = {
+    "pause": "hold it where it is; a rollback stays live",
+    "resume": "go on",
+    "approve": "let its passed gate through",
+    "promote": "give it all traffic, whatever the evidence says",
+    "abort": "give all traffic back to the champion",
+    "retry": "take it up again: same plan, step and evidence",
+}
+"""What a person may ask of a deployment, and what that does."""
+
+
+def verbs(item: Deployment) -> tuple[str, ...]:
+    """What can be asked of a deployment as it stands; a click may still come too late."""
+    if item.phase is Phase.PAUSED:
+        return ("approve" if item.waits_for_approval else "resume", "promote", "abort")
+    return {
+        Phase.PENDING: ("promote", "abort"),
+        Phase.RUNNING: ("pause", "promote", "abort"),
+        Phase.SOAKING: ("abort",),
+        Phase.SUCCEEDED: (),
+    }.get(item.phase, ("retry",))
 
 
 def plan(app: App, identity: str) -> types.Plan:

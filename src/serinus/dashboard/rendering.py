@@ -54,6 +54,14 @@ def when(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "–"
 
 
+def lasting(seconds: float) -> str:
+    """A stretch of time as one says it: ``40 s``, ``12 min``, ``5 h``, ``3 days``."""
+    for unit, name, most in ((1, "s", 90), (60, "min", 90), (3_600, "h", 36)):
+        if round(seconds / unit) < most:
+            return f"{round(seconds / unit)} {name}"
+    return f"{round(seconds / 86_400)} days"
+
+
 def words(name: str) -> str:
     """A name of ours as a reader says it."""
     return name.replace("_", " ")
@@ -67,6 +75,6 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(
-    odds=odds, filled=filled, rate=rate, number=number, when=when, words=words
+    odds=odds, filled=filled, lasting=lasting, rate=rate, number=number, when=when, words=words
 )
 _environment.globals.update(step_name=step_name, rail_titles=TITLES)

@@ -107,8 +107,9 @@ def ahead(facts: Facts, rate: float) -> Ahead | None:
         case Phase.PENDING:
             return _loading(facts)
         case Phase.PAUSED:
-            what = "its approval" if deployment.waits_for_approval else "somebody to resume it"
-            return Ahead("person", f"It waits for {what}; a rollback stays live.")
+            verb = "approve" if deployment.waits_for_approval else "resume"
+            how = f"It waits for a person to {verb} it: serinus deployments {verb} {deployment.id}."
+            return Ahead("person", f"{how} A rollback stays live.")
         case Phase.SOAKING:
             until = _after(deployment, plan.soak_seconds)
             return Ahead(

@@ -9,6 +9,7 @@ const SHORTEST_MS = 700;
 
 let busy = false;
 let again = false;
+let ended = "";
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -39,6 +40,7 @@ async function swap(place) {
   const html = await get(place.dataset.fragment, "text");
   const focused = place.contains(document.activeElement) && document.activeElement.getAttribute("href");
   place.innerHTML = html;
+  offer(place.querySelector("[data-verbs]"));
   if (focused) place.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -53,10 +55,44 @@ async function draw(place) {
   await Plotly.react(place, figure.data, figure.layout, { displayModeBar: false, responsive: true });
 }
 
+const ask = document.querySelector("[data-ask]");
+
+// The form stays while the page changes around it, so that no reason is lost while it is written.
+function offer(source) {
+  if (!ask || !source) return;
+  const possible = source.dataset.verbs.split(" ");
+  for (const button of ask.querySelectorAll("button")) button.hidden = !possible.includes(button.value);
+}
+
+async function intervene(event) {
+  event.preventDefault();
+  const verb = event.submitter.value;
+  const told = ask.querySelector("output");
+  told.value = "…";
+  try {
+    const answer = await fetch(`${ask.dataset.ask}/${verb}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-serinus-actor": "dashboard" },
+      body: JSON.stringify({ reason: ask.reason.value }),
+    });
+    const found = await answer.json();
+    if (answer.ok && verb === "retry" && ended) { follow(ended); ended = ""; }
+    told.value = answer.ok ? `Done: it is ${found.phase.replaceAll("_", " ")}.`
+      : `Refused: ${found.detail} ${found.remedy || ""}`;
+    if (answer.ok) ask.reason.value = "";
+  } catch (error) {
+    told.value = "The control plane did not answer; nothing is known to have changed.";
+  }
+  refresh();
+}
+
+if (ask) ask.addEventListener("submit", intervene);
+
 function follow(url) {
   const events = new EventSource(url);
   events.addEventListener("status", refresh);
-  events.addEventListener("end", () => { events.close(); refresh(); });
+  // What ended may be taken up again: the stream is asked for once more then.
+  events.addEventListener("end", () => { events.close(); ended = url; refresh(); });
   events.addEventListener("error", () => { link.hidden = false; });
   events.addEventListener("open", () => { link.hidden = true; });
   window.addEventListener("pagehide", () => events.close());
