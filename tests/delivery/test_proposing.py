@@ -152,3 +152,30 @@ def test_ab_test_looks_at_every_challenger(world: World, planner: Planner) -> No
     with pytest.raises(InvalidInput) as caught:
         planner.propose({**asked, "others": ["1.0.0", "7.0.0", "1.1.0"]})
     assert len(caught.value.faults) == 3
+
+
+def test_breakers_of_a_type_stand_in_the_route_of_its_models(world: World) -> None:
+    world.register("1.0.0", stage=Stage.PRODUCTION, model_type="risk_assessment")
+    rules = world.delivery.planner.types["risk_assessment"].breaker
+
+    assert world.delivery.publish().routes["fraud"].breaker == rules != BreakerRules()
+    world.register("1.1.0", model_type="risk_assessment")
+    world.delivery.create(ASKED, actor="ann")
+    assert world.delivery.publish().routes["fraud"].breaker == rules
+
+
+def test_breakers_of_a_task_are_those_of_every_type_that_nobody_knows(world: World) -> None:
+    world.register("1.0.0", stage=Stage.PRODUCTION, model_type="their own name")
+    planner, rules = world.delivery.planner, BreakerRules(rows=7)
+    types = {**planner.types, "classification": ModelType("classification", breaker=rules)}
+
+    with world.engine.connect() as connection:
+        assert planner.breakers(connection) == {}
+        assert replace(planner, types=types).breakers(connection) == {"fraud": rules}
+
+
+def test_stored_specification_says_how_many_replicas_there_were(planner: Planner) -> None:
+    found = planner.propose({**ASKED, "strategy": "rolling"})
+
+    assert found.spec.replicas == 2
+    assert [step.replicas for step in found.proposal.plan.steps] == [0, 1]

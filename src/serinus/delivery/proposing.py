@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 
 from serinus import clock
 from serinus.delivery import eligible, repository
@@ -22,9 +22,10 @@ from serinus.delivery.planning.strategies import complete
 from serinus.delivery.types import DeploymentSpec
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.registry import model_types
-from serinus.registry.model_types import ModelType
+from serinus.registry.model_types import ModelType, Task
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion
+from serinus.store import schema
 from serinus.store.engine import reading
 from serinus.wire import BreakerRules
 
@@ -118,6 +119,21 @@ class Planner:
             return None
         return model_types.type_of(self.types, newest.model_type, newest.task)
 
+    def breakers(self, connection: Connection) -> dict[str, BreakerRules]:
+        """By model, the rules of those whose type has its own."""
+        own = {name for name, kind in self.types.items() if kind.breaker != BreakerRules()}
+        if not own:
+            return {}
+        rows = schema.models.c
+        query = select(rows.name, rows.model_type, rows.task)
+        if own.isdisjoint(get_args(Task)):
+            # Else a type that nobody knows has some, too, as it is its task's.
+            query = query.where(rows.model_type.in_(own))
+        return {
+            row.name: model_types.type_of(self.types, row.model_type, row.task).breaker
+            for row in connection.execute(query)
+        }
+
     # ---------------------------------------------------------------- looking
 
     def _found(self, asked: Asked) -> _Found:
@@ -135,10 +151,9 @@ class Planner:
             refusals += eligible.against(model, champion, challengers)
         type_name, kind = self._type(champion, challengers)
         below = {} if isinstance(asked, DeploymentSpec) or kind is None else kind.delivery
-        spec = specification(said, below, self.defaults)
+        spec = complete(specification(said, below, self.defaults), workers=self._workers())
         first = bool(versions) and champion is None
-        whole = complete(spec, workers=self._workers())
-        for fault in faulty.of(whole, first=first, task=kind.task if kind else None):
+        for fault in faulty.of(spec, first=first, task=kind.task if kind else None):
             name = fault.partition(":")[0]
             by_type = name in below and name not in said
             wrong.append(f"{fault} (by the model type {type_name})" if by_type else fault)

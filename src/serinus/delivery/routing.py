@@ -17,7 +17,7 @@ from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Unavailable
 from serinus.store import schema
 from serinus.store.engine import exclusive
-from serinus.wire import Answer, Route, RoutingTable, Target, Variant
+from serinus.wire import Answer, BreakerRules, Route, RoutingTable, Target, Variant
 
 _LOCK = 5377
 
@@ -39,12 +39,14 @@ class Beside:
         warm: versions that a switch is to find loaded.
         defaults: what is answered where no version can.
         splits: by deployment, the traffic of those with several challengers.
+        breakers: the rules of models whose type has its own; a live plan's stand above them.
     """
 
     staging: Mapping[str, Target] = field(default_factory=dict)
     warm: Mapping[str, Sequence[Target]] = field(default_factory=dict)
     defaults: Mapping[str, Answer] = field(default_factory=dict)
     splits: Mapping[str, Split] = field(default_factory=dict)
+    breakers: Mapping[str, BreakerRules] = field(default_factory=dict)
 
 
 _NOTHING = Beside()
@@ -69,7 +71,9 @@ def compose(
         champion = champions.get(deployment.model)
         if champion is None:
             # A first version has nobody to be compared with: to load it is to serve it.
-            routes[deployment.model] = Route(deployment.model, other, deployment=deployment.id)
+            routes[deployment.model] = Route(
+                deployment.model, other, deployment=deployment.id, breaker=deployment.plan.breaker
+            )
         else:
             split = beside.splits.get(deployment.id)
             routes[deployment.model] = _of_deployment(deployment, champion, other, split)
@@ -133,6 +137,7 @@ def _with(route: Route, beside: Beside) -> Route:
     more = {
         "staging": beside.staging.get(model),
         "default": beside.defaults.get(model),
+        "breaker": None if route.deployment else beside.breakers.get(model),
         "warm": tuple(target for target in beside.warm.get(model, ()) if target not in served),
     }
     given = {name: value for name, value in more.items() if value not in (None, ())}

@@ -358,7 +358,13 @@ class Delivery(Queries):
         warm = {model: [Target(version, uri)] for (model, version), uri in found.items()}
         defaults = rollbacks.defaults(connection)
         splits = traffic.splits(connection, live)
-        beside = Beside(staging=staging, warm=warm, defaults=defaults, splits=splits)
+        beside = Beside(
+            staging=staging,
+            warm=warm,
+            defaults=defaults,
+            splits=splits,
+            breakers=self.planner.breakers(connection),
+        )
         return routing.compose(holders, known, beside)
 
     def _intervene(

@@ -22,6 +22,7 @@ SHIPPED = Path(__file__).with_name("model_types.toml")
 _MOST_ANCESTORS = 10
 
 Table: TypeAlias = Mapping[str, Any]
+Task: TypeAlias = Literal["classification", "regression"]
 
 
 class RollbackCriteria(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ class ModelType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rollback: what must be well again after a rollback.
     """
 
-    task: Literal["classification", "regression"]
+    task: Task
     least: dict[str, float] = {}
     most: dict[str, float] = {}
     benchmark: str = ""
