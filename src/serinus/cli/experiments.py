@@ -289,7 +289,8 @@ def _table(*columns: str) -> Table:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        table.add_column(name)
+        # An id that is cut off cannot be copied.
+        table.add_column(name, no_wrap=name == "experiment")
     return table
 
 

@@ -31,12 +31,17 @@ class Lab:
 
     def __post_init__(self) -> None:
         world = self.world
-        consumer = Consumer(world.engine, Reader(world.ledger), [measuring.measure])
-        world.controller = Controller(world.delivery, consumer)
+        world.controller = self.controller(world)
         world.register("1.0.0", stage=Stage.PRODUCTION)
         world.register("1.1.0")
         world.register("1.2.0")
         self.experiments = Experiments(world.engine, world.delivery.promote)
+
+    @staticmethod
+    def controller(world: World) -> Controller:
+        """A controller that measures experiments."""
+        consumer = Consumer(world.engine, Reader(world.ledger), [measuring.measure])
+        return Controller(world.delivery, consumer)
 
     def start(self, **fields: object) -> Deployment:
         """Begin an experiment of 1.1.0 and have the gateways load it."""

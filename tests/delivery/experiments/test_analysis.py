@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 from tests.delivery.experiments.trials import design, folded, question, settled
 
 from serinus.delivery.experiments import analysis
@@ -66,7 +67,10 @@ def test_three_challengers_share_one_error_probability() -> None:
 
 
 def test_holm_finds_more_than_bonferroni_would() -> None:
-    findings = analysis.at_end(three(np.random.default_rng(3), (0.9, 0.9, 0.31)), of_three())
+    # Evenly spread units, so that each difference is exactly what it is meant to be.
+    units = special.ndtri((np.arange(120) + 0.5) / 120)
+    arms = [mo.total(units + effect) for effect in (0.0, 0.9, 0.9, 0.28)]
+    findings = analysis.at_end(sums_of(*arms), of_three())
     last = findings[2]
     assert last.p_value is not None
     assert ALPHA / 3 < last.p_value < ALPHA

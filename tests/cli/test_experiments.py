@@ -1,0 +1,108 @@
+"""Experiments from the command line."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+from tests.cli.test_deployments import MODEL, Faces, call, two
+
+from serinus.cli import experiments
+from serinus.client.experiments import (
+    Evaluation,
+    ExperimentAdvice,
+    ExperimentArm,
+    ExperimentProgress,
+    ExperimentSegment,
+    ExperimentTest,
+    Finding,
+    Interval,
+)
+
+GAP = Interval(0.03, 0.01, 0.05)
+
+
+def test_experiment_is_begun_looked_at_and_listed(faces: Faces) -> None:
+    two(faces)
+    dry = call(faces, "experiments", "start", MODEL, "1.1.0", "--sample", "5000", "--dry-run")
+    assert dry.code == 0
+    begun = call(
+        faces, "experiments", "start", MODEL, "1.1.0", "--sample", "5000", "--split", "40", "--json"
+    ).json
+    assert begun["plan"]["experiment"]["split"] == [0.4]
+    shown = call(faces, "experiments", "evaluate", begun["id"]).out
+    assert "Before the planned end: valid at every look" in shown
+    assert "Go on: nothing is proven of any challenger yet." in shown
+    assert begun["id"] in call(faces, "experiments", "list").out
+    assert begun["id"] in call(faces, "experiments", "history").out
+    refused = call(faces, "experiments", "promote-winner", begun["id"])
+    assert refused.code == 2
+    assert "no challenger is proven better" in refused.err
+
+
+def test_power_says_how_many_units_are_needed(faces: Faces) -> None:
+    told = call(faces, "experiments", "power", "0.02", "--rate", "0.1", "--json").json
+    assert 7_000 < told["units"] < 8_000
+    three = call(
+        faces, "experiments", "power", "0.02", "--rate", "0.1", "--challengers", "3", "--json"
+    ).json
+    assert three["units"] > 2 * told["units"]
+    assert (
+        call(faces, "experiments", "power", "1", "--deviation", "5", "--json").json["units"] < 800
+    )
+    assert call(faces, "experiments", "power", "0.02").code == 2
+    wrong = call(faces, "experiments", "start", MODEL, "1.1.0", "--split", "half")
+    assert "no list of percentages" in wrong.err
+
+
+def test_report_is_a_table_and_one_sentence() -> None:
+    found = Evaluation(
+        experiment="d1",
+        model="fraud",
+        view="at_the_end",
+        title="At the planned end",
+        validity="Asked once.",
+        metric="revenue",
+        unit="EUR",
+        rises=True,
+        counted_by="entity",
+        confidence=0.95,
+        progress=ExperimentProgress(100, 100, 1.0, 1.0, None, None, None),
+        arms=(
+            ExperimentArm("1.0.0", "champion", 0.5, 50, 90, None, 0, 1.0, 0.1),
+            ExperimentArm("1.1.0", "challenger", 0.5, 50, 90, 0.9, 0, 1.03, 0.1),
+        ),
+        findings=(
+            Finding(
+                "1.1.0",
+                "better",
+                GAP,
+                GAP,
+                GAP,
+                0.01,
+                0.02,
+                0.4,
+                (ExperimentTest("Mann-Whitney U", 0.03, "common language", GAP),),
+                (ExperimentSegment("age", "below 10", 20, GAP),),
+            ),
+        ),
+        winner="1.1.0",
+        significant=True,
+        recommendation=ExperimentAdvice("promote", "1.1.0", "Promote: 1.1.0 is better."),
+        notes=("Allocation was adaptive.",),
+    )
+    out = io.StringIO()
+    experiments.show_evaluation(Console(file=out, width=140), found)
+    told = out.getvalue()
+    for part in (
+        "fraud by revenue (EUR)",
+        "+0.03 (+0.01 to +0.05)",
+        "+3.0% (+1.0% to +5.0%)",
+        "0.02",
+        "Mann-Whitney U p = 0.03",
+        "took 40% of the variance",
+        "below 10",
+        "90.0%",
+    ):
+        assert part in told
+    assert told.rstrip().endswith("Promote: 1.1.0 is better.")
