@@ -66,7 +66,7 @@ def run(
             at_most(DIFFERENCES, sum(bool(found) for _, found in jumping), 0),
             at_most(IMPOSSIBLE, sum(len(run.faults) for run in everything), 0),
             at_most(UNEXACT, sum(not run.exact for run in everything), 0),
-            at_most(PROMOTED, sum(_promoted(run) for _, run in beyond), 0),
+            at_most(PROMOTED, sum(_promoted(calm, run) for calm, run in beyond), 0),
             at_most(LOST, sum(_lost(calm, run) for calm, run in beyond), 0),
             at_least(JUMPS, jumps, 1),
         ),
@@ -90,8 +90,8 @@ class _Leaps:
 
 
 def _ahead(run: Lockstep) -> None:
-    """From the third batch on, when evidence has begun, a month ahead."""
-    run.shift_us = _BEYOND_HOURS * _HOUR_US if run.batches >= 2 else 0
+    """From the second batch on, when evidence has begun and decides nothing yet, a month ahead."""
+    run.shift_us = _BEYOND_HOURS * _HOUR_US if run.batches else 0
 
 
 def _scripts(seed: int) -> list[Script]:
@@ -106,8 +106,10 @@ def _copy(start: Scene, name: str) -> Scene:
     return start.copy(start.home.with_name(f"{start.home.name}_{name}"))
 
 
-def _promoted(run: Ran) -> bool:
-    return any(move[1] in ("soaking", "succeeded") for move in run.course.moves)
+def _promoted(calm: Ran, run: Ran) -> bool:
+    """Whether a version went on that by a right clock would not have, or on other evidence."""
+    on = [move for move in run.course.moves if move[1] in ("running", "soaking")]
+    return any(move not in calm.course.moves for move in on)
 
 
 def _lost(calm: Ran, run: Ran) -> bool:

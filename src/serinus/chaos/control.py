@@ -6,6 +6,7 @@ process that gets the orders, in each of its lives.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -54,6 +55,7 @@ def live(orders: Orders, words: list[str], log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
+    faulthandler.enable()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     main([msgspec.json.encode(orders).decode(), *words])
 

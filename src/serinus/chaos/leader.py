@@ -41,7 +41,8 @@ _CONTROLS = 3
 # Within what a stopped process may stand, in seconds; it wakes up when others have gone on.
 _STANDS = (0.0, 1.5)
 _PATIENCE_SECONDS = 8.0
-_PASSING = 40
+_PASSING = 16
+_LOOK_SECONDS = 0.005
 _SETTINGS = {"controller_lease_seconds": str(LEASE_SECONDS)}
 
 
@@ -63,8 +64,11 @@ class _Drill:
 
     def arm(self, run: Lockstep) -> None:
         """Before a batch: kill who leads, or order it to stop at some point of this batch."""
+        while self.victim is not None:
+            self.look(run)
+            clock.sleep(_LOOK_SECONDS)
         leader = run.leader
-        if leader is None or self.victim is not None:
+        if leader is None:
             return
         self.token = _token(run)
         if self.chance.random() < 0.5:
