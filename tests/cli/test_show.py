@@ -37,6 +37,22 @@ def test_table_never_breaks_an_id() -> None:
     assert max(map(len, captured.get().splitlines())) <= 80
 
 
+@pytest.mark.parametrize(("width", "across"), [(40, False), (80, False), (200, True)])
+def test_rows_stand_below_each_other_where_no_table_fits(
+    width: int, *, across: bool
+) -> None:
+    columns = [f"column_{number}" for number in range(9)]
+    cells = [[f"value-{row}-{number}" for number in range(9)] for row in range(2)]
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as captured:
+        console.print(show.rows(columns, cells, width))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    assert (len(lines) == 3) is across
+    assert all(cell in captured.get() for row in cells for cell in row)
+    assert "column" in captured.get()
+
+
 def test_versions_choose_the_telling_metrics() -> None:
     manifest = Manifest("m", "classification", (), "y")
     version = types.Version(

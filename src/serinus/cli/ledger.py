@@ -129,7 +129,7 @@ def _show_rows(out: Console, answer: Answer, limit: int) -> None:
 
     rows = first(answer.rows(), limit + 1)
     cells = [tuple(_cell(value) for value in row) for row in rows[:limit]]
-    out.print(show.table("", answer.columns, cells))
+    out.print(show.rows(answer.columns, cells, out.width))
     if len(rows) > limit:
         out.print(f"and more: these are the first {limit} (--limit, --csv, --json)", style="dim")
 

@@ -25,6 +25,7 @@ PHASE_STYLES = {
     "aborted": "red",
     "inconclusive": "yellow",
 }
+_FOLDED = 24
 _IDS = ("deployment", "live deployment", "job")
 STATE_STYLES = {"harm": "red", "safe": "green", "open": "blue", "no_data": "dim"}
 
@@ -46,6 +47,24 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in cells:
         made.add_row(*(escape(str(cell)) if not isinstance(cell, Text) else cell for cell in row))
     return made
+
+
+def rows(columns: Sequence[str], cells: Sequence[Sequence[object]], width: int) -> RenderableType:
+    """Rows as a table where it fits, else one below the other, a line for each value."""
+    texts = [[str(cell) for cell in row] for row in cells]
+    widest = [
+        max(len(column), *(len(row[place]) for row in texts), 0)
+        for place, column in enumerate(columns)
+    ]
+    # What is longer than this may be folded without getting lost.
+    if sum(min(number, _FOLDED) + 2 for number in widest) <= width + 2:
+        return table("", columns, cells)
+    names = max(map(len, columns))
+    blocks = [
+        "\n".join(f"{name:<{names}}  {text}" for name, text in zip(columns, row, strict=True))
+        for row in texts
+    ]
+    return Text("\n\n".join(blocks), overflow="fold")
 
 
 def when(moment: datetime | None) -> str:
