@@ -49,4 +49,4 @@ def test_valid_requests_are_of_every_route() -> None:
         msgspec.json.decode(body)
         assert read(requests.build(b"POST", path, body)).body == body
         paths.add(path)
-    assert len(paths) == 9
+    assert len(paths) == 12

@@ -35,6 +35,8 @@ GETS = (
     b"/v2/models/" + MODEL.encode() + b"/ready",
     b"/ping",
     b"/version",
+    b"/staging/model-info",
+    b"/staging/models/" + MODEL.encode(),
 )
 _NUMBERS = (0.0, -0.0, 1.5, -1e308, 1e308, 5e-324, 1e-7, 3.0, 2**53 + 0.0)
 _LONGS = (0, -1, 2**31, 2**63 - 1, -(2**63), 7)
@@ -94,6 +96,9 @@ _OTHERS: tuple[tuple[bytes, Any], ...] = (
     (b"/feedback", {"prediction_id": "0" * 32, "label": 1.0, "value": 2.0}),
     (b"/feedback", {"prediction_id": "0123456789abcdef" * 2, "label": "yes"}),
     (b"/reload-model", {}),
+    (b"/staging/predict", {"features": _ROW}),
+    (b"/staging/predict/batch", {"requests": [{"features": _ROW}] * 3}),
+    (f"/staging/models/{MODEL}/predict".encode(), {"features": _ROW, "model": MODEL}),
     (b"/invocations", {"dataframe_split": {"columns": list(NAMES), "data": [[1.0] * 4] * 2}}),
     (b"/invocations", {"dataframe_records": [_ROW]}),
     (b"/invocations", {"instances": [_ROW]}),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +39,8 @@ _WARM_UP = 12 * len(attacks.KINDS)
 _BYSTANDER_RATE = 50.0
 _BYSTANDERS = 4
 _SETTLE_SECONDS = 1.0
+# For each worker; another may take some of them.
+_WAKINGS = 8
 _SETTINGS = {
     "request_max_bytes": bodies.MAX_BYTES,
     "request_max_rows": bodies.MAX_ROWS,
@@ -114,6 +118,7 @@ def run(
         home = Path(folder)
         _publish(home)
         with gateways.running(home, workers=workers, settings=_SETTINGS) as gateway:
+            _wake_staging(gateway, workers)
             seen = _Field(gateway, seed)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 dropped = runner.run(_fuzz(seen, attempts, minutes, only))
@@ -135,10 +140,21 @@ def run(
 def _publish(home: Path) -> None:
     level, mixed = versions.save(home, 0), versions.save_mixed(home)
     routes = {
-        versions.MODEL: Route(versions.MODEL, level),
+        versions.MODEL: Route(versions.MODEL, level, staging=level),
         versions.MIXED: Route(versions.MIXED, mixed),
     }
     Publisher(home / "routing.json").publish(RoutingTable(1, routes))
+
+
+def _wake_staging(gateway: Gateway, workers: int) -> None:
+    """Have the version in Staging loaded, which takes longer than an attack waits."""
+    url = f"http://{gateways.HOST}:{gateway.port}/staging/model-info"
+    woken = 0
+    deadline = clock.monotonic() + gateways.READY_SECONDS
+    while woken < _WAKINGS * workers and clock.monotonic() < deadline:
+        # A 503 says that it is being loaded.
+        with suppress(OSError), urllib.request.urlopen(url, timeout=gateways.READY_SECONDS):
+            woken += 1
 
 
 async def _fuzz(seen: _Field, attempts: int, minutes: float | None, only: int | None) -> list[str]:
