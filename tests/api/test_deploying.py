@@ -5,6 +5,7 @@ import pytest
 from tests.api.running import MODEL, Faces
 
 from serinus.api import deploying
+from serinus.delivery.planning.plan import plan_hash
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import Stage
 
@@ -217,3 +218,35 @@ def test_forecast_of_a_wrong_plan_is_refused(two: Faces) -> None:
             client.forecast(MODEL, "1.1.0", shares=[0.5, 0.2])
         with pytest.raises(NotFound):
             client.forecast(MODEL, "9.9.9")
+
+
+def test_sdk_begins_what_a_file_says(two: Faces) -> None:
+    asked = {"model": MODEL, "challenger": "1.1.0", "strategy": "rolling", "replicas": 4}
+    with two.client as client:
+        found = client.forecast(**asked, batch=2)
+        begun = client.deploy(**asked, shadow=None)
+
+    assert [step.name for step in found.forecast.steps] == ["shadow", "50 %"]
+    assert any("breaker" in risk or "asks the version no more" in risk for risk in found.risks)
+    assert [step.replicas for step in begun.plan.steps] == [0, 1, 2, 3]
+    assert begun.plan_hash
+
+
+def test_hash_is_frozen_before_the_first_request_and_read_again(two: Faces) -> None:
+    begun = two.app.delivery.create(
+        {"model": MODEL, "challenger": "1.1.0", "strategy": "ab_test"}, actor="test"
+    )
+
+    assert plan_hash(two.app.delivery.get(begun.id).plan) == begun.plan_hash
+
+
+def test_unknown_model_is_404_whatever_its_version(two: Faces) -> None:
+    asked = {"model": "nobody", "challenger": "1.0.0", "champion": "0.9.0"}
+    for path in ("deployments", "api/deployments/forecast"):
+        assert httpx.post(f"{two.url}/{path}", json=asked).status_code == 404
+
+
+@pytest.mark.parametrize("body", ["[]", "3", "null", "{", '"x"'])
+def test_body_that_is_no_table_is_refused(two: Faces, body: str) -> None:
+    for path in ("deployments", "deployments/forecast", "deployments/canary"):
+        assert httpx.post(f"{two.url}/{path}", content=body).status_code == 422

@@ -185,8 +185,8 @@ def deploy(model: str, challenger: str, **options: Any) -> Call[Deployment]:
         **options: any other field of a deployment's specification: ``strategy``, ``shares``,
             ``shadow``, ``labels``, ``unit``, ``error_odds``, ``error_points``, ``quality_points``,
             ``latency_ratio``, ``value_cap``, ``entities``, ``min_requests``, ``max_hours``,
-            ``soak_seconds``, ``auto_promote``, ``approvals``, …. None is left out, and so is the
-            default.
+            ``soak_seconds``, ``auto_promote``, ``approvals``, ``replicas``, ``batch``, ``others``,
+            ``split``, ``metric``, …. What is left out (or None) the model's type says.
     """
     return Call("POST", "/deployments", Deployment, body=_spec(model, challenger, options))
 
