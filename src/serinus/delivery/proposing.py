@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select
 
 from serinus import clock
 from serinus.delivery import eligible, repository
+from serinus.delivery.experiments import setup
 from serinus.delivery.forecast import feasibility
 from serinus.delivery.forecast.types import Proposal, Traffic
 from serinus.delivery.planning import faults as faulty
@@ -157,6 +158,8 @@ class Planner:
             name = fault.partition(":")[0]
             by_type = name in below and name not in said
             wrong.append(f"{fault} (by the model type {type_name})" if by_type else fault)
+        if champion is not None and spec.strategy == "ab_test":
+            wrong += setup.faults(champion.manifest, spec.covariate or None)
         with reading(self.engine) as connection:
             live = next(iter(repository.live(connection, model)), None)
         overlap = list(eligible.overlapping(live, where))

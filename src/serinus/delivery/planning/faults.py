@@ -143,6 +143,8 @@ def _experiment(spec: DeploymentSpec, task: str | None) -> Iterator[str]:
             f"max_hours: must be at least min_hours ({spec.min_hours:g}), as the test ends after "
             "max_hours"
         )
+    if spec.allocation == "thompson" and spec.unit == "entity":
+        yield "allocation: thompson needs unit = request (an entity keeps its arm)"
     if not 0.5 <= spec.confidence < 1:
         yield "confidence: must be at least 0.5 and below 1 (0.95 errs once in 20)"
 
