@@ -158,6 +158,7 @@ def outcomes(count: int) -> Evidence:
         Measure.PAIR_ERROR: len(ev.FAILURE_DIFFERENCES),
         Measure.PAIR_LOSS: len(ev.LOSS_DIFFERENCES),
         Measure.PAIR_FLIP: 2,
+        Measure.PAIR_FLOOR: len(ev.FLIP_DIFFERENCES),
         Measure.MATURED: 2,
         Measure.PAIR_MATURED: 2,
     }

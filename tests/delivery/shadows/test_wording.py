@@ -62,8 +62,8 @@ def test_conclusion_of_numbers_tells_how_far_they_moved() -> None:
     numbers = msgspec.structs.replace(PLAIN, same_within=2.0)
     shift = Shift(1_000, Interval(-1.25, -2.0, -0.5), {}, ())
     assert said(numbers, shift=shift) == (
-        "The two answer 6.00% of the same 1,000 requests by more than 2 otherwise. Its answers "
-        "are 1.25 lower on average."
+        "The two answer 6.00% of the same 1,000 requests further apart than 2. The challenger's "
+        "answers are 1.25 lower on average."
     )
 
 

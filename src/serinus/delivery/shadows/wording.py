@@ -26,7 +26,7 @@ def conclusion(
             f"{failures.champion:,}."
         )
     if differing.same_within and shift is not None:
-        told.append(f"Its answers are {_signed(shift.mean.value)} on average.")
+        told.append(f"The challenger's answers are {_signed(shift.mean.value)} on average.")
     if labelled is not None:
         told.append(_labelled(labelled))
     worst = next((segment for segment in segments if segment.proven), None)
@@ -41,12 +41,10 @@ def conclusion(
 
 
 def _differing(pairs: int, found: Differing) -> str:
-    apart = f"by more than {found.same_within:g} " if found.same_within else ""
+    apart = f"further apart than {found.same_within:g}" if found.same_within else "otherwise"
     if not found.compared:
         return f"Of {pairs:,} requests none was answered by both."
-    begin = (
-        f"The two answer {found.rate:.2%} of the same {found.compared:,} requests {apart}otherwise"
-    )
+    begin = f"The two answer {found.rate:.2%} of the same {found.compared:,} requests {apart}"
     if found.noise is None:
         return f"{begin}."
     low, high = found.excess.low or 0.0, found.excess.high or 0.0
