@@ -201,15 +201,10 @@ def power(
             "give either --rate or --deviation, and shares that leave the champion some traffic",
             where="serinus experiments power",
         )
-    asked = {
-        "power": chance,
-        "share": part / (part + champion),
-        "alpha": (1.0 - confidence) / challengers,
-    }
-    if rate is not None:
-        needed = solver.proportions_units(rate, rate + effect, **asked)
-    else:
-        needed = solver.means_units(effect, deviation or 0.0, **asked)
+    alpha = (1.0 - confidence) / challengers
+    solve = solver.means_units if rate is None else solver.proportions_units
+    ends = (effect, deviation or 0.0) if rate is None else (rate, rate + effect)
+    needed = solve(*ends, power=chance, share=part / (part + champion), alpha=alpha)
     units = ceil(needed / (part + champion))
     line = (
         f"{units:,} units of all versions find a difference of {effect:g} with a chance of "

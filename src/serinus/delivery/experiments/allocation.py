@@ -14,6 +14,8 @@ from hashlib import blake2b
 import numpy as np
 
 from serinus.delivery.experiments import contrast as co
+from serinus.delivery.experiments import moments as mo
+from serinus.delivery.experiments.moments import Floats
 from serinus.delivery.experiments.sums import Look, Shares
 
 FLOOR = 0.05
@@ -67,7 +69,7 @@ def without(shares: Shares, dropped: Collection[int]) -> Shares:
     return tuple(0.0 if place in dropped else share for place, share in enumerate(shares))
 
 
-def _of_arm(look: Look, arm: int) -> co.Floats:
+def _of_arm(look: Look, arm: int) -> Floats:
     rows = [row for (_, of), row in look.arms.items() if of == arm]
-    found: co.Floats = np.sum(rows, axis=0) if rows else co.mo.NONE
+    found: Floats = np.sum(rows, axis=0) if rows else mo.NONE
     return found

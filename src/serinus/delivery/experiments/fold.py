@@ -249,7 +249,7 @@ class Folding:
         grown = [number for number, change in enumerate(changes) if change.before is not None]
         if grown:
             added[grown] -= _vectors(
-                [change.before or (0.0, 0.0) for change in changes if change.before is not None],
+                [change.before for change in changes if change.before is not None],
                 [changes[number].x for number in grown],
             )
         _merge(self._sums.arms, [(change.stretch, change.arm) for change in changes], added)

@@ -17,7 +17,8 @@ from serinus.delivery.experiments import design as designs
 from serinus.delivery.experiments.fold import Draw, Folding, Settled
 from serinus.delivery.experiments.metrics import Metric
 from serinus.delivery.experiments.repository import State
-from serinus.delivery.experiments.types import Design
+from serinus.delivery.experiments.sums import Sums
+from serinus.delivery.experiments.types import Design, Setup
 from serinus.delivery.types import Deployment
 from serinus.registry import repository as versions
 from serinus.wire import Answer, Event, Failure, Label, Prediction, Value
@@ -89,13 +90,13 @@ def begin(connection: Connection, deployment: Deployment) -> State:
     design = designs.of(deployment)
     version = versions.find(connection, deployment.model, design.versions[0])
     if version is None:
-        fixed = setup.Setup(deployment.plan.quality.task, deployment.plan.classes)
+        fixed = Setup(deployment.plan.quality.task, deployment.plan.classes)
     else:
         # A covariate that cannot be used was refused at the start; here it must hold up nobody.
         wrong = setup.faults(version.manifest, design.covariate)
         covariate = None if wrong else design.covariate
         fixed = setup.make(version.manifest, version.reference, covariate)
-    return State(fixed, design.shares, {}, repository.su.Sums())
+    return State(fixed, design.shares, {}, Sums())
 
 
 def metric_of(design: Design, state: State) -> Metric:
@@ -141,10 +142,17 @@ def _measure(
         waiting = repository.oldest(connection, deployment.id)
         until = min(through - _GRACE_US, through if waiting is None else waiting)
         _count(connection, deployment, (design, metric, state), [], until)
-    if state.sums.closed_at:
-        repository.forget(connection, deployment.id)
-    if state.sums.encode() != before:
-        repository.save_sums(connection, deployment.id, state.sums, now)
+    _keep(connection, deployment.id, state.sums, before, now)
+
+
+def _keep(
+    connection: Connection, deployment: str, sums: Sums, before: bytes, now: datetime
+) -> None:
+    """Write down what has changed; after the end nothing more is needed of single requests."""
+    if sums.closed_at:
+        repository.forget(connection, deployment)
+    if sums.encode() != before:
+        repository.save_sums(connection, deployment, sums, now)
 
 
 def _told(

@@ -168,7 +168,7 @@ def wait(
             "facts": _pack(asked[prediction][1]) if prediction in asked else b"",
             "outcome": _pack(told[prediction][1]) if prediction in told else None,
         }
-        for prediction in (asked | told)
+        for prediction in {**asked, **told}
     ]
     if rows:
         connection.execute(_WAIT, rows)

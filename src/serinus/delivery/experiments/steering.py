@@ -6,7 +6,7 @@ controller's own; one that is cut off anywhere is simply steered again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -151,7 +151,7 @@ def _changed(deployment: Deployment, state: State, harmed: dict[int, str]) -> St
     """The state with other shares; None if they stay."""
     dropped = state.dropped | harmed
     shares = allocation.without(state.shares, dropped)
-    looks: Sequence[repository.su.Look] = state.sums.looks
+    looks = state.sums.looks
     allocated = state.allocated
     asked = design.of(deployment)
     if asked.allocation == "thompson" and looks and looks[-1].number > allocated:
