@@ -57,16 +57,16 @@ def test_canary_goes_on_with_the_larger_usual_shares() -> None:
     assert deploying.fields_of({}, "canary", {"shares": (0.1,)})["shares"] == (0.1,)
 
 
-@pytest.mark.parametrize("percentage", [0, 100, -1, "ten", None, True, 1e300])
-def test_canary_refuses_what_is_no_share(two: Faces, percentage: object) -> None:
-    asked = {**CANARY, "traffic_percentage": percentage, "min_samples": "few"}
-    answer = httpx.post(f"{two.url}/deployments/canary", json=asked)
+def test_canary_refuses_what_is_no_share(two: Faces) -> None:
+    for percentage in (0, 100, -1, "ten", None, True, 1e300):
+        asked = {**CANARY, "traffic_percentage": percentage, "min_samples": "few"}
+        answer = httpx.post(f"{two.url}/deployments/canary", json=asked)
 
-    assert answer.status_code == 422
-    assert sorted(answer.json()["faults"]) == [
-        "min_samples: must be a whole number, not 'few'",
-        "traffic_percentage: must be a percentage above 0 and below 100, such as 10",
-    ]
+        assert answer.status_code == 422
+        assert sorted(answer.json()["faults"]) == [
+            "min_samples: must be a whole number, not 'few'",
+            "traffic_percentage: must be a percentage above 0 and below 100, such as 10",
+        ]
 
 
 def test_canary_that_names_no_percentage_begins_at_a_tenth(two: Faces) -> None:
@@ -87,28 +87,26 @@ def test_canary_of_a_type_with_its_own_shares_takes_those(faces: Faces) -> None:
     assert begun["plan"]["breaker"]["failing_share"] == 0.2
 
 
-@pytest.mark.parametrize(
-    ("path", "strategy", "shares"),
-    [
-        ("shadow", "shadow", [0]),
-        ("blue-green", "blue_green", [0]),
-        ("blue_green", "blue_green", [0]),
-        ("rolling", "rolling", [0, 0.5]),
-        ("ab-test", "ab_test", [0.5]),
-        ("ab_test", "ab_test", [0.5]),
-    ],
+CALLS = (
+    ("shadow", "shadow", [0]),
+    ("blue-green", "blue_green", [0]),
+    ("blue_green", "blue_green", [0]),
+    ("rolling", "rolling", [0, 0.5]),
+    ("ab-test", "ab_test", [0.5]),
+    ("ab_test", "ab_test", [0.5]),
 )
-def test_each_strategy_has_its_call(
-    two: Faces, path: str, strategy: str, shares: list[float]
-) -> None:
-    asked = {"model_name": MODEL, "candidate_version": "1.1.0", "production_version": "1.0.0"}
-    answer = httpx.post(f"{two.url}/api/deployments/{path}", json=asked)
 
-    assert answer.status_code == 201, answer.text
-    begun = answer.json()
-    assert begun["strategy"] == begun["spec"]["strategy"] == strategy
-    assert [step["share"] for step in begun["plan"]["steps"]] == shares
-    assert len(begun["plan_hash"]) == 64
+
+def test_each_strategy_has_its_call(two: Faces) -> None:
+    asked = {"model_name": MODEL, "candidate_version": "1.1.0", "production_version": "1.0.0"}
+    for path, strategy, shares in CALLS:
+        answer = httpx.post(f"{two.url}/api/deployments/{path}", json=asked)
+
+        assert answer.status_code == 201, answer.text
+        begun = answer.json()
+        assert begun["strategy"] == begun["spec"]["strategy"] == strategy
+        assert [step["share"] for step in begun["plan"]["steps"]] == shares
+        two.app.delivery.abort(begun["id"], actor="test", reason="the next")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +244,7 @@ def test_unknown_model_is_404_whatever_its_version(two: Faces) -> None:
         assert httpx.post(f"{two.url}/{path}", json=asked).status_code == 404
 
 
-@pytest.mark.parametrize("body", ["[]", "3", "null", "{", '"x"'])
-def test_body_that_is_no_table_is_refused(two: Faces, body: str) -> None:
+def test_body_that_is_no_table_is_refused(two: Faces) -> None:
     for path in ("deployments", "deployments/forecast", "deployments/canary"):
-        assert httpx.post(f"{two.url}/{path}", content=body).status_code == 422
+        for body in ("[]", "3", "null", "{", '"x"', ""):
+            assert httpx.post(f"{two.url}/{path}", content=body).status_code == 422
