@@ -137,7 +137,9 @@ def name_and_version(text: str, given: str | None) -> tuple[str, str]:
 def listing(app: Services, limit: Limit = 50, after: After = None) -> Response:
     """Models by name, each with its champion and its live deployment."""
     champions = app.registry.champions()
-    items = [views.model(app.delivery, entry, champions) for entry in app.registry.models(limit, after)]
+    items = [
+        views.model(app.delivery, entry, champions) for entry in app.registry.models(limit, after)
+    ]
     return page(items, limit, lambda item: item.name)
 
 
