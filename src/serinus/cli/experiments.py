@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="A/B tests over versions there are.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id.")]
+AutoPromote = Annotated[
+    bool | None,
+    typer.Option("--auto-promote/--no-auto-promote", help="Promote a winner by itself."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would happen, and what it can find.")
+]
 Model = Annotated[str | None, typer.Option(help="Of this model only.")]
 
 
@@ -57,13 +64,8 @@ def start(
     labels: Annotated[
         bool | None, typer.Option("--labels/--no-labels", help="Whether labels will come.")
     ] = None,
-    auto_promote: Annotated[
-        bool | None,
-        typer.Option("--auto-promote/--no-auto-promote", help="Promote a winner by itself."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen, and what it can find.")
-    ] = False,
+    auto_promote: AutoPromote = None,
+    dry_run: DryRun = False,
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
