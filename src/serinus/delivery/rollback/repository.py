@@ -23,7 +23,6 @@ from serinus.delivery.rollback.types import (
     Finding,
     Moment,
     Rollback,
-    RollbackCriteria,
     RollbackPlan,
     Seen,
     State,
@@ -31,7 +30,7 @@ from serinus.delivery.rollback.types import (
 from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Conflict, NotFound
 from serinus.registry import model_types
-from serinus.registry.model_types import ModelType
+from serinus.registry.model_types import ModelType, RollbackCriteria
 from serinus.store import schema
 from serinus.wire import Answer
 

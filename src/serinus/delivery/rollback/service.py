@@ -117,6 +117,17 @@ class _Asked:
         return plan.is_warm(f"{self.target.model}@{self.target.version}", self.workers)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Who asks, why, when, and what is known of the harm."""
+
+    actor: str
+    reason: str
+    cause: Cause
+    at: datetime
+    sound_until: datetime | None
+
+
 class Rollbacks:
     """The rollbacks of an installation.
 
@@ -133,7 +144,15 @@ class Rollbacks:
     # ------------------------------------------------------------------ what a person asks for
 
     def roll_back(
-        self, model: str, version: str | None, *, actor: str, reason: str, cause: Cause = "by hand"
+        self,
+        model: str,
+        version: str | None,
+        *,
+        actor: str,
+        reason: str,
+        cause: Cause = "by hand",
+        sound_until: datetime | None = None,
+        only_proposed: bool = False,
     ) -> Rollback:
         """Take a model back: from a live deployment to its champion, else to an earlier version.
 
@@ -147,6 +166,8 @@ class Rollbacks:
             actor: who asks.
             reason: why, kept in the history.
             cause: what is harmed, as far as it is known.
+            sound_until: before it nothing was harmed, as far as that is known.
+            only_proposed: write it down for a person to carry out, who asks for the same.
 
         Raises:
             NotFound: there is no such model or version, or nothing to go back to.
@@ -159,7 +180,10 @@ class Rollbacks:
             repeated = _repeated(asked, version)
             if repeated is not None:
                 return repeated
-            made = self._plan(connection, asked, actor=actor, reason=why, cause=cause, at=now)
+            known = _Known(actor, why, cause, now, sound_until)
+            made = self._plan(connection, asked, known)
+            if only_proposed:
+                return made
             if asked.live is None and asked.target.version == asked.champion.version:
                 return _nothing_to_do(connection, made, now)
             done, table = self._begin(connection, asked, made, now)
@@ -252,6 +276,7 @@ class Rollbacks:
             now: the time.
             guard: what makes sure that a controller may still write.
         """
+        workers: tuple[WorkerView, ...] = ()
         with reading(self._delivery.engine) as connection:
             found = repository.open_ones(connection)
             if found:
@@ -459,14 +484,10 @@ class Rollbacks:
         self,
         connection: Connection,
         asked: _Asked,
-        *,
-        actor: str,
-        reason: str,
-        cause: Cause,
-        at: datetime,
+        known: _Known,
     ) -> Rollback:
         """The record of what is asked for: stored, and nothing done yet."""
-        target, present, live = asked.target, asked.present, asked.live
+        target, present, live, at = asked.target, asked.present, asked.live, known.at
         written = self._write(connection, asked)
         if not asked.warm and _folder(target).passed is False:
             raise Conflict(
@@ -478,21 +499,21 @@ class Rollbacks:
         if present is not None and present.state is State.PLANNED and present.to == target.version:
             return present
         if present is not None:
-            repository.give_up(connection, present, at, f"Another was asked for: {reason}")
+            repository.give_up(connection, present, at, f"Another was asked for: {known.reason}")
         made = Rollback(
             id=repository.new_id(at),
             model=target.model,
             taken_back=asked.taken_back,
             to=target.version,
             deployment=live.id if live else None,
-            cause=cause,
-            actor=actor,
-            reason=reason,
+            cause=known.cause,
+            actor=known.actor,
+            reason=known.reason,
             state=State.PLANNED,
             plan=written,
             criteria=repository.criteria(connection, self._delivery.types, target.model),
-            sound_until=live.created_at if live else at - _UNNOTICED,
-            steps=(Moment(State.PLANNED, at, actor, reason),),
+            sound_until=known.sound_until or (live.created_at if live else at - _UNNOTICED),
+            steps=(Moment(State.PLANNED, at, known.actor, known.reason),),
             findings=(),
             seen=Seen(),
             revision=0,

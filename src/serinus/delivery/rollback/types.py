@@ -51,7 +51,10 @@ Cause = Literal["errors", "latency", "answers", "quality", "business", "split", 
 Signal = Literal["errors", "latency", "answers", "quality", "business"]
 """What is held against its earlier range."""
 
-SIGNALS: tuple[Signal, ...] = ("errors", "latency", "answers", "quality", "business")
+Subject = Signal | Literal["workers", "traffic", "concurrent"]
+"""What a finding is about: a signal, or the routing, or two versions side by side."""
+
+Answered = Literal["returned", "not_returned", "open", "no_data"]
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -85,8 +88,8 @@ class Finding(msgspec.Struct, frozen=True):
     """
 
     name: str
-    signal: Signal | Literal["workers", "traffic", "concurrent"]
-    state: Literal["returned", "not_returned", "open", "no_data"]
+    signal: Subject
+    state: Answered
     requests: int
     earlier: float | None
     now: float | None

@@ -21,7 +21,15 @@ from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.rollback import bands, counts
 from serinus.delivery.rollback.bands import Band, Measured
 from serinus.delivery.rollback.counts import Counts
-from serinus.delivery.rollback.types import Cause, Finding, Rollback, Signal, State
+from serinus.delivery.rollback.types import (
+    Answered,
+    Cause,
+    Finding,
+    Rollback,
+    Signal,
+    State,
+    Subject,
+)
 from serinus.stats import event_odds
 
 BOUND = log(1_000.0)
@@ -120,6 +128,7 @@ def _wanted(case: Case, harmed: Sequence[Signal]) -> tuple[Signal, ...]:
 def _workers(case: Case) -> Finding:
     """Whether every live worker has the table, or a newer one."""
     revision = case.rollback.revision
+    state: Answered
     late = [item.worker for item in case.workers if item.revision < revision]
     if not case.workers:
         state, sentence = "no_data", "No gateway worker has reported lately."
@@ -136,6 +145,7 @@ def _traffic(case: Case) -> Finding:
     """Whether every answer under the new table is the target's."""
     seen, target = case.rollback.seen, case.rollback.to
     answers = seen.target + seen.astray
+    state: Answered
     if seen.astray:
         state = "not_returned"
         sentence = f"{seen.astray} of {answers} answers under the new table were not {target}'s."
@@ -153,7 +163,7 @@ def _after(case: Case, band: Band) -> Finding:
     seen = bands.measure(band, case.after)
     weight = bands.weigh(band, seen)
     out_bound = BOUND + log(len(case.bands))
-    state = "open"
+    state: Answered = "open"
     if not seen.number:
         state = "no_data"
     elif weight.inside >= BOUND:
@@ -294,18 +304,6 @@ def _seconds(case: Case) -> float:
     return max(0.0, (case.now - since).total_seconds())
 
 
-def _plain(name: str, signal: object, state: object, number: int, sentence: str) -> Finding:
-    return Finding(
-        name,
-        signal,
-        state,
-        number,
-        None,
-        None,
-        None,
-        None,
-        0.0,
-        0.0,
-        BOUND,
-        sentence,  # type: ignore[arg-type]
-    )
+def _plain(name: str, signal: Subject, state: Answered, number: int, sentence: str) -> Finding:
+    nothing = (None, None, None, None)
+    return Finding(name, signal, state, number, *nothing, 0.0, 0.0, BOUND, sentence)

@@ -200,6 +200,18 @@ def stretches(
     ]
 
 
+def since(connection: Connection, start: int) -> dict[str, list[Stretch]]:
+    """By model, every stretch of ten seconds that began at ``start`` (seconds) or later."""
+    rows = connection.execute(
+        select(_TABLE).where(_TABLE.c.seconds == BUCKET_SECONDS, _TABLE.c.start >= start)
+    )
+    found: dict[str, list[Stretch]] = {}
+    for row in rows:
+        seen = Stretch(row.version, row.start, row.seconds, counting.decode(row.counts))
+        found.setdefault(row.model, []).append(seen)
+    return found
+
+
 def _chunks(items: Sequence[Key]) -> Iterator[Sequence[Key]]:
     for start in range(0, len(items), _CHUNK):
         yield items[start : start + _CHUNK]
