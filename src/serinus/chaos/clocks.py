@@ -97,9 +97,7 @@ def _ahead(run: Lockstep) -> None:
 def _scripts(seed: int) -> list[Script]:
     # A soak is a length of time by its nature: what a clock does to it is no fault.
     spec = {"soak_seconds": 0.0, "label_window_seconds": 365 * 86_400.0}
-    return [
-        replace(script, spec={**script.spec, **spec}) for script in exact.scripts(seed)
-    ]
+    return [replace(script, spec={**script.spec, **spec}) for script in exact.scripts(seed)]
 
 
 def _copy(start: Scene, name: str) -> Scene:

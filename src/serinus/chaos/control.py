@@ -49,9 +49,7 @@ def entry(orders: Orders) -> list[str]:
 
 
 def live(orders: Orders, words: list[str], log: str) -> None:
-    """Be a control process that was forked for it: its words go to ``log``, its parent's end is its
-    own.
-    """
+    """Be a forked control process: its words go to ``log``, its parent's end is its own."""
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for stream in (1, 2):
         os.dup2(descriptor, stream)

@@ -91,8 +91,7 @@ def faults(history: Sequence[Transition], revisions: Sequence[int]) -> list[str]
 
 def _is_promotion(move: Transition) -> bool:
     """Whether a move led to a further step."""
-    forward = move.from_phase is Phase.RUNNING and move.to_phase in (Phase.RUNNING, Phase.SOAKING)
-    return forward
+    return move.from_phase is Phase.RUNNING and move.to_phase in (Phase.RUNNING, Phase.SOAKING)
 
 
 def _move(item: Transition) -> Move:

@@ -145,9 +145,10 @@ def opened(kind: Kind) -> Iterator[Database]:
 
 
 def _hasten(uri: str) -> None:
-    # No power is cut here: what the kernel has survives whatever is done to the server.
+    # No power is cut here: what the kernel has survives whatever is done to the server. What is
+    # told to be committed must be with the kernel, though: synchronous_commit stays on.
     with psycopg.connect(uri, autocommit=True) as connection:
-        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        for name in ("fsync", "full_page_writes"):
             command = sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name))
             connection.execute(command)
         connection.execute("SELECT pg_reload_conf()")

@@ -63,7 +63,9 @@ class Outcome:
     seconds: float
 
 
-def run(folder: Path, kinds: list[Kind], scripts: list[Script], *, one_in: int) -> Iterator[Outcome]:
+def run(
+    folder: Path, kinds: list[Kind], scripts: list[Script], *, one_in: int
+) -> Iterator[Outcome]:
     """Each script under each database.
 
     Args:

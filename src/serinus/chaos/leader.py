@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from serinus import clock
 from serinus.chaos import course, exact, record, scene
+from serinus.chaos.course import Course
 from serinus.chaos.databases import Kind, opened
 from serinus.chaos.lockstep import Control, Lockstep, perform
 from serinus.chaos.scene import Scene
@@ -124,36 +125,29 @@ def run(
         progress: is told what was done.
     """
     started = clock.monotonic()
-    faults: list[str] = []
-    drills: list[_Drill] = []
-    differing = impossible = unexact = 0
+    runs = []
     with tempfile.TemporaryDirectory(prefix="serinus-chaos-") as folder:
         for kind in kinds:
             with opened(kind) as database:
                 for number, script in enumerate(_scripts(seed)):
-                    home = Path(folder) / f"{kind}{number}"
-                    start = scene.prepare(home, database, script)
-                    calm = perform(start.copy(home.with_name(f"{home.name}_calm")), script)
+                    start = scene.prepare(Path(folder) / f"{kind}{number}", database, script)
+                    calm = perform(_copy(start, "calm"), script)
                     for turn in range(seeds):
-                        place = start.copy(home.with_name(f"{home.name}_rough{turn}"))
-                        drill, found = _disturbed(place, script, random.Random(f"{seed} {turn}"))
-                        drills.append(drill)
-                        told = course.differences(calm.course, found[0])
-                        name = f"{script.name}, {kind}, turn {turn}"
-                        faults += [f"{name}: {fault}" for fault in told + found[1]]
-                        differing += bool(told)
-                        impossible += len(found[1])
-                        unexact += not found[2]
-                        progress(f"{name}: {len(drill.died)} deaths, {len(drill.stood)} stands")
-    died = [seconds for drill in drills for seconds in drill.died]
-    stood = [seconds for drill in drills for seconds in drill.stood]
+                        chance = random.Random(f"{seed} {turn}")
+                        made = _disturbed(_copy(start, f"rough{turn}"), script, chance)
+                        made.differences = course.differences(calm.course, made.course)
+                        made.name = f"{script.name}, {kind}, turn {turn}"
+                        runs.append(made)
+                        progress(made.told())
+    died = [seconds for one in runs for seconds in one.drill.died]
+    stood = [seconds for one in runs for seconds in one.drill.stood]
     return Finding(
         name="leader",
         statement=STATEMENT,
         bars=(
-            at_most(DIFFERENCES, differing, 0),
-            at_most(IMPOSSIBLE, impossible, 0),
-            at_most(UNEXACT, unexact, 0),
+            at_most(DIFFERENCES, sum(bool(one.differences) for one in runs), 0),
+            at_most(IMPOSSIBLE, sum(len(one.faults) for one in runs), 0),
+            at_most(UNEXACT, sum(not one.exact for one in runs), 0),
             at_most(SLOWEST_DEATH, max(died, default=0.0), DEATH_SECONDS, "s"),
             at_most(SLOWEST_STAND, max(stood, default=0.0), STAND_SECONDS, "s"),
             at_least(TAKEOVERS, len(died) + len(stood), 1),
@@ -166,16 +160,37 @@ def run(
                 "median seconds": median(died or [0.0]),
                 "from those that stood": len(stood),
                 "their median seconds": median(stood or [0.0]),
-                "stood with SQLite's lock": sum(drill.alone for drill in drills),
+                "stood with SQLite's lock": sum(one.drill.alone for one in runs),
             }
         },
-        faults=tuple(faults),
+        faults=tuple(
+            f"{one.name}: {fault}" for one in runs for fault in one.differences + one.faults
+        ),
     )
 
 
-def _disturbed(
-    place: Scene, script: Script, chance: random.Random
-) -> tuple[_Drill, tuple[course.Course, list[str], bool]]:
+@dataclass
+class _Made:
+    """One run with its drill."""
+
+    drill: _Drill
+    course: Course
+    faults: list[str]
+    exact: bool
+    differences: list[str] = field(default_factory=list)
+    name: str = ""
+
+    def told(self) -> str:
+        """In words."""
+        drill = self.drill
+        return f"{self.name}: {len(drill.died)} died, {len(drill.stood)} stood still"
+
+
+def _copy(start: Scene, name: str) -> Scene:
+    return start.copy(start.home.with_name(f"{start.home.name}_{name}"))
+
+
+def _disturbed(place: Scene, script: Script, chance: random.Random) -> _Made:
     home = place.home
     controls = [
         Control(
@@ -197,14 +212,13 @@ def _disturbed(
     drill = _Drill(controls, place, chance)
     with Lockstep(place, script, controls, meddle=drill.look) as run:
         found = run.run(drill.arm)
-        return drill, (found, run.faults(), run.replays())
+        return _Made(drill, found, run.faults(), run.replays())
 
 
 def _scripts(seed: int) -> list[Script]:
     # Real time flows here, since a lease is a length of it: nothing else may depend on it.
     return [
-        replace(script, spec={**script.spec, "soak_seconds": 0.0})
-        for script in exact.scripts(seed)
+        replace(script, spec={**script.spec, "soak_seconds": 0.0}) for script in exact.scripts(seed)
     ]
 
 

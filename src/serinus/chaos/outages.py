@@ -16,11 +16,13 @@ from sqlalchemy.engine import make_url
 from serinus import clock
 from serinus.chaos import course, databases, exact, scene
 from serinus.chaos.databases import Server
-from serinus.chaos.lockstep import Lockstep, perform
+from serinus.chaos.lockstep import Lockstep, Ran, perform
 from serinus.chaos.proxy import HOST, Proxy
+from serinus.chaos.scene import Scene
 from serinus.demo import rows
 from serinus.demo.installation import Installation
 from serinus.demo.traffic import Tally, Traffic
+from serinus.proof.types import Bar
 from serinus.stress import kill, strikes
 from serinus.stress.kill import MODEL
 from serinus.stress.types import Finding, at_least, at_most
@@ -107,57 +109,73 @@ def run(
         Unavailable: there is no PostgreSQL here, or something did not start.
     """
     started = clock.monotonic()
-    faults: list[str] = []
-    troubles: list[_Trouble] = []
-    differing = impossible = unexact = 0
+    runs: list[_Run] = []
     with (
         tempfile.TemporaryDirectory(prefix="serinus-chaos-") as folder,
         databases.postgresql() as server,
         Proxy(server.socket) as proxy,
     ):
         for number, script in enumerate(exact.scripts(seed)):
-            home = Path(folder) / f"database{number}"
-            start = scene.prepare(home, server, script)
-            calm = perform(start.copy(home.with_name(f"{home.name}_calm")), script)
+            start = scene.prepare(Path(folder) / f"database{number}", server, script)
+            calm = perform(_copy(start, "calm"), script)
             for turn in range(seeds):
-                place = start.copy(home.with_name(f"{home.name}_rough{turn}"))
                 trouble = _Trouble(server, proxy, random.Random(f"{seed} {turn}"))
+                place = _copy(start, f"rough{turn}")
                 address = through(proxy, place.address)
                 rough = perform(place, script, address=address, between=trouble.between)
-                told = course.differences(calm.course, rough.course) + rough.faults
-                faults += [f"{script.name}, turn {turn}: {fault}" for fault in told]
-                differing += calm.course != rough.course
-                impossible += len(rough.faults)
-                unexact += not rough.exact
-                troubles.append(trouble)
-                progress(f"{script.name}, turn {turn}: {len(trouble.returns)} returns")
+                told = course.differences(calm.course, rough.course)
+                runs.append(_Run(f"{script.name}, turn {turn}", trouble, rough, told))
+                progress(f"{runs[-1].name}: {len(trouble.returns)} returns")
         alive = _Trouble(server, proxy, random.Random(f"{seed} live"))
-        home = Path(folder) / "live"
-        tally = _live(home, alive, outages, rate) if outages else Tally()
-    returns = [seconds for trouble in (*troubles, alive) for seconds in trouble.returns]
-    bars = [
-        at_most(DIFFERENCES, differing, 0),
-        at_most(IMPOSSIBLE, impossible, 0),
-        at_most(UNEXACT, unexact, 0),
-        at_most(SLOWEST, max(returns, default=0.0), BACK_SECONDS, "s"),
-        at_most("the median of it", median(returns or [0.0]), None, "s"),
-        at_most(DROPPED, tally.dropped, 0),
-        at_least(OUTAGES, sum(sum(one.made.values()) for one in (*troubles, alive)), outages + 1),
-    ]
-    if outages:
-        bars.append(at_least("requests answered", len(tally.acknowledged), 1))
-    kinds = {
-        kind: sum(one.made.get(kind, 0.0) for one in (*troubles, alive)) for kind in get_args(Outage)
-    }
+        tally = _live(Path(folder) / "live", alive, outages, rate) if outages else None
+    troubles = [*(one.trouble for one in runs), alive]
     return Finding(
         name="database",
         statement=STATEMENT,
-        bars=tuple(bars),
+        bars=_bars(runs, troubles, tally, outages),
         seed=seed,
         seconds=clock.monotonic() - started,
-        notes={"outages": kinds},
-        faults=tuple(faults),
+        notes={
+            "outages": {
+                kind: sum(one.made.get(kind, 0.0) for one in troubles) for kind in get_args(Outage)
+            }
+        },
+        faults=tuple(
+            f"{one.name}: {fault}" for one in runs for fault in one.differences + one.ran.faults
+        ),
     )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One disturbed run, and in what it differs from the undisturbed one."""
+
+    name: str
+    trouble: _Trouble
+    ran: Ran
+    differences: list[str]
+
+
+def _bars(
+    runs: list[_Run], troubles: list[_Trouble], tally: Tally | None, outages: int
+) -> tuple[Bar, ...]:
+    returns = [seconds for one in troubles for seconds in one.returns]
+    bars = [
+        at_most(DIFFERENCES, sum(bool(one.differences) for one in runs), 0),
+        at_most(IMPOSSIBLE, sum(len(one.ran.faults) for one in runs), 0),
+        at_most(UNEXACT, sum(not one.ran.exact for one in runs), 0),
+        at_most(SLOWEST, max(returns, default=0.0), BACK_SECONDS, "s"),
+        at_most("the median of it", median(returns or [0.0]), None, "s"),
+        at_least(OUTAGES, sum(sum(one.made.values()) for one in troubles), outages + len(runs)),
+    ]
+    if tally is not None:
+        bars.append(at_most(DROPPED, tally.dropped, 0))
+        bars.append(at_least("requests answered", len(tally.acknowledged), 1))
+    return tuple(bars)
+
+
+def _copy(start: Scene, name: str) -> Scene:
+    return start.copy(start.home.with_name(f"{start.home.name}_{name}"))
 
 
 def through(proxy: Proxy, address: str) -> str:

@@ -68,9 +68,7 @@ def prepare(home: Path, database: Database, script: Script) -> Scene:
         for version in (CHAMPION, CHALLENGER):
             app.registry.register(_candidate(home, version))
         for stage in (Stage.STAGING, Stage.PRODUCTION):
-            app.registry.transition(
-                None, MODEL, CHAMPION, stage, actor=_ACTOR, reason="the start"
-            )
+            app.registry.transition(None, MODEL, CHAMPION, stage, actor=_ACTOR, reason="the start")
         fields = {"model": MODEL, "challenger": CHALLENGER, **script.spec}
         spec = msgspec.convert(fields, DeploymentSpec)
         deployment = app.delivery.create(spec, actor=_ACTOR)

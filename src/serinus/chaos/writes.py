@@ -73,9 +73,7 @@ class Writes:
     def _began(self, _connection: object) -> None:
         self._written.clear()
 
-    def _before(
-        self, _connection: object, _cursor: object, statement: str, *rest: Any
-    ) -> None:
+    def _before(self, _connection: object, _cursor: object, statement: str, *rest: Any) -> None:
         if self._counts() and (label := _label(statement, rest[1])):
             self._written.append(label)
             self._tell("before")
@@ -128,7 +126,7 @@ def _label(statement: str, context: Any) -> str:
 
 
 def _wrap_begin(at: Callable[[], None]) -> None:
-    begin = Engine.begin
+    begin: Any = Engine.begin
 
     def wrapped(engine: Engine) -> Any:
         at()

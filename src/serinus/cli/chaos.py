@@ -59,6 +59,65 @@ def rollout(
     _tell(found, as_json=as_json)
 
 
+@commands.command()
+def leader(
+    seeds: Annotated[int, typer.Option(help="Runs of each script and database.", min=1)] = 3,
+    database: Databases = "both",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Of three controllers the leader dies or stands still: each move is made once."""
+    from serinus.chaos import leader as proof
+    from serinus.chaos.databases import KINDS
+
+    kinds = KINDS if database == "both" else [database]
+    progress = progress_console().print
+    _tell(proof.run(kinds=kinds, seeds=seeds, seed=seed, progress=progress), as_json=as_json)
+
+
+@commands.command()
+def clock(
+    seeds: Annotated[int, typer.Option(help="Runs of each script.", min=1)] = 5,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The clock jumps by hours: nothing is promoted, lost or repeated by that."""
+    from serinus.chaos import clocks as proof
+
+    progress = progress_console().print
+    _tell(proof.run(seeds=seeds, seed=seed, progress=progress), as_json=as_json)
+
+
+@commands.command()
+def disk(
+    fills: Annotated[int, typer.Option(help="How often it is full, by setting.", min=1)] = 3,
+    rps: Rate = 100.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The disk is full for a while: that is told, and nothing acknowledged is lost (needs root)."""
+    from serinus.chaos import disk as proof
+
+    _tell(proof.run(fills=fills, rate=rps, seed=seed), as_json=as_json)
+
+
+@commands.command()
+def database(
+    seeds: Annotated[int, typer.Option(help="Runs of each script.", min=1)] = 2,
+    outages: Annotated[int, typer.Option(help="Under live traffic; 0 is none.", min=0)] = 8,
+    rps: Rate = 200.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """PostgreSQL restarts, drops connections, is cut off: predictions go on, evidence is exact."""
+    from serinus.chaos import outages as proof
+
+    found = proof.run(
+        seeds=seeds, outages=outages, rate=rps, seed=seed, progress=progress_console().print
+    )
+    _tell(found, as_json=as_json)
+
+
 def _tell(found: Finding, *, as_json: bool) -> None:
     from serinus.stress import report
 

@@ -75,9 +75,7 @@ class Installation:
         self.log.close()
 
 
-def start(
-    home: Path, more: str = "", *, entry: Sequence[str] = ("-m", "serinus")
-) -> Installation:
+def start(home: Path, more: str = "", *, entry: Sequence[str] = ("-m", "serinus")) -> Installation:
     """Start `serinus up` in ``home`` on free ports and wait until it answers.
 
     Args:
