@@ -78,3 +78,16 @@ def test_paired_safety_lets_an_equal_challenger_through_within_the_published_lab
     # verdicts.md: 1,160 labels at the median, 2,300 in nine of ten.
     assert np.median(found) <= 1_300
     assert np.quantile(found, 0.9) <= 2_700
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.02, 0.3, 0.9])
+def test_harm_beyond_a_tolerance_is_a_fair_bet_at_it(tolerance):
+    """One pair whose mean is the tolerance: the e-value's mean is one, whatever the spread."""
+    for spread in (0.0, 0.05):
+        chance = np.array([spread, 1.0 - tolerance - 2 * spread, tolerance + spread])
+        e = [
+            np.exp(paired_betting.log_e_harm(one, np.array([-1.0, 0.0, 1.0]), tolerance))
+            for one in np.eye(3)
+        ]
+        assert chance @ e == pytest.approx(1.0)
+        assert min(e) > 0.0
