@@ -166,11 +166,19 @@ def _inconclusive(deployment: Deployment, why: str) -> Decision:
 
 def _unready(snapshot: Snapshot) -> str:
     """Which workers do not have the challenger; "" if all that live do, and one lives."""
-    wanted = _challenger(snapshot.deployment)
-    behind = [view.worker for view in snapshot.workers if wanted not in view.ready]
-    if behind or not snapshot.workers:
-        return f"{wanted} on {', '.join(behind) or 'any gateway worker'}"
+    for wanted in (_challenger(snapshot.deployment), *_others(snapshot.deployment)):
+        behind = [view.worker for view in snapshot.workers if wanted not in view.ready]
+        if behind or not snapshot.workers:
+            return f"{wanted} on {', '.join(behind) or 'any gateway worker'}"
     return ""
+
+
+def _others(deployment: Deployment) -> list[str]:
+    """The further challengers of an experiment that has yet to begin."""
+    experiment = deployment.plan.experiment
+    if experiment is None or deployment.phase is not Phase.PENDING:
+        return []
+    return [f"{deployment.model}@{version}" for version in experiment.challengers[1:]]
 
 
 def _challenger(deployment: Deployment) -> str:

@@ -357,6 +357,7 @@ class Delivery(Queries):
         found = versions.folders(connection, list(warming.items())) if warming else {}
         warm = {model: [Target(version, uri)] for (model, version), uri in found.items()}
         defaults = rollbacks.defaults(connection)
+        warm |= traffic.awaited(connection, live)
         splits = traffic.splits(connection, live)
         beside = Beside(
             staging=staging,

@@ -178,8 +178,9 @@ class LatencyScale(msgspec.Struct, frozen=True):
 class Experiment(msgspec.Struct, frozen=True):
     """What an A/B test compares, by what, and when it is asked. Times in seconds.
 
-    ``split`` is the share of each of ``challengers``, the champion has the rest. The fixed-horizon
-    report is due after ``planned_seconds``; no winner is named before ``min_seconds``.
+    ``split`` is the share of each of ``challengers``, the champion has the rest. The planned end
+    comes once ``min_seconds`` are over and the step's ``min_requests`` are there (in units), after
+    ``planned_seconds`` at the latest.
     ``covariate`` names an input that explains part of the metric, "" for none.
     """
 

@@ -8,6 +8,7 @@ from tests.delivery.experiments.living import Lab
 
 from serinus.delivery.experiments import repository, traffic
 from serinus.delivery.experiments.sums import Shares
+from serinus.delivery.types import Phase
 from serinus.store.engine import reading
 
 
@@ -46,3 +47,16 @@ def test_split_is_of_experiments_alone(lab: Lab) -> None:
     with reading(lab.world.engine) as connection:
         assert traffic.splits(connection, [canary]) == {}
     assert traffic.first(canary) == "1.1.0"
+
+
+def test_every_challenger_is_loaded_before_an_experiment_begins(lab: Lab) -> None:
+    asked = {"model": "fraud", "challenger": "1.1.0", "strategy": "ab_test", "others": ["1.2.0"]}
+    begun = lab.world.delivery.create(asked, actor="test")
+    route = lab.world.delivery.routing().routes["fraud"]
+    assert [target.version for target in route.warm] == ["1.2.0"]
+    lab.world.report("1.0.0", "1.1.0")
+    lab.look(1)
+    assert lab.now(begun).phase is Phase.PENDING
+    lab.world.report("1.0.0", "1.1.0", "1.2.0")
+    lab.look(1)
+    assert lab.now(begun).phase is Phase.RUNNING

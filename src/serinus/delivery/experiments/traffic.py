@@ -40,6 +40,13 @@ def splits(connection: Connection, live: Sequence[Deployment]) -> dict[str, Spli
     return found
 
 
+def awaited(connection: Connection, live: Sequence[Deployment]) -> dict[str, list[Target]]:
+    """By model, the further challengers that gateways are to load before an experiment begins."""
+    waiting = [item for item in live if item.phase is Phase.PENDING]
+    found = {item.model: others(connection, item) for item in waiting}
+    return {model: targets for model, targets in found.items() if targets}
+
+
 def others(connection: Connection, deployment: Deployment) -> list[Target]:
     """The challengers behind the first, with where they are."""
     names = [(deployment.model, version) for version in comparisons.challengers(deployment)[1:]]
