@@ -121,8 +121,8 @@ def test_controller_brings_an_equal_challenger_through_the_canary(deployed: Worl
     champion = deployed.registry.champion("fraud")
     assert champion is not None
     assert champion.version == "1.1.0"
-    counts = deployed.delivery.counts(deployment.id)
-    assert counts["requests"]["challenger"] >= 200
+    counts = deployed.delivery.status(deployment.id).counts
+    assert counts.requests["challenger"] >= 200
 
 
 def test_controller_rolls_back_in_shadow_before_anybody_is_served(deployed: World) -> None:
@@ -130,7 +130,7 @@ def test_controller_rolls_back_in_shadow_before_anybody_is_served(deployed: Worl
     ended = drive(deployed, deployment, Traffic(deployed), wrong=0.5)
     assert ended.phase is Phase.ROLLED_BACK
     assert ended.verdict is Outcome.ROLLBACK
-    assert deployed.delivery.counts(deployment.id)["requests"]["challenger"] == 0
+    assert deployed.delivery.status(deployment.id).counts.requests["challenger"] == 0
     assert deployed.delivery.routing().routes["fraud"].challenger is None
 
 
@@ -167,9 +167,9 @@ def test_controller_folds_labels_in_request_order(deployed: World) -> None:
     traffic.send(500)
     deployed.controller.run_once()
     # The first request has no label yet and may still get one, so none behind it counts.
-    counts = deployed.delivery.counts(deployment.id)
-    assert (counts["labelled"]["shadow"], counts["delayed"]) == (0, 500)
-    left = counts["delayed_until"] - clock.now()
+    counts = deployed.delivery.status(deployment.id).counts
+    assert (counts.labelled["shadow"], counts.delayed) == (0, 500)
+    left = counts.delayed_until - clock.now()
     assert 0 <= deployment.plan.label_window_seconds - left.total_seconds() < 60
 
 
@@ -196,7 +196,7 @@ def test_controller_ends_with_the_same_evidence_after_any_restart(deployed: Worl
         deployed.controller.run_once()
     evidence = deployed.delivery.evidence(deployment.id)
     assert evidence.total(Measure.PAIR_ERROR) == 450
-    assert deployed.delivery.counts(deployment.id)["labelled"]["shadow"] == 450
+    assert deployed.delivery.status(deployment.id).counts.labelled["shadow"] == 450
 
 
 def test_controller_counts_entities_once_across_batches(deployed: World) -> None:
@@ -217,14 +217,14 @@ def test_controller_counts_entities_once_across_batches(deployed: World) -> None
             ]
         )
         deployed.controller.run_once()
-    assert deployed.delivery.counts(deployment.id)["requests"]["champion"] == 3
+    assert deployed.delivery.status(deployment.id).counts.requests["champion"] == 3
 
 
 def test_blue_green_switches_in_one_revision_after_the_shadow(deployed: World) -> None:
     deployment = start(deployed, strategy="blue_green")
     ended = drive(deployed, deployment, Traffic(deployed), wrong=0.02)
     assert ended.phase is Phase.SUCCEEDED
-    assert deployed.delivery.counts(deployment.id)["requests"]["challenger"] == 0
+    assert deployed.delivery.status(deployment.id).counts.requests["challenger"] == 0
 
 
 def test_controller_that_was_down_still_uses_the_labels_it_finds(deployed: World) -> None:
