@@ -29,7 +29,7 @@ def start(
     asked: Annotated[Fields, Depends(body(Fields))], app: Services, actor: Actor = "api"
 ) -> Response:
     """Begin an A/B test: versions side by side, to a planned end."""
-    fields = fields_of(asked, "ab_test", app.experiment_defaults)
+    fields = fields_of(asked, "ab_test", {})
     with in_words_of(asked):
         return Json(_view(app.delivery.create(fields, actor=actor)), status_code=201)
 

@@ -304,6 +304,7 @@ def _planned(deployment: Deployment, policy: Mapping[str, Any]) -> Plan:
         score_cuts=known.score_cuts,
         classes=known.classes,
         first=deployment.champion is None,
+        breaker=known.breaker,
     )
     return plan.make_plan(spec, basis, salt=known.salt)
 

@@ -51,7 +51,8 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     listener = ports.listen(settings.host, settings.control_port, setting="control_port")
     home.prepare(settings.home)
     app = App(settings)
-    _ = app.engine
+    # What cannot be used stops the start, not the first who asks for it.
+    _ = app.engine, app.types
     stop = threading.Event()
     loops = _loops(app, stop)
     app.wakers.append(loops[0].wake)

@@ -121,7 +121,9 @@ def _deploy(app: App, version: ModelVersion, job: Job, tell: Tell) -> Deployment
         tell("its gates keep the version from traffic")
         return None
     tell("beginning the deployment")
-    spec = like(earlier[0], version) if earlier else _usual(version)
+    usual = (item for item in earlier if item.plan.promotes and item.plan.experiment is None)
+    former = next(usual, None)
+    spec = like(former, version) if former is not None else _usual(version)
     return app.delivery.create(spec, actor=f"{job.kind} job {job.id}")
 
 
@@ -131,7 +133,7 @@ def _usual(version: ModelVersion) -> dict[str, str]:
 
 
 def like(former: Deployment, version: ModelVersion) -> DeploymentSpec:
-    """What was asked for the model's last deployment, asked for this version."""
+    """What was asked for the last deployment that was to change the champion, for this version."""
     return msgspec.structs.replace(former.spec, challenger=version.version, champion=None)
 
 
