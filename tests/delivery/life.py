@@ -28,7 +28,7 @@ from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Plan
 from serinus.ledger.types import Batch, Offset, Offsets, Record
-from serinus.registry import folders
+from serinus.registry import folders, model_types
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, Stage
 from serinus.store import engine as store
@@ -216,6 +216,7 @@ def _register(registry: Registry, place: Path, version: str) -> None:
     )
 
 
+_TYPES = model_types.load()
 _forecasts: dict[str, Forecast] = {}
 
 
@@ -306,37 +307,34 @@ class Life:
 
     def serve(self, requests: int, *, failing: float, entities: int) -> None:
         """Requests as gateways under the present table would tell them."""
-        route = self.table().routes[MODEL]
+        table = self.table()
+        route = table.routes[MODEL]
         draws = self._rng.random((requests, 2))
         units = self._rng.integers(1, entities + 1, requests)
         told: list[Event] = []
         for (draw, fails), unit in zip(draws, units, strict=True):
-            told += self._answers(route, draw < route.share, fails < failing, int(unit))
+            is_challenger = bool(draw < route.share)
+            arm = Arm.CHALLENGER if is_challenger else Arm.CHAMPION
+            assigned = Assignment(
+                MODEL, arm, route.share, table.revision, route.deployment, route.step, int(unit)
+            )
+            told += self._answers(route, assigned, fails=bool(fails < failing))
         self.tape.append(told)
 
-    def _answers(self, route: Route, is_challenger: bool, fails: bool, unit: int) -> list[Event]:
-        at = clock.epoch_us()
-        arm = Arm.CHALLENGER if is_challenger else Arm.CHAMPION
-        assignment = Assignment(
-            MODEL, arm, route.share, self.table().revision, route.deployment, route.step, unit
-        )
-        version = route.champion.version
-        answer = Output(0, (0.9, 0.1))
-        if is_challenger and route.challenger is not None:
+    def _answers(self, route: Route, assigned: Assignment, *, fails: bool) -> list[Event]:
+        at = clock.to_epoch_us(self.time.wall)
+        version, answer = route.champion.version, Output(0, (0.9, 0.1))
+        if assigned.arm is Arm.CHALLENGER and route.challenger is not None:
             version = route.challenger.version
             if fails:
-                return [Failure(at, assignment, version, "ValueError", 900)]
-        told: list[Event] = [Prediction(at, assignment, version, (1.0, 2.0), answer, 900)]
+                return [Failure(at, assigned, version, "ValueError", 900)]
+        told: list[Event] = [Prediction(at, assigned, version, (1.0, 2.0), answer, 900)]
         if route.mirror and route.challenger is not None:
             identity = len(self.tape.events).to_bytes(16, "big")
-            copy = Assignment(
-                MODEL, Arm.SHADOW, 0.0, assignment.revision, route.deployment, route.step, unit
-            )
-            other = None if fails else answer
-            said = "ValueError" if fails else ""
-            told.append(
-                Shadow(at, identity, copy, route.challenger.version, answer, other, 900, said)
-            )
+            copy = msgspec.structs.replace(assigned, arm=Arm.SHADOW, share=0.0)
+            other, why = (None, "ValueError") if fails else (answer, "")
+            version = route.challenger.version
+            told.append(Shadow(at, identity, copy, version, answer, other, 900, why))
         return told
 
     def _delivery(self) -> Delivery:
@@ -345,5 +343,5 @@ class Life:
             worker_seconds=600.0,
             registry=self.registry,
             publisher=Publisher(self.file),
-            planner=Planner(self.engine, self.registry, worker_seconds=600.0),
+            planner=Planner(self.engine, self.registry, types=_TYPES, worker_seconds=600.0),
         )
