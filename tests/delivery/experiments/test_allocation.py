@@ -91,7 +91,7 @@ def test_thompson_finds_the_better_arm() -> None:
 
 def test_inference_after_thompson_errs_no_more_often_than_it_says() -> None:
     rng = np.random.default_rng(3)
-    runs = 500
+    runs = 250
     ended = [run(rng, f"d{number}", 0.0)[1] for number in range(runs)]
     wrong = np.mean([float(found.p_value()) < 0.05 for found in ended])
     assert wrong < 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5

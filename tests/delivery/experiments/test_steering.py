@@ -14,6 +14,9 @@ from serinus.delivery.verdicts.evidence import Measure
 from serinus.store.engine import reading
 from serinus.wire import Arm
 
+# What differs between databases is tried in test_service and test_repository.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def lab(world: World) -> Lab:

@@ -11,6 +11,9 @@ from serinus.delivery.experiments.sums import Shares
 from serinus.delivery.types import Phase
 from serinus.store.engine import reading
 
+# What differs between databases is tried in test_service and test_repository.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def lab(world: World) -> Lab:
