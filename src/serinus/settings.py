@@ -119,6 +119,11 @@ class Settings:
         ge=0,
     )
     controller_interval_seconds: float = _setting(0.1, "Pause between controller passes.", gt=0)
+    auto_rollback: Literal["off", "propose", "act"] = _setting(
+        "propose",
+        "What becomes of a champion that leaves its own earlier range with no deployment under "
+        "way: nothing, a rollback for a person to ask for, or the rollback itself.",
+    )
     controller_lease_seconds: float = _setting(
         3.0, "After so long without a sign of the controller that leads another one does.", gt=0
     )

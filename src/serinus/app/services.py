@@ -20,6 +20,8 @@ from serinus.delivery.leases import Lease
 from serinus.delivery.planning import defaults
 from serinus.delivery.proposing import Planner
 from serinus.delivery.replay import Replays
+from serinus.delivery.rollback.guard import ChampionGuard
+from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.vitals import Vitals
 from serinus.delivery.routing import Publisher
@@ -143,7 +145,7 @@ class App:
         """The loop that moves deployments."""
         consumer = Consumer(self.engine, self.ledger, [Vitals(), measuring.measure])
         lease = Lease(self.engine, self.settings.controller_lease_seconds)
-        return Controller(self.delivery, consumer, lease, rollbacks=self.rollbacks)
+        return Controller(self.delivery, consumer, lease, rollbacks=self._progress)
 
     @property
     def experiment_defaults(self) -> dict[str, float]:
@@ -157,6 +159,12 @@ class App:
     def experiments(self) -> Experiments:
         """What A/B tests have measured, and who wins."""
         return Experiments(self.engine, self.delivery.promote)
+
+    @cached_property
+    def _progress(self) -> Progress:
+        """Sees rollbacks through."""
+        mode = self.settings.auto_rollback
+        return Progress(self.delivery, ChampionGuard(self.delivery, self.rollbacks, mode))
 
     @cached_property
     def rollbacks(self) -> Rollbacks:

@@ -22,7 +22,7 @@ from serinus.delivery.consumer import Consumer
 from serinus.delivery.experiments import steering
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision, Snapshot, WorkerView, reconcile
-from serinus.delivery.rollback.service import Rollbacks
+from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.roster import Standing
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
@@ -85,10 +85,10 @@ class Controller:
         delivery: Delivery,
         consumer: Consumer,
         lease: Lease | None = None,
-        rollbacks: Rollbacks | None = None,
+        rollbacks: Progress | None = None,
     ) -> None:
         self._delivery = delivery
-        self._rollbacks = rollbacks or Rollbacks(delivery)
+        self._rollbacks = rollbacks or Progress(delivery)
         self._consumer = consumer
         self._lease = lease
         self._token: int | None = None

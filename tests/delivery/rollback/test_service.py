@@ -10,28 +10,15 @@ from tests.delivery.conftest import World
 from tests.delivery.samples import answered
 
 from serinus import clock
-from serinus.delivery.consumer import Consumer
-from serinus.delivery.controller import Controller
+from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
-from serinus.delivery.rollback.vitals import Vitals
 from serinus.delivery.types import DeploymentSpec, Phase
 from serinus.errors import Conflict, InvalidInput, NotFound
-from serinus.ledger.files.reader import Reader
 from serinus.registry.types import GateResult, Stage
 from serinus.wire import Arm, Assignment, Event, Failure, Output
 
 FRAUD = "fraud"
-
-
-@pytest.fixture
-def champion(world: World) -> World:
-    """1.0.0 in Production."""
-    world.register("1.0.0", stage=Stage.PRODUCTION)
-    world.register("1.1.0")
-    consumer = Consumer(world.engine, Reader(world.ledger), [Vitals()])
-    world.controller = Controller(world.delivery, consumer)
-    return world
 
 
 @pytest.fixture
@@ -71,9 +58,10 @@ def settle(world: World) -> None:
         world.controller.run_once()
 
 
-def later(rollbacks: Rollbacks, seconds: float) -> None:
+def later(champion: World, seconds: float) -> None:
     """The controller's look at a later time."""
-    rollbacks.step(clock.now() + timedelta(seconds=seconds))
+    sure = replace(champion.delivery, worker_seconds=3_600.0)
+    Progress(sure).step(clock.now() + timedelta(seconds=seconds))
 
 
 def test_roll_back_of_a_live_deployment_is_one_transaction(
@@ -211,7 +199,7 @@ def test_step_finds_out_whether_it_has_helped(
     after = requests("1.0.0", begins, 60, revision=done.revision, failing=failing)
     champion.write(after)
     settle(champion)
-    later(rollbacks, 80)
+    later(champion, 80)
     ended = rollbacks.get(done.id)
     right = State.VERIFIED if cause == "model" else State.NOT_THE_MODEL
     assert ended.state is right
@@ -233,7 +221,7 @@ def test_step_says_not_the_model_in_the_deployments_reason(
     begins = clock.now().timestamp() + 10
     champion.write(requests("1.0.0", begins, 60, revision=done.revision, failing=0.3))
     settle(champion)
-    later(rollbacks, 80)
+    later(champion, 80)
     assert rollbacks.get(done.id).state is State.NOT_THE_MODEL
     assert champion.delivery.get(deployment).reason.startswith("Not the model: ")
 
@@ -245,19 +233,19 @@ def test_step_without_traffic_ends_unverified(champion: World, rollbacks: Rollba
     done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="")
     champion.report("1.0.0")
     settle(champion)
-    later(rollbacks, 301)
+    later(champion, 301)
     ended = rollbacks.get(done.id)
     assert ended.state is State.UNVERIFIED
     assert "Not decided after 300 s." in ended.steps[-1].reason
-    assert not rollbacks.step(clock.now())
+    assert not Progress(champion.delivery).step(clock.now())
 
 
 def test_step_without_workers_ends_unverified(champion: World, rollbacks: Rollbacks) -> None:
     promote(champion, "1.1.0")
     done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="")
-    later(rollbacks, 10)
+    later(champion, 10)
     assert rollbacks.get(done.id).state is State.ROUTED
-    later(rollbacks, 301)
+    later(champion, 301)
     assert rollbacks.get(done.id).state is State.UNVERIFIED
 
 

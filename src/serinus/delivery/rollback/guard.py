@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 
 from serinus import clock
 from serinus.delivery import repository as deployments
-from serinus.delivery.leases import Guard, unguarded
+from serinus.delivery.leases import Deposed, Guard, unguarded
 from serinus.delivery.rollback import bands, repository, vitals
 from serinus.delivery.rollback.alarms import KEPT, Alarm, Sentry
 from serinus.delivery.rollback.counts import BUCKET_SECONDS
-from serinus.delivery.rollback.service import Moves, Rollbacks
+from serinus.delivery.rollback.handover import Moves
+from serinus.delivery.rollback.service import Rollbacks
 from serinus.errors import NotFound, SerinusError
 from serinus.registry import repository as versions
 from serinus.store.engine import reading
@@ -59,7 +60,6 @@ class ChampionGuard:
         self._next_look = clock.monotonic() + _LOOK_SECONDS
         present = int(now.timestamp())
         with reading(self._delivery.engine) as connection:
-            guard(connection)
             champions = versions.champions(connection)
             busy = {item.model for item in deployments.live(connection)}
             busy |= {item.model for item in repository.open_ones(connection)}
@@ -67,7 +67,9 @@ class ChampionGuard:
         for model, alarm in alarms.items():
             self._rests[model] = clock.monotonic() + _REST_SECONDS
             try:
-                self._raise(model, alarm)
+                self._raise(model, alarm, guard)
+            except Deposed:
+                raise
             except NotFound as nowhere:
                 _log.warning("a champion is harmed", model=model, why=alarm.sentence, but=nowhere)
             except SerinusError as error:
@@ -119,7 +121,7 @@ class ChampionGuard:
         self._sentries[model] = made
         return made
 
-    def _raise(self, model: str, alarm: Alarm) -> None:
+    def _raise(self, model: str, alarm: Alarm, guard: Guard) -> None:
         made = self._rollbacks.roll_back(
             model,
             None,
@@ -128,6 +130,7 @@ class ChampionGuard:
             cause=alarm.cause,
             sound_until=clock.from_epoch_us(alarm.since * 1_000_000),
             only_proposed=self._mode == "propose",
+            guard=guard,
         )
         _log.warning(
             "a champion is harmed",

@@ -1,0 +1,277 @@
+"""Seeing rollbacks through: loaded, routed, taken up, verified. The controller drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from serinus import clock
+from serinus.delivery import repository as deployments
+from serinus.delivery.leases import Deposed, Guard, unguarded
+from serinus.delivery.reconcile import WorkerView
+from serinus.delivery.rollback import bands, counts, handover, plan, repository, verify, vitals
+from serinus.delivery.rollback.bands import Band
+from serinus.delivery.rollback.counts import BUCKET_SECONDS, Counts
+from serinus.delivery.rollback.guard import ChampionGuard
+from serinus.delivery.rollback.handover import Moves
+from serinus.delivery.rollback.types import Rollback, State
+from serinus.delivery.rollback.verify import Case, Judgement
+from serinus.delivery.types import Phase
+from serinus.errors import Conflict
+from serinus.store.engine import reading
+
+ACTOR = "controller"
+LOAD_SECONDS = 300.0
+"""A version that was not loaded in this time does not load."""
+PROPOSAL_SECONDS = 86_400.0
+"""How long a proposal waits for a person."""
+
+# A look at one rollback takes milliseconds: where many are open, each is looked at less often.
+_LOOK_SECONDS = 1.0
+_SECONDS_EACH = 0.05
+_TELL_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Progress:
+    """Brings what was begun to its end, and lets somebody look after the champions.
+
+    Args:
+        delivery: what moves deployments and the routing table.
+        champions: looks after those that no deployment watches; None: nobody does.
+    """
+
+    def __init__(self, delivery: Moves, champions: ChampionGuard | None = None) -> None:
+        self._delivery = delivery
+        self._champions = champions
+        self._bands: dict[str, tuple[Band, ...]] = {}
+        self._next_look: dict[str, float] = {}
+        self._next_told: dict[str, float] = {}
+
+    def step(self, now: datetime, guard: Guard = unguarded) -> bool:
+        """Bring every open rollback as far as the facts allow; whether one is under way.
+
+        Args:
+            now: the time.
+            guard: what makes sure that a controller may still write.
+        """
+        workers: tuple[WorkerView, ...] = ()
+        with reading(self._delivery.engine) as connection:
+            found = repository.open_ones(connection)
+            if found:
+                workers = deployments.workers(connection, now, self._delivery.worker_seconds)
+        self._forget_but({item.id for item in found})
+        pause = max(_LOOK_SECONDS, _SECONDS_EACH * len(found))
+        for rollback in found:
+            if clock.monotonic() >= self._next_look.get(rollback.id, 0.0):
+                self._look(rollback, workers, now, guard, pause)
+        if self._champions is not None:
+            self._champions.step(now, guard)
+        return any(item.state is not State.PLANNED for item in found)
+
+    def _forget_but(self, ids: set[str]) -> None:
+        for kept in (self._bands, self._next_look, self._next_told):
+            for gone in kept.keys() - ids:
+                del kept[gone]
+
+    def _look(
+        self,
+        rollback: Rollback,
+        workers: tuple[WorkerView, ...],
+        now: datetime,
+        guard: Guard,
+        pause: float,
+    ) -> None:
+        """One that cannot be judged must not hold up the others."""
+        try:
+            moved = self._advance(rollback, workers, now, guard)
+        except Deposed:
+            raise
+        except Conflict as conflict:
+            _log.info("rollback moved meanwhile", id=rollback.id, why=str(conflict))
+        except Exception:
+            _log.exception("rollback could not be seen through", id=rollback.id)
+        else:
+            if not moved and rollback.state is State.VERIFYING:
+                self._next_look[rollback.id] = clock.monotonic() + pause
+
+    def _advance(
+        self,
+        rollback: Rollback,
+        workers: tuple[WorkerView, ...],
+        now: datetime,
+        guard: Guard,
+    ) -> bool:
+        """One look at one rollback; whether it moved."""
+        match rollback.state:
+            case State.PLANNED:
+                if (now - rollback.started_at).total_seconds() < PROPOSAL_SECONDS:
+                    return False
+                self._end(rollback, State.FAILED, "Nobody asked for it in time.", now, guard)
+                return True
+            case State.WARMING:
+                return self._warm(rollback, workers, now, guard)
+            case State.ROUTED:
+                return self._report(rollback, workers, now, guard)
+            case _:
+                return self._verify(rollback, workers, now, guard)
+
+    def _warm(
+        self,
+        rollback: Rollback,
+        workers: tuple[WorkerView, ...],
+        now: datetime,
+        guard: Guard,
+    ) -> bool:
+        label = f"{rollback.model}@{rollback.to}"
+        failed = [view for view in workers if label in view.failed]
+        why = ""
+        if failed:
+            said = failed[0].failed[label]
+            why = f"Gateway worker {failed[0].worker} could not load {label}: {said}"
+        elif (now - rollback.started_at).total_seconds() > LOAD_SECONDS:
+            why = f"Not every gateway worker had {label} ready within {LOAD_SECONDS:g} s."
+        if why:
+            self._end(rollback, State.FAILED, f"{why} Nothing was changed.", now, guard)
+            return True
+        if not workers or not plan.is_warm(label, workers):
+            return False
+        with self._delivery.engine.begin() as connection:
+            guard(connection)
+            reason = f"{label} is loaded on all {len(workers)} workers."
+            routed, table = handover.route(self._delivery, connection, rollback, reason, now)
+        handover.tell(self._delivery, routed, table)
+        return True
+
+    def _report(
+        self,
+        rollback: Rollback,
+        workers: tuple[WorkerView, ...],
+        now: datetime,
+        guard: Guard,
+    ) -> bool:
+        """Wait until every live worker has the table."""
+        if workers and all(view.revision >= rollback.revision for view in workers):
+            with self._delivery.engine.begin() as connection:
+                guard(connection)
+                took = (now - (rollback.routed_at or now)).total_seconds()
+                repository.move(
+                    connection,
+                    rollback,
+                    State.VERIFYING,
+                    actor=ACTOR,
+                    at=now,
+                    reason=f"All {len(workers)} live workers had revision {rollback.revision} "
+                    f"within {took:.1f} s.",
+                    reported_at=now,
+                )
+            return True
+        if _is_late(rollback, now):
+            seconds = rollback.criteria.verify_seconds
+            why = f"Not every gateway worker has taken it up within {seconds:g} s."
+            self._end(rollback, State.UNVERIFIED, why, now, guard)
+            return True
+        return False
+
+    def _verify(
+        self,
+        rollback: Rollback,
+        workers: tuple[WorkerView, ...],
+        now: datetime,
+        guard: Guard,
+    ) -> bool:
+        with reading(self._delivery.engine) as connection:
+            later = next(iter(deployments.live(connection, rollback.model)), None)
+            found = verify.judge(self._case(connection, rollback, workers, now))
+        if found.state is None and later is not None and later.phase is not Phase.PENDING:
+            why = f"The deployment {later.id} has changed the traffic meanwhile."
+            found = Judgement(State.UNVERIFIED, why, found.findings)
+        if found.state is not None:
+            self._end(rollback, found.state, found.reason, now, guard, found)
+            return True
+        if clock.monotonic() >= self._next_told.get(rollback.id, 0.0):
+            self._next_told[rollback.id] = clock.monotonic() + _TELL_SECONDS
+            with self._delivery.engine.begin() as connection:
+                guard(connection)
+                repository.write_findings(connection, rollback, found.findings)
+        return False
+
+    def _case(
+        self,
+        connection: Connection,
+        rollback: Rollback,
+        workers: Sequence[WorkerView],
+        now: datetime,
+    ) -> Case:
+        """Everything that the verification rests on."""
+        model, ahead = rollback.model, timedelta(seconds=BUCKET_SECONDS)
+        routed = rollback.routed_at or rollback.started_at
+        if rollback.id not in self._bands:
+            self._bands[rollback.id] = _range(connection, rollback)
+        beside = vitals.stretches(connection, model, rollback.sound_until, routed + ahead)
+        since = rollback.reported_at or routed
+        after = vitals.stretches(connection, model, since, now + ahead)
+        return Case(
+            rollback=rollback,
+            bands=self._bands[rollback.id],
+            workers=workers,
+            now=now,
+            after=counts.total(item.counts for item in after if item.version == rollback.to),
+            target=[item.counts for item in beside if item.version == rollback.to],
+            other=[item.counts for item in beside if item.version == rollback.taken_back],
+        )
+
+    def _end(
+        self,
+        rollback: Rollback,
+        to: State,
+        reason: str,
+        now: datetime,
+        guard: Guard,
+        found: Judgement | None = None,
+    ) -> None:
+        """Write down how it ended; the gateways are told to unload what they loaded in vain."""
+        findings = found.findings if found else rollback.findings
+        table = None
+        with self._delivery.engine.begin() as connection:
+            guard(connection)
+            repository.move(
+                connection, rollback, to, actor=ACTOR, at=now, reason=reason, findings=findings
+            )
+            if rollback.deployment is not None and to is State.NOT_THE_MODEL:
+                repository.remark(connection, rollback.deployment, reason)
+            if rollback.state is State.WARMING:
+                table = self._delivery.revise(connection, f"rollback {rollback.id} failed")
+        if table is not None:
+            self._delivery.publisher.publish(table)
+        tell = _log.info if to is State.VERIFIED else _log.warning
+        tell(
+            "rollback ended",
+            id=rollback.id,
+            model=rollback.model,
+            to=rollback.to,
+            state=to,
+            reason=reason,
+        )
+
+
+def _range(connection: Connection, rollback: Rollback) -> tuple[Band, ...]:
+    """What the target was like before anything was wrong; if nobody knows, what the model was."""
+    since = rollback.sound_until - timedelta(seconds=vitals.KEPT_SECONDS)
+    found = vitals.stretches(connection, rollback.model, since, rollback.sound_until)
+    own = [item.counts for item in found if item.version == rollback.to]
+    if sum(item.requests for item in own) >= bands.FEWEST_REQUESTS:
+        return bands.bands(own, rollback.criteria)
+    together: dict[int, list[Counts]] = {}
+    for item in found:
+        together.setdefault(item.start, []).append(item.counts)
+    return bands.bands(list(map(counts.total, together.values())), rollback.criteria)
+
+
+def _is_late(rollback: Rollback, now: datetime) -> bool:
+    since = rollback.routed_at or rollback.started_at
+    return (now - since).total_seconds() > rollback.criteria.verify_seconds

@@ -1,0 +1,22 @@
+"""A model in production whose signs of life are kept."""
+
+from __future__ import annotations
+
+import pytest
+from tests.delivery.conftest import World
+
+from serinus.delivery.consumer import Consumer
+from serinus.delivery.controller import Controller
+from serinus.delivery.rollback.vitals import Vitals
+from serinus.ledger.files.reader import Reader
+from serinus.registry.types import Stage
+
+
+@pytest.fixture
+def champion(world: World) -> World:
+    """1.0.0 in Production."""
+    world.register("1.0.0", stage=Stage.PRODUCTION)
+    world.register("1.1.0")
+    consumer = Consumer(world.engine, Reader(world.ledger), [Vitals()])
+    world.controller = Controller(world.delivery, consumer)
+    return world
