@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from serinus.delivery import journal, repository
 from serinus.delivery.consumer import absorb
-from serinus.delivery.experiments import comparisons
+from serinus.delivery.experiments import comparisons, steering
 from serinus.delivery.forecast.simulation import step_name
 from serinus.delivery.journal import Fold
 from serinus.delivery.planning import plan
@@ -135,11 +135,11 @@ class Replays:
         evidence, events = ev.EMPTY, 0
         for fold, following, read in self._retell(deployment, folds):
             while look is not None and look.fold < fold.id:
-                mismatches += _compare(deployment.plan, look, evidence)
+                mismatches += _compare(deployment, look, evidence)
                 look = next(pending, None)
             evidence, events = following, events + read
         while look is not None:
-            mismatches += _compare(deployment.plan, look, evidence)
+            mismatches += _compare(deployment, look, evidence)
             look = next(pending, None)
         return Replay(
             deployment=deployment_id,
@@ -255,8 +255,11 @@ def _begun(connection: Connection, deployment: Deployment) -> datetime:
     return next(ran, deployment.created_at)
 
 
-def _compare(plan: Plan, look: repository.Look, evidence: Evidence) -> list[Mismatch]:
-    again = judge(plan, look.step, evidence)
+def _compare(deployment: Deployment, look: repository.Look, evidence: Evidence) -> list[Mismatch]:
+    soaking = look.step >= len(deployment.plan.steps)
+    phase = Phase.SOAKING if soaking else Phase.RUNNING
+    then = msgspec.structs.replace(deployment, phase=phase, step=look.step)
+    again = steering.verdict_of(then, evidence)
     if _said(again) == _said(look.verdict):
         return []
     return [Mismatch(look.at, look.fold, _told(look.verdict), _told(again))]
