@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -21,6 +25,8 @@ router = APIRouter(tags=["system"])
 log = structlog.get_logger(__name__)
 
 VERSION = version("serinus")
+# More than may be left at the end of a block that has begun.
+_PROBE_BYTES = 65_536
 
 
 class Watched(Protocol):
@@ -41,7 +47,8 @@ def health(request: Request) -> Response:
 @router.get("/system/health", **call(gives=Health))
 def system_health(request: Request, app: Services) -> Response:
     """The health of every part of the installation; 503 if one is not ok."""
-    return _answer((_database(app), *_gateways(app), *(loop.part() for loop in _loops(request))))
+    loops = (loop.part() for loop in _loops(request))
+    return _answer((_database(app), _disk(app.settings.home), *_gateways(app), *loops))
 
 
 @router.get("/routing", **call(gives=RoutingTable))
@@ -70,6 +77,19 @@ def _database(app: App) -> Part:
         log.warning("the database does not answer", error=str(error))
         return Part("database", "failing", type(error).__name__)
     return Part("database", "ok", app.engine.dialect.name)
+
+
+def _disk(home: Path) -> Part:
+    """Whether something can be written: gateways and loops tell only once they have to."""
+    probe = home / f".room-{secrets.token_hex(4)}"
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as error:
+        return Part("disk", "failing", f"the state folder cannot be written ({error.strerror})")
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return Part("disk", "ok", f"{shutil.disk_usage(home).free / 1e9:,.1f} GB free")
 
 
 def _gateways(app: App) -> list[Part]:
