@@ -14,7 +14,7 @@ ARGS ?=
 # Serinus is several processes: without compiled modules each would start three seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test check format bench docs deep lock clean
+.PHONY: help install demo test soak check format bench docs deep lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
@@ -26,6 +26,9 @@ demo: $(READY)  ## the whole loop on real data, in about two minutes (ARGS="--da
 
 test: $(READY)  ## all tests, on both databases (ARGS="-k name")
 	@$(PY) -m pytest -q -n $(WORKERS) $(ARGS)
+
+soak: $(READY)  ## ten thousand lives of deployments: people, evidence, clocks, deaths
+	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=soak tests/delivery/test_lifecycle.py $(ARGS)
 
 check: $(READY)  ## lint, format, types, import contracts, house rules
 	@echo "== ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check .

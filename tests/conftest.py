@@ -36,6 +36,8 @@ from serinus.store.engine import migrate, open_engine
 hypothesis_settings.register_profile("serinus", deadline=None, print_blob=True)
 # Many more of all random inputs: `pytest --hypothesis-profile=stress`, as `make stress` does.
 hypothesis_settings.register_profile("stress", deadline=None, print_blob=True, max_examples=2_000)
+# Whole lives of deployments: `pytest --hypothesis-profile=soak`, as `make soak` does.
+hypothesis_settings.register_profile("soak", deadline=None, print_blob=True, max_examples=10_000)
 hypothesis_settings.load_profile("serinus")
 
 _TEMPLATE = "serinus_template"
