@@ -20,7 +20,6 @@ class WorkerView(msgspec.Struct, frozen=True):
     ready: tuple[str, ...]
     failed: dict[str, str]
     circuits: dict[str, str] = {}
-    circuits: dict[str, str] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
