@@ -43,7 +43,7 @@ class Live:
     own: Lane
     projections: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def lane(self, arm: Arm) -> Lane:
+    def lane(self, arm: Arm, variant: int = 0) -> Lane:
         return self.own
 
     def features(self, given: tuple[Any, ...], version: str) -> tuple[Any, ...]:
