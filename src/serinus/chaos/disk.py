@@ -36,10 +36,10 @@ DIED = "processes that died"
 SLOWEST = "slowest return after there was space again"
 FILLS = "fills"
 ZERO = (MISSING, TWICE, LACKING, UNEXACT, SILENT, UNASKED, DIED)
-# A loop that failed rests longer each time, half a minute at most.
-BACK_SECONDS = 35.0
+BACK_SECONDS = 5.0
 _BYTES = 400_000_000
 _TOLD_SECONDS = 15.0
+_PATIENCE_SECONDS = 60.0
 _LABEL_DELAY = 0.3
 _LOOK_SECONDS = 0.1
 _CANARY = {
@@ -140,7 +140,7 @@ def _fill_often(
         made.faults[UNASKED] += asked == 0 or is_refused is not (setting == "refuse")
         ballast.unlink()
         freed = clock.monotonic()
-        if not _comes(lambda: strikes.answers(system), 2 * BACK_SECONDS):
+        if not _gets_well(system):
             raise Unavailable("the installation did not get over a full disk", where=str(folder))
         made.returns.append(clock.monotonic() - freed)
     return made
@@ -165,9 +165,14 @@ def _audit(system: Installation, acknowledged: list[str], *, lost: bool) -> dict
         }
 
 
+def _gets_well(system: Installation) -> bool:
+    with system.client as client:
+        return _comes(lambda: _is_well(client), _PATIENCE_SECONDS)
+
+
 def _is_well(client: Serinus) -> bool:
     try:
-        return client.health().status == "ok"
+        return client.system_health().status == "ok"
     except SerinusError:
         return False
 

@@ -186,11 +186,17 @@ class Lockstep:
         self._reader.close()
         self.engine.dispose()
 
-    def run(self, between: Callable[[Lockstep], None] = lambda run: None) -> Course:
+    def run(
+        self,
+        between: Callable[[Lockstep], None] = lambda run: None,
+        *,
+        goes_on: Callable[[Lockstep], bool] | None = None,
+    ) -> Course:
         """Write until the deployment has ended, and say what became of it.
 
         Args:
             between: is called before each batch.
+            goes_on: whether there is to be a further batch, if not for as long as it is live.
 
         Raises:
             Unavailable: a batch was not decided in time, or the script came to no end.
@@ -198,7 +204,7 @@ class Lockstep:
         self._tick()
         self._scribe.report(self._moment_us)
         self._settle()
-        while self._is_live():
+        while goes_on(self) if goes_on else self._is_live():
             between(self)
             if self.batches >= self._script.most_batches:
                 raise Unavailable(f"the script {self._script.name!r} came to no end")
@@ -213,6 +219,11 @@ class Lockstep:
         """Whether every look comes out again, bit for bit."""
         ledger = open_archived(self._scene.home / "ledger", self._scene.home / "archive")
         return Replays(self.engine, ledger).replay(self._scene.deployment).exact
+
+    @property
+    def moment_us(self) -> int:
+        """The time of day of the script."""
+        return self._moment_us
 
     def faults(self) -> list[str]:
         """What of the history cannot be."""
@@ -304,6 +315,7 @@ def perform(
     address: str = "",
     between: Callable[[Lockstep], None] = lambda run: None,
     meddle: Callable[[Lockstep], None] = lambda run: None,
+    goes_on: Callable[[Lockstep], bool] | None = None,
 ) -> Ran:
     """Run a script with one control process whose clock is the script's.
 
@@ -314,6 +326,7 @@ def perform(
         address: of the database for the control process, if it is not that of the place.
         between: is called before each batch.
         meddle: is called again and again while a batch is decided.
+        goes_on: whether there is to be a further batch, if not for as long as it is live.
     """
     home = place.home
     given = msgspec.structs.replace(
@@ -325,7 +338,7 @@ def perform(
     one = Control(home, address or place.address, given)
     began = clock.monotonic()
     with Lockstep(place, script, [one], moment=home / "moment", meddle=meddle) as run:
-        found = run.run(between)
+        found = run.run(between, goes_on=goes_on)
         took = clock.monotonic() - began
         notes = record.read(given.record)
         return Ran(found, run.faults(), run.replays(), run.batches, notes, took)

@@ -21,6 +21,7 @@ from serinus.wire import (
     Arm,
     Assignment,
     Event,
+    Failure,
     Label,
     Output,
     Prediction,
@@ -33,9 +34,9 @@ from serinus.wire import (
 MODEL = "fraud"
 CHAMPION, CHALLENGER = "1.0.0", "1.1.0"
 _WORKER = "script"
+_REASON = "ValueError"
 _KEY_BYTES = 16
 _ENTITIES = 5_000
-_SPACING_US = 100
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Script:
         good: how both versions behave at first.
         bad: how the challenger behaves from the share in ``bad_from`` on.
         bad_from: the challenger's share of traffic from which it is bad; None is never.
+        upstream: how both versions behave once a feed that both need is broken.
+        upstream_from: the batch from which it is; None is never.
         seed: of everything.
     """
 
@@ -71,10 +74,14 @@ class Script:
     good: Behaviour = field(default_factory=Behaviour)
     bad: Behaviour = field(default_factory=lambda: Behaviour(failing=0.5))
     bad_from: float | None = None
+    upstream: Behaviour | None = None
+    upstream_from: int | None = None
     seed: int = 0
 
-    def behaviour(self, arm: Arm, share: float) -> Behaviour:
-        """How the version of an arm behaves under a share."""
+    def behaviour(self, arm: Arm, share: float, batch: int = 0) -> Behaviour:
+        """How the version of an arm behaves under a share, in a batch."""
+        if self.upstream is not None and self.upstream_from is not None:
+            return self.upstream if batch > self.upstream_from else self.good
         challenger = arm in (Arm.CHALLENGER, Arm.SHADOW)
         is_bad = challenger and self.bad_from is not None and share >= self.bad_from
         return self.bad if is_bad else self.good
@@ -124,15 +131,17 @@ class Scribe:
         keys = iter(chance.bytes(_KEY_BYTES) for _ in range(script.requests))
         router = Router(route, table.revision, lambda: next(keys))
         draws: list[Sequence[float]] = chance.random((script.requests, 8)).tolist()
-        start = moment_us - _SPACING_US * (script.requests + 1)
+        spacing = round(script.pause_seconds * 1e6) // (script.requests + 1)
+        start = moment_us - spacing * script.requests
         asked = [
-            self._prediction(router, route, start + number * _SPACING_US, row)
+            self._answer(router, route, start + number * spacing, row)
             for number, row in enumerate(draws)
         ]
         made = self._writer.append([self._status(table, host_us), *asked])[1:]
         followed: list[Event] = []
         for id, event, row in zip(made, asked, draws, strict=True):
-            followed += self._following(route, id, event, row)
+            if isinstance(event, Prediction):
+                followed += self._following(route, id, event, row)
         if followed:
             self._writer.append(followed)
 
@@ -146,30 +155,33 @@ class Scribe:
         ready = tuple(f"{MODEL}@{target.version}" for target in targets)
         return WorkerStatus(moment_us, _WORKER, table.revision, ready, {})
 
-    def _prediction(
+    def _answer(
         self, router: Router, route: Route, at: int, row: Sequence[float]
-    ) -> Prediction:
+    ) -> Prediction | Failure:
+        """A request and what came of it; the champion answers where a challenger fails."""
         assignment = router.assign(f"e{int(row[0] * _ENTITIES)}")
         arm = assignment.arm
         target = route.challenger if arm is Arm.CHALLENGER else route.champion
         assert target is not None  # the router draws no challenger that is not there
-        behaviour = self._script.behaviour(arm, route.share)
-        fails = arm is Arm.CHALLENGER and row[1] < behaviour.failing
-        answers = self._script.good if fails else behaviour
-        return Prediction(
-            at,
-            assignment,
-            route.champion.version if fails else target.version,
-            (round(row[2], 3), round(row[3], 3)),
-            _output(answers, row[4]),
-            _latency(behaviour, row[5]),
-            "ValueError" if fails else "",
-        )
+        behaviour = self._behaviour(arm, route)
+        instead = self._behaviour(Arm.CHAMPION, route)
+        latency = _latency(behaviour, row[5])
+        fallback = ""
+        if row[1] < behaviour.failing and arm is Arm.CHALLENGER:
+            behaviour, target, fallback = instead, route.champion, _REASON
+        if row[1] < behaviour.failing:
+            return Failure(at, assignment, target.version, _REASON, latency, fallback)
+        features = (round(row[2], 3), round(row[3], 3))
+        output = _output(behaviour, row[4])
+        return Prediction(at, assignment, target.version, features, output, latency, fallback)
+
+    def _behaviour(self, arm: Arm, route: Route) -> Behaviour:
+        return self._script.behaviour(arm, route.share, self._batch)
 
     def _following(
         self, route: Route, id: bytes, event: Prediction, row: Sequence[float]
     ) -> Sequence[Event]:
-        behaviour = self._script.behaviour(Arm.SHADOW, route.share)
+        behaviour = self._behaviour(Arm.SHADOW, route)
         found: list[Event] = []
         given: Assignment = event.assignment
         if given.arm is Arm.CHAMPION and route.challenger is not None and row[6] < route.mirror:
@@ -183,7 +195,7 @@ class Scribe:
                     event.output,
                     output,
                     _latency(behaviour, row[5]),
-                    "" if output else "ValueError",
+                    "" if output else _REASON,
                 )
             )
         found.append(Label(event.at + 2, id, 0, event.at, given, event.version, event.output))
