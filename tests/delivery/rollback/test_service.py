@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 from tests.delivery.conftest import World
 from tests.delivery.samples import answered
 
-from serinus import clock
-from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.types import DeploymentSpec, Phase
@@ -19,12 +14,6 @@ from serinus.registry.types import GateResult, Stage
 from serinus.wire import Arm, Assignment, Event, Failure, Output
 
 FRAUD = "fraud"
-
-
-@pytest.fixture
-def rollbacks(champion: World) -> Rollbacks:
-    """With workers that are believed for an hour: time is moved on below."""
-    return Rollbacks(replace(champion.delivery, worker_seconds=3_600.0))
 
 
 def promote(world: World, version: str) -> None:
@@ -56,12 +45,6 @@ def requests(
 def settle(world: World) -> None:
     for _ in range(5):
         world.controller.run_once()
-
-
-def later(champion: World, seconds: float) -> None:
-    """The controller's look at a later time."""
-    sure = replace(champion.delivery, worker_seconds=3_600.0)
-    Progress(sure).step(clock.now() + timedelta(seconds=seconds))
 
 
 def test_roll_back_of_a_live_deployment_is_one_transaction(
@@ -112,45 +95,6 @@ def test_roll_back_refuses_what_leads_nowhere(champion: World, rollbacks: Rollba
     assert rollbacks.page(FRAUD, limit=10, after=None) == []
 
 
-def test_roll_back_warms_a_target_that_is_not_loaded_and_then_switches(
-    champion: World, rollbacks: Rollbacks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    champion.register("0.9.0", uri="s3://models/fraud/0.9.0")
-    deployment = begin(champion)
-    champion.report("1.0.0", "1.1.0")
-    settle(champion)
-    done = rollbacks.roll_back(FRAUD, "0.9.0", actor="ann", reason="older is better")
-    assert done.state is State.WARMING
-    route = champion.delivery.routing().routes[FRAUD]
-    assert (route.champion.version, route.challenger, route.share) == ("1.0.0", None, 0.0)
-    assert [target.version for target in route.warm] == ["0.9.0"]
-    assert champion.delivery.get(deployment).phase is Phase.ROLLED_BACK
-    champion.report("1.0.0", "0.9.0")
-    settle(champion)
-    route = champion.delivery.routing().routes[FRAUD]
-    assert (route.champion.version, route.warm) == ("0.9.0", ())
-    assert rollbacks.get(done.id).state is State.ROUTED
-    champion.report("0.9.0")
-    settle(champion)
-    assert rollbacks.get(done.id).state is State.VERIFYING
-
-
-def test_roll_back_that_does_not_load_fails_and_changes_nothing(
-    champion: World, rollbacks: Rollbacks
-) -> None:
-    champion.register("0.9.0", uri="s3://models/fraud/0.9.0")
-    champion.report("1.0.0")
-    settle(champion)
-    done = rollbacks.roll_back(FRAUD, "0.9.0", actor="ann", reason="")
-    champion.report("1.0.0", **{"fraud@0.9.0": "its file is torn"})
-    settle(champion)
-    failed = rollbacks.get(done.id)
-    assert failed.state is State.FAILED
-    assert "its file is torn Nothing was changed." in failed.steps[-1].reason
-    route = champion.delivery.routing().routes[FRAUD]
-    assert (route.champion.version, route.warm) == ("1.0.0", ())
-
-
 def test_roll_back_refuses_artifacts_that_are_gone(champion: World, rollbacks: Rollbacks) -> None:
     champion.register("0.9.0", uri="/gone/fraud/0.9.0")
     champion.report("1.0.0")
@@ -177,88 +121,6 @@ def test_decline_ends_what_is_being_loaded(champion: World, rollbacks: Rollbacks
     for _ in range(2):
         assert rollbacks.decline(done.id, actor="bob", reason="no").state is State.FAILED
     assert champion.delivery.routing().routes[FRAUD].warm == ()
-
-
-@pytest.mark.parametrize("cause", ["model", "upstream"])
-def test_step_finds_out_whether_it_has_helped(
-    champion: World, rollbacks: Rollbacks, cause: str
-) -> None:
-    """1.1.0 failed a third of its requests; 1.0.0 is as it was, or fails as many."""
-    now = clock.now().timestamp()
-    champion.write(requests("1.0.0", now - 5_000, 60))
-    promote(champion, "1.1.0")
-    champion.write(requests("1.1.0", now - 300, 30, failing=0.33))
-    champion.report("1.0.0", "1.1.0")
-    settle(champion)
-    done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="it errs", cause="errors")
-    champion.report("1.0.0")
-    settle(champion)
-    assert rollbacks.get(done.id).state is State.VERIFYING
-    failing = 0.33 if cause == "upstream" else 0.0
-    begins = clock.now().timestamp() + 10
-    after = requests("1.0.0", begins, 60, revision=done.revision, failing=failing)
-    champion.write(after)
-    settle(champion)
-    later(champion, 80)
-    ended = rollbacks.get(done.id)
-    right = State.VERIFIED if cause == "model" else State.NOT_THE_MODEL
-    assert ended.state is right
-    assert (ended.seen.astray, ended.seen.last_other_at) == (0, 0)
-    assert ended.findings
-
-
-def test_step_says_not_the_model_in_the_deployments_reason(
-    champion: World, rollbacks: Rollbacks
-) -> None:
-    now = clock.now().timestamp()
-    champion.write(requests("1.0.0", now - 900, 60))
-    champion.report("1.0.0", "1.1.0")
-    settle(champion)
-    deployment = begin(champion)
-    done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="it errs")
-    champion.report("1.0.0")
-    settle(champion)
-    begins = clock.now().timestamp() + 10
-    champion.write(requests("1.0.0", begins, 60, revision=done.revision, failing=0.3))
-    settle(champion)
-    later(champion, 80)
-    assert rollbacks.get(done.id).state is State.NOT_THE_MODEL
-    assert champion.delivery.get(deployment).reason.startswith("Not the model: ")
-
-
-def test_step_without_traffic_ends_unverified(champion: World, rollbacks: Rollbacks) -> None:
-    promote(champion, "1.1.0")
-    champion.report("1.0.0", "1.1.0")
-    settle(champion)
-    done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="")
-    champion.report("1.0.0")
-    settle(champion)
-    later(champion, 301)
-    ended = rollbacks.get(done.id)
-    assert ended.state is State.UNVERIFIED
-    assert "Not decided after 300 s." in ended.steps[-1].reason
-    assert not Progress(champion.delivery).step(clock.now())
-
-
-def test_step_without_workers_ends_unverified(champion: World, rollbacks: Rollbacks) -> None:
-    promote(champion, "1.1.0")
-    done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="")
-    later(champion, 10)
-    assert rollbacks.get(done.id).state is State.ROUTED
-    later(champion, 301)
-    assert rollbacks.get(done.id).state is State.UNVERIFIED
-
-
-def test_a_deployment_that_is_taken_back_by_proof_leaves_a_record(champion: World) -> None:
-    """It cannot be loaded: the controller takes it back by itself."""
-    deployment = begin(champion)
-    champion.report("1.0.0", **{"fraud@1.1.0": "no such file"})
-    settle(champion)
-    assert champion.delivery.get(deployment).phase is Phase.ROLLED_BACK
-    (made,) = Rollbacks(champion.delivery).page(FRAUD, limit=5, after=None)
-    assert (made.deployment, made.cause, made.actor) == (deployment, "load", "controller")
-    assert made.revision == champion.delivery.routing().revision
-    assert made.sound_until == champion.delivery.get(deployment).created_at
 
 
 def test_fallback_reaches_the_route_and_goes_again(champion: World, rollbacks: Rollbacks) -> None:
