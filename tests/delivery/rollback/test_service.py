@@ -70,6 +70,18 @@ def test_roll_back_asked_twice_at_once_is_one(champion: World, rollbacks: Rollba
     assert rollbacks.roll_back(FRAUD, "1.0.0", actor="bob", reason="bad").id == first.id
 
 
+def test_roll_back_of_what_was_promoted_again_is_another_one(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    promote(champion, "1.1.0")
+    first = rollbacks.roll_back(FRAUD, "1.0.0", actor="ann", reason="bad")
+    promote(champion, "1.1.0")
+    second = rollbacks.roll_back(FRAUD, "1.0.0", actor="ann", reason="still bad")
+    assert second.id != first.id
+    assert rollbacks.get(first.id).state is State.UNVERIFIED
+    assert champion.delivery.routing().routes[FRAUD].champion.version == "1.0.0"
+
+
 def test_roll_back_to_the_present_champion_changes_nothing(
     champion: World, rollbacks: Rollbacks
 ) -> None:

@@ -325,6 +325,8 @@ def _repeated(asked: _Asked, version: str | None) -> Rollback | None:
     present = asked.present
     if present is None or asked.live is not None or present.state is State.PLANNED:
         return None
+    if present.state is not State.WARMING and asked.champion.version != present.to:
+        return None  # Another version was promoted since.
     # Two who ask for no version in particular at the same time mean the same one.
     return present if version is None or version == present.to else None
 
