@@ -57,6 +57,7 @@ class Control:
         address: of the database that it is given.
         orders: what it does to itself.
         settings: further ones.
+        port: at which it answers; 0 is any.
 
     Attributes:
         starts: how often it was started.
@@ -67,6 +68,7 @@ class Control:
     address: str
     orders: Orders
     settings: dict[str, str] = field(default_factory=dict)
+    port: int = 0
     starts: int = 0
     stopped: bool = False
     process: BaseProcess | None = None
@@ -101,7 +103,7 @@ class Control:
         words = ["--home", str(self.home)]
         for name, value in {**_SETTINGS, "database_url": self.address, **self.settings}.items():
             words += ["--set", f"{name}={value}"]
-        words += ["control", "--control-port", "0"]
+        words += ["control", "--control-port", str(self.port)]
         self.process = context.Process(
             target=control.live, args=(self.orders, words, str(self.log)), daemon=True
         )
@@ -148,6 +150,7 @@ class Lockstep:
         batches: how many were written.
         shift_us: by how much the control's clock is off the script's.
         engine: the home's database.
+        deployment: the id of the one that is looked at.
     """
 
     def __init__(
@@ -167,6 +170,7 @@ class Lockstep:
         self._meddle = meddle
         self.batches = 0
         self.shift_us = 0
+        self.deployment = scene.deployment
 
     def __enter__(self) -> Lockstep:
         self.engine: Engine = open_engine(self._scene.address)
@@ -213,12 +217,12 @@ class Lockstep:
                 self._scribe.write(self._moment_us, self._moment_us + self.shift_us)
             self.batches += 1
             self._settle()
-        return course.read(self.engine, self._scene.deployment)
+        return course.read(self.engine, self.deployment)
 
     def replays(self) -> bool:
         """Whether every look comes out again, bit for bit."""
         ledger = open_archived(self._scene.home / "ledger", self._scene.home / "archive")
-        return Replays(self.engine, ledger).replay(self._scene.deployment).exact
+        return Replays(self.engine, ledger).replay(self.deployment).exact
 
     @property
     def moment_us(self) -> int:
@@ -227,9 +231,9 @@ class Lockstep:
 
     def faults(self) -> list[str]:
         """What of the history cannot be."""
-        found = course.read(self.engine, self._scene.deployment)
+        found = course.read(self.engine, self.deployment)
         with reading(self.engine) as connection:
-            history = repository.history(connection, self._scene.deployment)
+            history = repository.history(connection, self.deployment)
         return course.faults(history, [number for number, _ in found.revisions])
 
     @property
@@ -253,7 +257,7 @@ class Lockstep:
 
     def _is_live(self) -> bool:
         with reading(self.engine) as connection:
-            return repository.get(connection, self._scene.deployment).live
+            return repository.get(connection, self.deployment).live
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -303,7 +307,7 @@ class Lockstep:
         """How often the deployment has moved; None while events wait to be folded."""
         with reading(self.engine) as connection:
             offsets = load_offsets(connection, consumer.NAME)
-            moves = len(repository.history(connection, self._scene.deployment))
+            moves = len(repository.history(connection, self.deployment))
         return None if self._reader.read(offsets, 1).records else moves
 
 

@@ -61,14 +61,24 @@ class Scene:
             engine.dispose()
 
 
-def prepare(home: Path, database: Database, script: Script) -> Scene:
-    """Make a home, register two versions, bring one to Production and begin to deploy the other."""
+def prepare(home: Path, database: Database, script: Script, *, begun: bool = True) -> Scene:
+    """Make a home, register two versions, bring one to Production and begin to deploy the other.
+
+    Args:
+        home: its folder.
+        database: under which.
+        script: whose specification is deployed.
+        begun: whether it is; without, the scene has no deployment.
+    """
     app = App(settings.load({}, home=home, database_url=database.address(home))[0])
     try:
         for version in (CHAMPION, CHALLENGER):
             app.registry.register(_candidate(home, version))
         for stage in (Stage.STAGING, Stage.PRODUCTION):
             app.registry.transition(None, MODEL, CHAMPION, stage, actor=_ACTOR, reason="the start")
+        if not begun:
+            app.delivery.publish()
+            return Scene(home, database, "", clock.epoch_us())
         fields = {"model": MODEL, "challenger": CHALLENGER, **script.spec}
         spec = msgspec.convert(fields, DeploymentSpec)
         deployment = app.delivery.create(spec, actor=_ACTOR)

@@ -60,6 +60,27 @@ def rollout(
 
 
 @commands.command()
+def rollback(
+    cause: Annotated[
+        Literal["model", "upstream", "both"], typer.Option(help="What is to blame.")
+    ] = "both",
+    seeds: Annotated[int, typer.Option(help="Incidents of each cause.", min=1)] = 100,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """A version turns bad, or a feed of both breaks: after the rollback it is known which."""
+    from serinus.chaos import causes as proof
+
+    found = proof.run(
+        causes=["model", "upstream"] if cause == "both" else [cause],
+        seeds=seeds,
+        seed=seed,
+        progress=progress_console().print,
+    )
+    _tell(found, as_json=as_json)
+
+
+@commands.command()
 def leader(
     seeds: Annotated[int, typer.Option(help="Runs of each script and database.", min=1)] = 3,
     database: Databases = "both",
