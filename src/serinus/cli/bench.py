@@ -109,3 +109,20 @@ def fold(
 
     result = benchmark.run(events=events, stored=stored)
     finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result)))
+
+
+@commands.command()
+def controller(
+    deployments: Annotated[int, typer.Option(help="Live deployments.", min=1)] = 1_000,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a bar is missed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What so many live deployments cost: a pass over them, and control's memory."""
+    from serinus import logs
+    from serinus.bench import controller as benchmark
+
+    logs.configure("error", process="bench")
+    result = benchmark.run(deployments)
+    finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result), **_PLAIN))
+    if check and not all(bar.holds for bar in result.bars):
+        raise typer.Exit(1)

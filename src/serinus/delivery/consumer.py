@@ -298,6 +298,8 @@ def _mature(
     given_up = moment - window if give_up else 0
     seen: Counter[Sight] = Counter()
     ended, due = 0, _NEVER
+    if not (plan.clone or any(plan.has(*guardrails) for guardrails in _KINDS.values())):
+        return ev.EMPTY, False, _NEVER
     for kind, guardrails in _KINDS.items():
         if not plan.has(*guardrails):
             continue
@@ -310,13 +312,25 @@ def _mature(
                     seen[sight] += times
             ended += len(rows)
         due = min(due, first[0] + window if first else _NEVER)
+    dropped, orphans_due = _drop_orphans(connection, deployment, moment, give_up=give_up)
+    return ev.count(seen), ended + dropped > 0, min(due, orphans_due)
+
+
+def _drop_orphans(
+    connection: Connection, deployment: Deployment, moment: int, *, give_up: bool
+) -> tuple[int, int]:
+    """Drop what was told long ago of requests that never came; how many, and when the next is."""
     orphans = (_AWAITING.c.deployment == deployment.id) & _ORPHANED
-    if give_up:
-        late = _AWAITING.c.predicted_at < moment - _ORPHAN_US
-        ended += connection.execute(delete(_AWAITING).where(orphans, late)).rowcount
-    oldest = connection.execute(select(func.min(_AWAITING.c.predicted_at)).where(orphans)).scalar()
-    due = min(due, _NEVER if oldest is None else oldest + _ORPHAN_US + 1)
-    return ev.count(seen), ended > 0, due
+    first = select(func.min(_AWAITING.c.predicted_at)).where(orphans)
+    oldest = connection.execute(first).scalar()
+    if oldest is None:
+        return 0, _NEVER
+    if not give_up or oldest >= moment - _ORPHAN_US:
+        return 0, oldest + _ORPHAN_US + 1
+    late = _AWAITING.c.predicted_at < moment - _ORPHAN_US
+    dropped = connection.execute(delete(_AWAITING).where(orphans, late)).rowcount
+    oldest = connection.execute(first).scalar()
+    return dropped, _NEVER if oldest is None else oldest + _ORPHAN_US + 1
 
 
 def _first_waiting(

@@ -39,6 +39,11 @@ _KEEP_GROWTH = 0.01
 _MOST_BATCHES = 10
 # Whoever changes a champion publishes at once; this only repairs a table that was lost.
 _PUBLISH_SECONDS = 5.0
+# A pass folds no further batch, and judges no further deployment, once it has taken so long; who
+# waits longest is judged first. Others must not wait for a thousand that all have traffic.
+_FOLD_SECONDS = 0.4
+_JUDGE_SECONDS = 0.3
+_MOST_JUDGED = 1_000
 # So many moves are one transaction: a hundred that end at once must not hold up everybody else.
 _MOST_MOVES = 50
 
@@ -136,10 +141,11 @@ class Controller:
         else:
             self._delivery.carry()
         read, live = 0, False
+        until = clock.monotonic() + _FOLD_SECONDS
         for _ in range(_MOST_BATCHES):
             read = self._consumer.fold(self._guard)
             live = self._reconcile_all()
-            if not read:
+            if not read or clock.monotonic() > until:
                 break
         unfinished = self._rollbacks.step(clock.now(), self._guard)
         return live or read > 0 or unfinished
@@ -152,16 +158,26 @@ class Controller:
         now = clock.now()
         with reading(self._delivery.engine) as connection:
             live = self._consumer.roster.read(connection)
-            stale = [item for item in live if not self._is_judged(item)]
+            stale = self._stale(live)
             evidence = repository.evidences(connection, [item.deployment.id for item in stale])
             workers = repository.workers(connection, now, self._delivery.worker_seconds)
+        until = clock.monotonic() + _JUDGE_SECONDS
         for standing in stale:
             self._judge(standing, evidence[standing.deployment.id])
+            if clock.monotonic() > until:
+                break
         ids = {item.deployment.id for item in live}
         self._judged = {key: item for key, item in self._judged.items() if key in ids}
         self._kept = {key: item for key, item in self._kept.items() if key in ids}
         self._carry_out([news for item in live for news in self._news(item, workers, now)], now)
         return bool(live)
+
+    def _stale(self, live: Sequence[Standing]) -> list[Standing]:
+        """Those of which something came since they were judged: who waits longest comes first."""
+        found = [item for item in live if not self._is_judged(item)]
+        order = {identity: number for number, identity in enumerate(self._judged)}
+        found.sort(key=lambda item: order.get(item.deployment.id, -1))
+        return found[:_MOST_JUDGED]
 
     def _is_judged(self, standing: Standing) -> bool:
         judged = self._judged.get(standing.deployment.id)
@@ -172,6 +188,8 @@ class Controller:
         with _alone(deployment):
             verdict = steering.verdict_of(deployment, evidence)
             fresh = evidence.total(Measure.STEP, level=deployment.step)
+            # At the end of the row: who was judged last.
+            self._judged.pop(deployment.id, None)
             self._judged[deployment.id] = _Judged(
                 standing.fold, standing.written, deployment.step, verdict, fresh
             )

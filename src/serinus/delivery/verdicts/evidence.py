@@ -243,7 +243,10 @@ def _widened(counts: Counts, levels: int) -> Counts:
     missing = levels - counts.shape[-1]
     if missing <= 0:
         return counts
-    return np.pad(counts, [(0, 0)] * (counts.ndim - 1) + [(0, missing)])
+    # numpy's own pad takes ten times as long, which was a third of a verdict.
+    wide = np.zeros((*counts.shape[:-1], levels), counts.dtype)
+    wide[..., : counts.shape[-1]] = counts
+    return wide
 
 
 def _sum(one: Counts, other: Counts) -> Counts:
