@@ -149,7 +149,7 @@ def test_mirror_has_the_champion_answer_once_more_behind_the_shadow():
 def test_mirror_clones_its_share_and_sheds_clones_first():
     async def scenario():
         bench = Bench(scripted.saying(0), max_rows=4_000, clone=0.5)
-        bench.clone = scripted.lane("1", scripted.saying(3))
+        bench.clone = scripted.lane("1", scripted.saying(3), freed=bench.mirror.feed)
         await bench.run(bench.answered(1_000))
         assert 400 < bench.counters.cloned < 600
         crowded = Bench(scripted.saying(0), max_rows=400, clone=1.0)

@@ -148,7 +148,7 @@ def test_request_of_a_client_that_hardly_waits_is_no_evidence(gateway, folders):
         events = [r.event for r in running.reader.scan() if isinstance(r.event, wire.Prediction)]
     patient = [event for event in events if event.assignment.deployment]
     assert len(patient) == 30
-    assert {event.assignment.arm for event in patient} == set(wire.Arm) - {wire.Arm.SHADOW}
+    assert {event.assignment.arm for event in patient} == {wire.Arm.CHAMPION, wire.Arm.CHALLENGER}
 
 
 def test_slow_challenger_delays_no_champion(gateway, folders):
