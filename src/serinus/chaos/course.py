@@ -28,7 +28,8 @@ class Course:
         digest: of the evidence.
         moves: phase from and to, step, actor and reason of each transition.
         revisions: each revision of the routing table, and the routes it holds.
-        folds: how far into the log each fold of the evidence reached.
+        folds: how far into the log each fold of the evidence reached; those that read nothing, and
+            only looked at the time, are left out.
         stages: each change of a stage.
     """
 
@@ -57,6 +58,7 @@ def read(engine: Engine, deployment: str) -> Course:
             folds=tuple(
                 tuple(span.end for span in fold.spans)
                 for fold in journal.folds(connection, deployment)
+                if fold.spans
             ),
             stages=_stages(connection, found.model),
         )

@@ -137,7 +137,7 @@ def _wrap_begin(at: Callable[[], None]) -> None:
 
 def _wrap_commit(around: Callable[[Callable[[], None]], None]) -> None:
     """SQLAlchemy's event comes before a commit only; the driver's call has two sides."""
-    commit = DefaultDialect.do_commit
+    commit: Any = DefaultDialect.do_commit
 
     def wrapped(dialect: DefaultDialect, connection: Any) -> None:
         around(lambda: commit(dialect, connection))
