@@ -22,6 +22,7 @@ from serinus.delivery.queries import Queries
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.rollback import repository as rollbacks
 from serinus.delivery.rollback.service import Rollbacks
+from serinus.delivery.rollback.types import State
 from serinus.delivery.routing import Beside, Publisher
 from serinus.delivery.types import Deployment, Outcome, Phase
 from serinus.delivery.verdicts.judge import judge
@@ -319,6 +320,13 @@ class Delivery(Queries):
                 "the champion changed at the same moment",
                 where=f"deployment of {deployment.model} {deployment.challenger}",
                 remedy="Look who it is now, and ask again.",
+            )
+        back = rollbacks.find_open(connection, deployment.model)
+        if back is not None and back.state is State.WARMING:
+            raise Conflict(
+                f"{deployment.model} is on its way back to {back.to} (rollback {back.id})",
+                where=f"deployment of {deployment.model} {deployment.challenger}",
+                remedy="Wait until it is routed: serinus rollbacks show " + back.id,
             )
 
     def _stage(

@@ -130,6 +130,8 @@ def test_decline_ends_what_is_being_loaded(champion: World, rollbacks: Rollbacks
     champion.report("1.0.0")
     settle(champion)
     done = rollbacks.roll_back(FRAUD, "0.9.0", actor="ann", reason="")
+    with pytest.raises(Conflict, match=f"on its way back to 0.9.0 .*{done.id}"):
+        begin(champion)
     for _ in range(2):
         assert rollbacks.decline(done.id, actor="bob", reason="no").state is State.FAILED
     assert champion.delivery.routing().routes[FRAUD].warm == ()
