@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,9 +12,15 @@ from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
 from serinus.app import packaging, views
 from serinus.client import types
+from serinus.deferred import Deferred
 from serinus.errors import InvalidInput
-from serinus.registry import imported, tracking
 from serinus.registry.types import Candidate, Stage
+
+if TYPE_CHECKING:
+    from serinus.registry import imported, tracking
+else:
+    imported = Deferred("serinus.registry.imported")
+    tracking = Deferred("serinus.registry.tracking")
 
 router = APIRouter(tags=["models"])
 

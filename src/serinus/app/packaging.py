@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from serinus import wire
 from serinus.app.services import App
-from serinus.data import ingest
+from serinus.deferred import Deferred
 from serinus.errors import Conflict, SerinusError
-from serinus.registry import folders, imported, tracking
 from serinus.registry.packaging import packager
 from serinus.registry.packaging.types import Row
 from serinus.registry.types import ModelVersion
+
+if TYPE_CHECKING:
+    from serinus.data import ingest
+    from serinus.registry import folders, imported, tracking
+else:
+    ingest = Deferred("serinus.data.ingest")
+    folders = Deferred("serinus.registry.folders")
+    imported = Deferred("serinus.registry.imported")
+    tracking = Deferred("serinus.registry.tracking")
 
 
 def shown(app: App, model: str, version: str) -> wire.Package:

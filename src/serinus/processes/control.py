@@ -7,19 +7,27 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from serinus import logs
-from serinus.api import application
 from serinus.app import App
-from serinus.dashboard import pages
+from serinus.deferred import Deferred
 from serinus.processes import home, ports
 from serinus.processes.loop import Loop
 from serinus.processes.watch import Watch
 from serinus.settings import Settings
+
+if TYPE_CHECKING:
+    from serinus.api import application
+    from serinus.dashboard import pages
+else:
+    # Deployments are led again while these are still being imported.
+    application = Deferred("serinus.api.application")
+    pages = Deferred("serinus.dashboard.pages")
 
 log = structlog.get_logger(__name__)
 
@@ -56,13 +64,14 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     stop = threading.Event()
     loops = _loops(app, stop)
     app.wakers.append(loops[0].wake)
-    faces = application.create(app, loops=loops, stopping=lambda: server.should_exit)
-    pages.install(faces)
-    server = _Server(faces, ready)
-    for loop in loops:
-        loop.start()
-    log.info("control plane answers", url=_url(listener))
+    loops[0].start()
     try:
+        faces = application.create(app, loops=loops, stopping=lambda: server.should_exit)
+        pages.install(faces)
+        server = _Server(faces, ready)
+        for loop in loops[1:]:
+            loop.start()
+        log.info("control plane answers", url=_url(listener))
         server.run(sockets=[listener])
     finally:
         stop.set()

@@ -61,8 +61,9 @@ class Loop:
 
     def join(self, seconds: float) -> None:
         """Wait until the loop saw the stop signal and ended, at most ``seconds``."""
-        self.wake()
-        self._thread.join(seconds)
+        if self._thread.ident is not None:
+            self.wake()
+            self._thread.join(seconds)
 
     def part(self) -> Part:
         """The loop's health: failing while its last pass failed, or when its thread is gone."""

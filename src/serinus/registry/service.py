@@ -6,24 +6,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import Connection, Engine
 
 from serinus import wire
+from serinus.deferred import Deferred
 from serinus.errors import Conflict, NotFound, Unavailable
-from serinus.registry import (
-    folders,
-    imported,
-    lineage,
-    mirror,
-    names,
-    repository,
-    stages,
-    tracking,
-    versions,
-)
+from serinus.registry import lineage, names, repository, stages, versions
 from serinus.registry.packaging import packager
 from serinus.registry.packaging.types import Limits, Row
 from serinus.registry.types import (
@@ -35,6 +26,14 @@ from serinus.registry.types import (
     StageChange,
 )
 from serinus.store.engine import reading
+
+if TYPE_CHECKING:
+    from serinus.registry import folders, imported, mirror, tracking
+else:
+    folders = Deferred("serinus.registry.folders")
+    imported = Deferred("serinus.registry.imported")
+    mirror = Deferred("serinus.registry.mirror")
+    tracking = Deferred("serinus.registry.tracking")
 
 _log = structlog.get_logger(__name__)
 

@@ -22,11 +22,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 from scipy.stats import contingency
-from statsmodels.stats import meta_analysis, multitest, nonparametric, proportion
 
+from serinus.deferred import Deferred
 from serinus.errors import Conflict, InvalidInput
 from serinus.stats import intervals
 from serinus.stats.intervals import Estimate
+
+# They need pandas, which takes longer to import than a controller may take to begin.
+meta_analysis = Deferred("statsmodels.stats.meta_analysis")
+multitest = Deferred("statsmodels.stats.multitest")
+nonparametric = Deferred("statsmodels.stats.nonparametric")
+proportion = Deferred("statsmodels.stats.proportion")
 
 Floats = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
+from typing import TYPE_CHECKING
 
 from scipy import optimize, special
 
+from serinus.deferred import Deferred
 from serinus.delivery.forecast.circumstances import ENTITIES, Crowd
 from serinus.delivery.forecast.types import ExperimentForecast, Traffic
 from serinus.delivery.types import Experiment, Plan
-from serinus.stats import power
+
+if TYPE_CHECKING:
+    from serinus.stats import power
+else:
+    power = Deferred("serinus.stats.power")
 
 POWER = 0.8
 FEWEST_UNITS = 100.0
