@@ -14,7 +14,7 @@ ARGS ?=
 # Serinus is several processes: without compiled modules each would start three seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test soak check format bench docs deep lock clean
+.PHONY: help install demo test soak stress check format bench docs deep lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' Makefile | expand -t 16
@@ -29,6 +29,10 @@ test: $(READY)  ## all tests, on both databases (ARGS="-k name")
 
 soak: $(READY)  ## ten thousand lives of deployments: people, evidence, clocks, deaths
 	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=soak tests/delivery/test_lifecycle.py $(ARGS)
+
+stress: $(READY)  ## what takes too long for each day: random inputs by the thousand, and all of chaos
+	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=stress tests/serving tests/stats tests/ledger $(ARGS)
+	@for what in rollout leader clock disk database rollback; do $(PY) -m serinus chaos $$what || exit 1; done
 
 check: $(READY)  ## lint, format, types, import contracts, house rules
 	@echo "== ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check .
