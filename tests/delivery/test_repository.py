@@ -116,7 +116,7 @@ def test_move_notes_after_which_fold_it_was(engine: Engine) -> None:
         )
         journal.note(connection, {}, batch, NOON, ["d1"])
         repository.move(connection, ended, decision(Phase.PENDING), actor="t", at=LATER)
-        assert repository.ends(connection, "d1") == [fold]
+        assert repository.phases(connection, "d1")[1] == (fold, Phase.ABORTED)
         assert repository.get(connection, "d1").ended_at is None
 
 

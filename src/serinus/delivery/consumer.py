@@ -71,11 +71,13 @@ _KINDS: dict[str, tuple[Kind, ...]] = {
 
 
 Absorb: TypeAlias = Callable[
-    [Connection, Sequence[tuple[bytes, Event]], Sequence[Deployment], datetime], None
+    [Connection, Sequence[tuple[bytes, Event]], Sequence[Deployment], datetime],
+    Sequence[str] | None,
 ]
 """Takes a batch of events into what somebody keeps, in the transaction that saves the offsets.
 
 Called with the transaction, ids and events in ledger order, the live deployments, and the time.
+Gives the deployments of which a replay must read the batch again, if there are any.
 """
 
 
@@ -137,7 +139,8 @@ class Consumer:
             )
             if batch.records:
                 for absorbed in self._others:
-                    absorbed(connection, batch.records, live, now)
+                    kept = absorbed(connection, batch.records, live, now)
+                    changed += [item for item in kept or () if item not in changed]
                 offsets_of.save_offsets(connection, NAME, batch.offsets)
             if changed:
                 journal.note(connection, self._offsets, batch, now, changed)

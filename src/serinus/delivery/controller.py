@@ -73,6 +73,7 @@ class _News:
     deployment: Deployment
     judged: _Judged
     decision: Decision | None
+    winner: str | None = None
 
 
 class Controller:
@@ -201,22 +202,22 @@ class Controller:
         if not self._is_judged(standing):
             return
         judged = self._judged[deployment.id]
-        decision = None
+        decision = winner = None
         with _alone(deployment):
             decision = reconcile(Snapshot(deployment, judged.verdict, judged.fresh, workers), now)
             if decision is None and deployment.plan.experiment is not None:
-                deployment, decision = self._steer(deployment, now)
+                decision, winner = self._steer(deployment, now)
         if decision is not None or self._worth_keeping(deployment, judged.verdict):
-            yield _News(deployment, judged, decision)
+            yield _News(deployment, judged, decision, winner)
 
-    def _steer(self, deployment: Deployment, now: datetime) -> tuple[Deployment, Decision | None]:
+    def _steer(self, deployment: Deployment, now: datetime) -> tuple[Decision | None, str | None]:
         """What an experiment does by itself: drop who harms, share traffic anew, end."""
         found = steering.steer(self._delivery.engine, deployment, self._guard, now)
         if found is None:
-            return deployment, None
+            return None, None
         if found.moved:
             self._delivery.publish(self._guard)
-        return found.deployment, found.decision
+        return found.decision, found.winner
 
     def _carry_out(self, news: Sequence[_News], now: datetime) -> None:
         """Rollbacks first. A batch of moves is one transaction, and one revision of the table."""
@@ -267,7 +268,10 @@ class Controller:
         assert news.decision is not None
         seen = (news.deployment, news.judged.verdict, news.judged.fold)
         repository.record_verdicts(connection, [seen], now)
-        return self._delivery.move(connection, news.deployment, news.decision, actor=ACTOR, at=now)
+        deployment = news.deployment
+        if news.winner is not None:
+            deployment = steering.crown(connection, deployment.id, news.winner, now)
+        return self._delivery.move(connection, deployment, news.decision, actor=ACTOR, at=now)
 
     def _worth_keeping(self, deployment: Deployment, verdict: Verdict) -> bool:
         moment = clock.monotonic()

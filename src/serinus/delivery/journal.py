@@ -61,18 +61,24 @@ def note(
     connection.execute(update(evidence).where(here).values(fold=bindparam("folded")), folds)
 
 
-def folds(connection: Connection, deployment: str) -> Iterator[Fold]:
-    """Every batch that changed a deployment, in the order they were folded."""
+def folds(connection: Connection, *deployments: str) -> Iterator[Fold]:
+    """Every batch that changed any of these deployments, once, in the order they were folded.
+
+    What changed several of them has the least of their numbers.
+    """
     table = schema.folds
-    last = 0
+    last, told = 0, None
     while True:
         rows = connection.execute(
             select(table)
-            .where(table.c.deployment == deployment, table.c.id > last)
+            .where(table.c.deployment.in_(deployments), table.c.id > last)
             .order_by(table.c.id)
             .limit(_PAGE)
         ).all()
         for row in rows:
+            if (row.at, row.spans) == told:
+                continue
+            told = (row.at, row.spans)
             spans = msgspec.msgpack.decode(row.spans, type=tuple[Span, ...])
             yield Fold(row.id, row.at, row.complete, spans)
         if len(rows) < _PAGE:

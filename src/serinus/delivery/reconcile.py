@@ -173,11 +173,11 @@ def _unready(snapshot: Snapshot) -> str:
 
 
 def _others(deployment: Deployment) -> list[str]:
-    """The further challengers of an experiment that has yet to begin."""
+    """Every challenger of an experiment that has yet to begin, or to go on."""
     experiment = deployment.plan.experiment
     if experiment is None or deployment.phase is not Phase.PENDING:
         return []
-    return [f"{deployment.model}@{version}" for version in experiment.challengers[1:]]
+    return [f"{deployment.model}@{version}" for version in experiment.challengers]
 
 
 def _challenger(deployment: Deployment) -> str:

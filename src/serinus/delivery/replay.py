@@ -14,16 +14,28 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine
 
+from serinus import clock
 from serinus.delivery import journal, repository
 from serinus.delivery.consumer import absorb
-from serinus.delivery.experiments import comparisons, steering
+from serinus.delivery.experiments import comparisons, design, measuring, steering
+from serinus.delivery.experiments import repository as experiments
+from serinus.delivery.experiments.repository import State
+from serinus.delivery.experiments.sums import Sums
 from serinus.delivery.forecast.simulation import step_name
 from serinus.delivery.journal import Fold
 from serinus.delivery.planning import plan
 from serinus.delivery.planning.plan import Basis
-from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, Plan, Verdict
+from serinus.delivery.types import (
+    LIVE,
+    Deployment,
+    DeploymentSpec,
+    Outcome,
+    Phase,
+    Plan,
+    Verdict,
+)
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.evidence import Evidence
 from serinus.delivery.verdicts.judge import judge
@@ -52,8 +64,9 @@ class Replay(msgspec.Struct, frozen=True):
 
     ``looks`` recorded verdicts were computed again from ``events`` events in ``folds`` batches;
     ``evidence`` is the digest of the evidence at the end, ``evidence_equal`` whether it is the
-    stored one. ``unreplayable`` further verdicts were recorded on requests of which it was not yet
-    kept in what batches they came. ``exact`` says that all that could be computed again came out
+    stored one: of an experiment that of every challenger, and what was measured. ``unreplayable``
+    further verdicts were recorded on requests of which it was not yet kept in what batches they
+    came. ``exact`` says that all that could be computed again came out
     bit for bit.
     """
 
@@ -70,6 +83,14 @@ class Replay(msgspec.Struct, frozen=True):
     def exact(self) -> bool:
         """Whether all verdicts that were computed again, and the evidence, came out equal."""
         return self.evidence_equal and not self.mismatches
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known after a batch: by the challenger's place its evidence; what was measured."""
+
+    evidence: Mapping[int, Evidence]
+    sums: Sums
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -124,30 +145,33 @@ class Replays:
         """
         with reading(self.engine) as connection:
             deployment = repository.get(connection, deployment_id)
-            folds = list(journal.folds(connection, deployment_id))
-            found = _looks(connection, deployment_id)
-            stored = repository.evidence(connection, deployment_id)
+            folds = list(journal.folds(connection, *_ids(deployment)))
+            found = _looks(connection, *_ids(deployment))
+            stored = _stored(connection, deployment)
+            trial = experiments.load(connection, deployment_id)
         # Of the others it is not known which batches had come when their requests were counted.
         looks = [look for look in found if look.fold or not look.verdict.requests]
         pending = iter(looks)
         look = next(pending, None)
         mismatches: list[Mismatch] = []
-        evidence, events = ev.EMPTY, 0
-        for fold, following, read in self._retell(deployment, folds):
+        told, events = Told(dict.fromkeys(stored, ev.EMPTY), Sums()), 0
+        for fold, following, read in self._retell(deployment, folds, trial):
             while look is not None and look.fold < fold.id:
-                mismatches += _compare(deployment, look, evidence)
+                mismatches += _compare(deployment, look, told.evidence)
                 look = next(pending, None)
-            evidence, events = following, events + read
+            told, events = following, events + read
         while look is not None:
-            mismatches += _compare(deployment, look, evidence)
+            mismatches += _compare(deployment, look, told.evidence)
             look = next(pending, None)
+        mismatches += _reallocated(deployment, trial, told.sums)
+        sums_equal = trial is None or told.sums.encode() == trial.sums.encode()
         return Replay(
             deployment=deployment_id,
             folds=len(folds),
             events=events,
             looks=len(looks),
-            evidence=evidence.digest(),
-            evidence_equal=evidence == stored,
+            evidence=told.evidence[_lead(deployment)].digest(),
+            evidence_equal=told.evidence == stored and sums_equal,
             mismatches=tuple(mismatches),
             unreplayable=len(found) - len(looks),
         )
@@ -165,17 +189,17 @@ class Replays:
         """
         with reading(self.engine) as connection:
             deployment = repository.get(connection, deployment_id)
-            folds = list(journal.folds(connection, deployment_id))
+            folds = list(journal.folds(connection, *_ids(deployment)))
             looks = _looks(connection, deployment_id)
             begun = _begun(connection, deployment)
         other = msgspec.structs.replace(deployment, plan=_planned(deployment, policy))
         asked = _asked(len(folds))
         told = (
-            (fold.at, evidence)
-            for number, (fold, evidence, _) in enumerate(self._retell(other, folds), 1)
+            (fold.at, told.evidence[_lead(deployment)])
+            for number, (fold, told, _) in enumerate(self._retell(other, folds), 1)
             if number in asked
         )
-        decided = _decide(begun, other.plan, told)
+        decided = _decide(begun, comparisons.own(other).plan, told)
         last = looks[-1] if looks else None
         said = last.verdict if last and deployment.live else deployment
         return WhatIf(
@@ -195,17 +219,23 @@ class Replays:
         )
 
     def _retell(
-        self, deployment: Deployment, folds: Iterable[Fold]
-    ) -> Iterator[tuple[Fold, Evidence, int]]:
-        """The evidence after each batch, and how many events it read."""
+        self, deployment: Deployment, folds: Iterable[Fold], trial: State | None = None
+    ) -> Iterator[tuple[Fold, Told, int]]:
+        """What was known after each batch, and how many events it read.
+
+        Of an experiment as it stands (``trial``) also what it measures is counted again.
+        """
         with reading(self.engine) as connection:
-            ends = repository.ends(connection, deployment.id)
-        with _memory(deployment) as connection:
+            entered = repository.phases(connection, deployment.id)
+        then = deployment
+        with _memory(deployment, trial) as connection:
             for fold in folds:
-                while ends and ends[0] < fold.id:
-                    # It ended here and was retried: what waited then does not any more.
-                    ends.pop(0)
-                    repository.forget_waiting(connection, deployment.id)
+                while entered and entered[0][0] < fold.id:
+                    phase = entered.pop(0)[1]
+                    if phase not in LIVE:
+                        # It ended here and was retried: what waited then does not any more.
+                        repository.forget_waiting(connection, deployment)
+                    then = msgspec.structs.replace(deployment, phase=phase)
                 records = [
                     (record.id, record.event)
                     for span in fold.spans
@@ -213,33 +243,51 @@ class Replays:
                         span.writer, Offset(*span.start), Offset(*span.end)
                     )
                 ]
-                told, judged = comparisons.project(records, [deployment])
+                told, judged = comparisons.project(records, [then])
                 absorb(connection, told, judged, fold.at, complete=fold.complete)
-                yield fold, repository.evidence(connection, deployment.id), len(records)
+                if trial is not None and records:
+                    measuring.measure(connection, records, [then], fold.at)
+                state = experiments.load(connection, deployment.id)
+                sums = Sums() if state is None else state.sums
+                yield fold, Told(_stored(connection, deployment), sums), len(records)
 
 
 @contextmanager
-def _memory(deployment: Deployment) -> Iterator[Connection]:
+def _memory(deployment: Deployment, trial: State | None) -> Iterator[Connection]:
     """A store that knows only this deployment, gone when it is closed."""
     engine = open_engine("sqlite://")
     try:
         with engine.begin() as connection:
             schema.metadata.create_all(connection)
-            connection.execute(
-                insert(schema.evidence).values(
-                    deployment=deployment.id,
-                    summary=ev.EMPTY.encode(),
-                    updated_at=deployment.created_at,
-                )
-            )
+            repository.begin_evidence(connection, deployment)
+            if trial is not None:
+                begun = State(trial.setup, design.of(deployment).shares, {}, Sums())
+                experiments.save(connection, deployment.id, begun, deployment.created_at)
             yield connection
     finally:
         engine.dispose()
 
 
-def _looks(connection: Connection, deployment: str) -> list[repository.Look]:
+def _ids(deployment: Deployment) -> set[str]:
+    """Under which ids a deployment's batches and looks are kept, whoever led when."""
+    places = range(len(comparisons.challengers(deployment)))
+    return {deployment.id, *(comparisons.name(deployment, place) for place in places)}
+
+
+def _lead(deployment: Deployment) -> int:
+    return comparisons.challengers(deployment).index(deployment.challenger)
+
+
+def _stored(connection: Connection, deployment: Deployment) -> dict[int, Evidence]:
+    """By the challenger's place, the evidence so far."""
+    names = comparisons.names(deployment)
+    found = repository.evidences(connection, [*names.values()])
+    return {place: found[name] for place, name in names.items()}
+
+
+def _looks(connection: Connection, *ids: str) -> list[repository.Look]:
     """In the order of what they knew: one of two controllers may record an older state later."""
-    return sorted(repository.looks(connection, deployment), key=lambda look: look.fold)
+    return sorted(repository.looks(connection, *ids), key=lambda look: look.fold)
 
 
 def _asked(folds: int) -> set[int]:
@@ -255,14 +303,45 @@ def _begun(connection: Connection, deployment: Deployment) -> datetime:
     return next(ran, deployment.created_at)
 
 
-def _compare(deployment: Deployment, look: repository.Look, evidence: Evidence) -> list[Mismatch]:
+def _compare(
+    deployment: Deployment, look: repository.Look, evidence: Mapping[int, Evidence]
+) -> list[Mismatch]:
     soaking = look.step >= len(deployment.plan.steps)
-    phase = Phase.SOAKING if soaking else Phase.RUNNING
-    then = msgspec.structs.replace(deployment, phase=phase, step=look.step)
-    again = steering.verdict_of(then, evidence)
+    judged = look.challenger or deployment.challenger
+    then = msgspec.structs.replace(
+        deployment,
+        phase=Phase.SOAKING if soaking else Phase.RUNNING,
+        step=look.step,
+        challenger=judged,
+    )
+    again = steering.verdict_of(then, evidence[_lead(then)])
+    if look.verdict.outcome is Outcome.ROLLBACK and again.outcome is Outcome.CONTINUE:
+        # One of several challengers, which was dropped by this look.
+        part = comparisons.own(then)
+        again = judge(part.plan, part.step, evidence[_lead(then)])
     if _said(again) == _said(look.verdict):
         return []
     return [Mismatch(look.at, look.fold, _told(look.verdict), _told(again))]
+
+
+def _reallocated(deployment: Deployment, trial: State | None, sums: Sums) -> list[Mismatch]:
+    """Every allocation of an experiment's traffic that does not follow from its look again."""
+    if trial is None:
+        return []
+    looks = {look.number: look for look in sums.looks}
+    found = []
+    for made in trial.allocations:
+        look = looks.get(made.look)
+        again = (
+            None
+            if look is None
+            else steering.allocate(deployment, trial, look, made.before, made.dropped)
+        )
+        if again != made:
+            at = clock.from_epoch_us(look.at if look else 0)
+            was, now = (f"shares {item.after if item else None}" for item in (made, again))
+            found.append(Mismatch(at, 0, f"{was} after look {made.look}", now))
+    return found
 
 
 def _said(verdict: Verdict) -> bytes:

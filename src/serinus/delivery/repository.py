@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.exc import IntegrityError
 
 from serinus.delivery import interventions
+from serinus.delivery.experiments import comparisons
 from serinus.delivery.reconcile import Decision, WorkerView
 from serinus.delivery.types import (
     LIVE,
@@ -37,7 +38,6 @@ from serinus.store.engine import exclusive
 _DEPLOYMENTS = schema.deployments
 FOLD_LOCK = 5376
 """Held while evidence is folded, and while a deployment ends."""
-_LIVE = tuple(sorted(LIVE))
 # A status is asked for every second, and a long label window keeps millions of requests.
 _MOST_WAITING = 50_000
 _CHUNK = 500
@@ -45,12 +45,16 @@ _CHUNK = 500
 
 @dataclass(frozen=True)
 class Look:
-    """One recorded verdict: when, at which step, and after which fold of the evidence."""
+    """One recorded verdict: when, at which step, after which fold, and on whom.
+
+    ``challenger`` is empty where it was not yet kept.
+    """
 
     at: datetime
     step: int
     fold: int
     verdict: Verdict
+    challenger: str = ""
 
 
 def add(connection: Connection, deployment: Deployment) -> None:
@@ -71,19 +75,31 @@ def add(connection: Connection, deployment: Deployment) -> None:
     except IntegrityError as error:
         # Somebody began it since the look above.
         raise _second(deployment.model, "", ": serinus deployments list names it") from error
-    connection.execute(
-        insert(schema.evidence).values(
-            deployment=deployment.id, summary=ev.EMPTY.encode(), updated_at=deployment.created_at
-        )
-    )
+    begin_evidence(connection, deployment)
     _note(connection, deployment, deployment.phase, deployment.requested_by)
 
 
+def begin_evidence(connection: Connection, deployment: Deployment) -> None:
+    """Make room for the evidence of a deployment, of an experiment for that of each challenger."""
+    at, empty = deployment.created_at, ev.EMPTY.encode()
+    rows = [
+        {"deployment": identity, "summary": empty, "updated_at": at}
+        for identity in comparisons.names(deployment).values()
+    ]
+    connection.execute(insert(schema.evidence), rows)
+
+
 def _forget_older(connection: Connection, model: str) -> None:
-    """Drop what only a retry of the model's older deployments could need."""
-    older = select(_DEPLOYMENTS.c.id).where(_DEPLOYMENTS.c.model == model)
-    for table in (schema.evidence_units, schema.awaiting):
-        connection.execute(delete(table).where(table.c.deployment.in_(older)))
+    """Drop what only a retry of the model's last deployment could need: nothing else is left.
+
+    Evidence, of constant size, is kept for whoever looks back.
+    """
+    last = newest(connection, model)
+    if last is None:
+        return
+    names = comparisons.names(get(connection, last)).values()
+    for table in (schema.evidence_units, schema.awaiting, schema.experiment_units):
+        connection.execute(delete(table).where(table.c.deployment.in_(names)))
 
 
 def _second(model: str, which: str, how: str) -> Conflict:
@@ -106,8 +122,9 @@ def move(
     if to.phase not in TRANSITIONS[deployment.phase]:
         raise interventions.illegal(deployment, to.phase)
     ended = to.phase not in LIVE
-    if ended:
-        # A fold that still thinks it live would write down what is deleted below.
+    if ended or (to.phase is Phase.SOAKING and len(comparisons.challengers(deployment)) > 1):
+        # A fold that still thinks it live would write down what is deleted below; and of several
+        # challengers all but one learn nothing more.
         exclusive(connection, FOLD_LOCK)
     moved = msgspec.structs.replace(
         deployment,
@@ -148,28 +165,28 @@ def move(
         )
     _note(connection, moved, deployment.phase, actor)
     if ended:
-        forget_waiting(connection, deployment.id)
+        forget_waiting(connection, deployment)
     return moved
 
 
-def forget_waiting(connection: Connection, deployment_id: str) -> None:
+def forget_waiting(connection: Connection, deployment: Deployment) -> None:
     """Wait no longer for what may come of a deployment's requests: it ended.
 
     Its entities stay known, so that a retry counts none of them twice.
     """
-    awaiting = schema.awaiting
-    connection.execute(delete(awaiting).where(awaiting.c.deployment == deployment_id))
+    awaiting, names = schema.awaiting, comparisons.names(deployment).values()
+    connection.execute(delete(awaiting).where(awaiting.c.deployment.in_(names)))
 
 
-def ends(connection: Connection, deployment_id: str) -> list[int]:
-    """After which folds a deployment ended; more than one if it was retried."""
+def phases(connection: Connection, deployment_id: str) -> list[tuple[int, Phase]]:
+    """After which folds a deployment entered which phases."""
     table = schema.deployment_history
     rows = connection.execute(
-        select(table.c.fold)
-        .where(table.c.deployment == deployment_id, table.c.to_phase.not_in(_LIVE))
+        select(table.c.fold, table.c.to_phase)
+        .where(table.c.deployment == deployment_id)
         .order_by(table.c.id)
     )
-    return [row.fold for row in rows]
+    return [(row.fold, Phase(row.to_phase)) for row in rows]
 
 
 def get(connection: Connection, deployment_id: str) -> Deployment:
@@ -309,7 +326,7 @@ def add_evidence(
             row["total"] = (before[identity] + more).encode()
         rows.append(row)
     here = table.c.deployment == bindparam("identity")
-    changes = {"watch": bindparam("watched"), "updated_at": bindparam("at")}
+    changes: dict[str, Any] = {"watch": bindparam("watched"), "updated_at": bindparam("at")}
     grown = [row for row in rows if "total" in row]
     if grown:
         connection.execute(
@@ -347,6 +364,7 @@ def record_verdicts(
             "requests": verdict.requests,
             "guardrails": msgspec.to_builtins(verdict.guardrails),
             "fold": fold,
+            "challenger": deployment.challenger,
         }
         for deployment, verdict, fold in seen
     ]
@@ -368,13 +386,11 @@ def verdicts(
     return [(row.at, row.step, verdict_of(row)) for row in reversed(rows)]
 
 
-def looks(connection: Connection, deployment_id: str) -> list[Look]:
-    """Every recorded look, oldest first."""
+def looks(connection: Connection, *ids: str) -> list[Look]:
+    """Every recorded look of these deployments or comparisons, oldest first."""
     table = schema.verdicts
-    rows = connection.execute(
-        select(table).where(table.c.deployment == deployment_id).order_by(table.c.id)
-    )
-    return [Look(row.at, row.step, row.fold, verdict_of(row)) for row in rows]
+    rows = connection.execute(select(table).where(table.c.deployment.in_(ids)).order_by(table.c.id))
+    return [Look(row.at, row.step, row.fold, verdict_of(row), row.challenger or "") for row in rows]
 
 
 def workers(connection: Connection, now: datetime, within: float) -> tuple[WorkerView, ...]:
@@ -403,8 +419,8 @@ def _note(connection: Connection, moved: Deployment, from_phase: Phase, actor: s
             verdict=moved.verdict,
             reason=moved.reason,
             fold=func.coalesce(
-                select(schema.evidence.c.fold)
-                .where(schema.evidence.c.deployment == moved.id)
+                select(func.max(schema.evidence.c.fold))
+                .where(schema.evidence.c.deployment.in_(comparisons.names(moved).values()))
                 .scalar_subquery(),
                 0,
             ),

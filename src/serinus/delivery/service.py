@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from serinus import clock
 from serinus.delivery import interventions, repository, routing
-from serinus.delivery.experiments import traffic
+from serinus.delivery.experiments import steering, traffic
 from serinus.delivery.forecast.types import Proposal
 from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.planning import plan as plans
@@ -25,7 +25,6 @@ from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.routing import Beside, Publisher
 from serinus.delivery.types import Deployment, Outcome, Phase
-from serinus.delivery.verdicts.judge import judge
 from serinus.errors import Conflict
 from serinus.registry import repository as versions
 from serinus.registry.model_types import ModelType
@@ -154,13 +153,12 @@ class Delivery(Queries):
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
             versions.hold_model(connection, now.model)
-            evidence = repository.evidence(connection, now.id)
             holder = versions.champions(connection, now.model).get(now.model)
             return interventions.retry(
                 now,
                 newest=repository.newest(connection, now.model) or now.id,
                 champion=holder[0] if holder else None,
-                verdict=judge(now.plan, interventions.retried_step(now), evidence),
+                verdict=steering.retried(connection, now),
             )
 
         return self._act(deployment_id, decide, actor, reason)

@@ -218,6 +218,8 @@ verdicts = Table(
     Column("requests", BigInteger, nullable=False),
     Column("guardrails", JSON, nullable=False),
     Column("fold", BigInteger, nullable=False, server_default="0"),
+    # Whom it judged; NULL where that was not yet kept.
+    Column("challenger", Name, nullable=True),
     Index(None, "deployment", "id"),
 )
 
@@ -310,8 +312,8 @@ experiments = Table(
     Column("shares", JSON, nullable=False),
     Column("dropped", JSON, nullable=False),
     Column("sums", LargeBinary, nullable=False),
-    # The look by which traffic was allocated last; 0 before.
-    Column("allocated", Integer, nullable=False),
+    # By which looks traffic was allocated, and how.
+    Column("allocations", JSON, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
 

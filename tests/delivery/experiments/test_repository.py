@@ -10,14 +10,15 @@ from serinus.delivery.experiments import repository
 from serinus.delivery.experiments.fold import Draw, UnitSums
 from serinus.delivery.experiments.repository import State
 from serinus.delivery.experiments.sums import Sums
-from serinus.delivery.experiments.types import Grouping, Setup
+from serinus.delivery.experiments.types import Allocation, Grouping, Setup
 
+MADE = Allocation(2, (1,), (0.5, 0.0), (0.9, 0.0))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETUP = Setup("classification", (0, "b"), 1, (Grouping("age", 0, cuts=(1.5,)),))
 
 
 def test_state_comes_back_as_it_was(engine: Engine) -> None:
-    state = State(SETUP, (0.2, 0.0), {1: "It failed."}, Sums(began_at=7), 3)
+    state = State(SETUP, (0.2, 0.0), {1: "It failed."}, Sums(began_at=7), (MADE,))
     with engine.begin() as connection:
         assert repository.load(connection, "d1") is None
         repository.save(connection, "d1", state, NOON)
@@ -31,7 +32,7 @@ def test_state_comes_back_as_it_was(engine: Engine) -> None:
 def test_counting_and_steering_overwrite_nothing_of_each_other(engine: Engine) -> None:
     with engine.begin() as connection:
         repository.save(connection, "d1", State(SETUP, (0.5,), {}, Sums()), NOON)
-        stale = State(SETUP, (0.9,), {0: "It failed."}, Sums(), 2)
+        stale = State(SETUP, (0.9,), {0: "It failed."}, Sums(), (MADE,))
         repository.save_sums(connection, "d1", Sums(began_at=9), NOON)
         repository.save_steering(connection, "d1", stale, NOON)
         found = repository.load(connection, "d1")

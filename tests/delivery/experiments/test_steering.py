@@ -30,7 +30,7 @@ def test_steering_twice_decides_the_same(lab: Lab) -> None:
     for _ in range(2):
         found = steering.steer(lab.world.engine, lab.now(begun), lambda _: None, clock.now())
         assert found is not None
-        assert found.deployment.challenger == "1.2.0"
+        assert found.winner == "1.2.0"
         assert found.decision is not None
         assert (found.decision.phase, found.decision.verdict) == (Phase.PAUSED, Outcome.PROMOTE)
     # Until it is promoted, nobody moves.
@@ -51,10 +51,10 @@ def test_crown_brings_the_evidence_along(lab: Lab) -> None:
     assert mine != other
     assert other.total(Measure.ERROR, Arm.CHALLENGER, 1) > 0
     with lab.world.engine.begin() as connection:
-        crowned = steering.crown(connection, lab.now(begun), "1.2.0", clock.now())
+        crowned = steering.crown(connection, begun.id, "1.2.0", clock.now())
         assert deployments.evidence(connection, begun.id) == other
         assert deployments.evidence(connection, f"{begun.id}+0") == mine
-        assert steering.crown(connection, crowned, "1.2.0", clock.now()) == crowned
+        assert steering.crown(connection, begun.id, "1.2.0", clock.now()) == crowned
     assert lab.now(begun).challenger == "1.2.0"
 
 

@@ -23,28 +23,41 @@ def challengers(deployment: Deployment) -> tuple[str, ...]:
     return experiment.challengers if experiment else (deployment.challenger,)
 
 
-def of(deployment: Deployment) -> dict[int, Deployment]:
-    """By place from 0, the deployment as each challenger's own comparison.
+def name(deployment: Deployment, place: int) -> str:
+    """The id of the challenger at a place (from 0) beside the deployment's own challenger."""
+    return f"{deployment.id}+{place}"
 
-    The evidence of the one that is the deployment's challenger has the deployment's own id, so
-    that it goes on as everybody else's when it is brought to production.
+
+def names(deployment: Deployment) -> dict[int, str]:
+    """By place from 0, the id under which the evidence of each challenger is kept.
+
+    That of the deployment's own challenger has the deployment's own id, so that it goes on as
+    everybody else's when it is brought to production.
     """
+    return {
+        place: deployment.id if version == deployment.challenger else name(deployment, place)
+        for place, version in enumerate(challengers(deployment))
+    }
+
+
+def of(deployment: Deployment) -> dict[int, Deployment]:
+    """By place from 0, the deployment as each challenger's comparison; a soak leaves one."""
     versions = challengers(deployment)
     if len(versions) == 1:
         return {0: deployment}
     plan = _shared(deployment.plan, len(versions))
-    found = {}
-    for place, version in enumerate(versions):
-        mine = version == deployment.challenger
-        if deployment.phase is Phase.SOAKING and not mine:
-            continue
-        found[place] = msgspec.structs.replace(
-            deployment,
-            id=deployment.id if mine else f"{deployment.id}+{place}",
-            challenger=version,
-            plan=plan,
+    return {
+        place: msgspec.structs.replace(
+            deployment, id=identity, challenger=versions[place], plan=plan
         )
-    return found
+        for place, identity in names(deployment).items()
+        if deployment.phase is not Phase.SOAKING or identity == deployment.id
+    }
+
+
+def own(deployment: Deployment) -> Deployment:
+    """The comparison of the deployment's own challenger."""
+    return next(part for part in of(deployment).values() if part.id == deployment.id)
 
 
 def project(records: Records, live: Sequence[Deployment]) -> tuple[Records, Sequence[Deployment]]:

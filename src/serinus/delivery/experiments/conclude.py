@@ -36,6 +36,8 @@ def evaluate(
     sums: Sums,
     shares: Shares,
     dropped: Mapping[int, str],
+    *,
+    live: bool = True,
 ) -> Evaluation:
     """What may be said of an experiment now.
 
@@ -45,20 +47,21 @@ def evaluate(
         sums: what was counted.
         shares: the challengers' in force now.
         dropped: by place from 0, why a challenger was taken out.
+        live: whether it still runs. One may be ended by hand before its planned end.
     """
     design, metric = question.design, question.metric
     view = View.AT_THE_END if sums.closed_at else View.BEFORE_THE_END
     ended = view is View.AT_THE_END
     findings = (analysis.at_end if ended else analysis.before_end)(sums, question)
     winner = _winner(findings)
-    progress = progress_of(design, sums)
+    progress = progress_of(design, sums, live=live)
     arms = _arms(question, sums, shares, dropped)
     return Evaluation(
         experiment=identity[0],
         model=identity[1],
         view=view,
         title=TITLES[view],
-        validity=_validity(sums, progress, question),
+        validity=_validity(sums, progress, question, live=live),
         metric=metric.title,
         unit=metric.unit,
         rises=metric.rises,
@@ -69,12 +72,12 @@ def evaluate(
         findings=findings,
         winner=winner.version if winner else None,
         significant=any(item.state in ("better", "worse") for item in findings),
-        recommendation=_recommend(question, view, findings, winner, progress),
+        recommendation=_recommend(question, view, findings, progress, live=live),
         notes=_notes(question, sums, arms, progress),
     )
 
 
-def progress_of(design: Design, sums: Sums) -> Progress:
+def progress_of(design: Design, sums: Sums, *, live: bool = True) -> Progress:
     """How far an experiment is, and when it can end at the earliest with the traffic so far."""
     began = clock.from_epoch_us(sums.began_at) if sums.began_at else None
     last = sums.closed_at or sums.last_at
@@ -85,7 +88,7 @@ def progress_of(design: Design, sums: Sums) -> Progress:
         seconds=seconds,
         seconds_planned=design.least_seconds,
         began_at=began,
-        due=_due(design, sums, began, seconds),
+        due=_due(design, sums, began, seconds) if live else None,
         ended_at=clock.from_epoch_us(sums.closed_at) if sums.closed_at else None,
     )
 
@@ -133,12 +136,19 @@ def _size(finding: Finding) -> float:
     return abs(finding.difference.value) if finding.difference else 0.0
 
 
-def _validity(sums: Sums, progress: Progress, question: Question) -> str:
+def _validity(sums: Sums, progress: Progress, question: Question, *, live: bool) -> str:
     level = f"{question.design.confidence:.0%}"
     if sums.closed_at:
         return (
             f"Asked once, of all units as they stood at the planned end; intervals and p-values "
             f"hold at {level} for all challengers together (Holm, Bonferroni)."
+        )
+    if not live:
+        last = sums.looks[-1].number if sums.looks else 0
+        return (
+            f"It ended before its planned end, after look {last} of {LOOKS - 1}. "
+            f"Intervals hold at {level} at every look together. There is no p-value: tests are "
+            "asked at the planned end alone."
         )
     looks = (
         f"This is look {sums.looks[-1].number} of {LOOKS - 1}; the next is taken by itself"
@@ -163,13 +173,14 @@ def _recommend(
     question: Question,
     view: View,
     findings: Sequence[Finding],
-    winner: Finding | None,
     progress: Progress,
+    *,
+    live: bool,
 ) -> Recommendation:
-    champion = question.design.versions[0]
+    champion, winner = question.design.versions[0], _winner(findings)
     if winner is not None:
         told = f"{winner.version} is better than {champion}: {_gap(question, winner)}"
-        if view is View.BEFORE_THE_END:
+        if view is View.BEFORE_THE_END and live:
             told += "; it may be promoted before the planned end"
         return Recommendation(Action.PROMOTE, winner.version, f"Promote: {told}.")
     known = [item for item in findings if item.difference is not None]
@@ -179,6 +190,9 @@ def _recommend(
         return Recommendation(
             Action.KEEP, champion, f"Keep {champion}: every challenger is worse ({each})."
         )
+    if view is View.BEFORE_THE_END and not live:
+        why = "it ended before its planned end, and nothing was proven of any challenger by then"
+        return Recommendation(Action.KEEP, champion, f"Keep {champion}: {why}.")
     if view is View.BEFORE_THE_END:
         until = f" until {progress.due:%F %H:%M} UTC" if progress.due else ""
         return Recommendation(

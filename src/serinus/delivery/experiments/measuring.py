@@ -12,8 +12,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from serinus.delivery.experiments import comparisons, fold, metrics, repository, setup
 from serinus.delivery.experiments import design as designs
+from serinus.delivery.experiments import fold, metrics, repository, setup
 from serinus.delivery.experiments.fold import Draw, Folding, Settled
 from serinus.delivery.experiments.metrics import Metric
 from serinus.delivery.experiments.repository import State
@@ -43,15 +43,22 @@ def measure(
     records: Sequence[tuple[bytes, Event]],
     live: Sequence[Deployment],
     now: datetime,
-) -> None:
-    """Count a batch of events in every live experiment; see :class:`..consumer.Consumer`."""
+) -> list[str]:
+    """Count a batch of events in every live experiment; see :class:`..consumer.Consumer`.
+
+    Returns:
+        The experiments that learnt something.
+    """
     trials = [item for item in live if item.plan.experiment is not None]
     if not trials:
-        return
+        return []
     batches = _sort(records, trials)
     through = read_through(records)
-    for deployment in trials:
-        _measure(connection, deployment, batches[deployment.id], through, now)
+    return [
+        deployment.id
+        for deployment in trials
+        if _measure(connection, deployment, batches[deployment.id], through, now)
+    ]
 
 
 def read_through(records: Sequence[tuple[bytes, Event]]) -> int:
@@ -106,15 +113,13 @@ def metric_of(design: Design, state: State) -> Metric:
 
 def _measure(
     connection: Connection, deployment: Deployment, batch: _Batch, through: int, now: datetime
-) -> None:
+) -> bool:
     state = repository.load(connection, deployment.id)
     if state is None:
         state = begin(connection, deployment)
         repository.save(connection, deployment.id, state, now)
-        parts = comparisons.of(deployment).values()
-        repository.open_comparisons(connection, [part.id for part in parts], now)
     if state.sums.closed_at:
-        return
+        return False
     design = designs.of(deployment)
     metric = metric_of(design, state)
     steps = len(deployment.plan.steps)
@@ -142,17 +147,23 @@ def _measure(
         waiting = repository.oldest(connection, deployment.id)
         until = min(through - _GRACE_US, through if waiting is None else waiting)
         _count(connection, deployment, (design, metric, state), [], until)
-    _keep(connection, deployment.id, state.sums, before, now)
+    counted = _keep(connection, deployment.id, state.sums, before, now)
+    return counted or bool(batch.live or batch.told)
 
 
 def _keep(
     connection: Connection, deployment: str, sums: Sums, before: bytes, now: datetime
-) -> None:
-    """Write down what has changed; after the end nothing more is needed of single requests."""
+) -> bool:
+    """Write down what has changed, if anything has.
+
+    After the end nothing more is needed of single requests.
+    """
     if sums.closed_at:
         repository.forget(connection, deployment)
-    if sums.encode() != before:
+    changed = sums.encode() != before
+    if changed:
         repository.save_sums(connection, deployment, sums, now)
+    return changed
 
 
 def _told(

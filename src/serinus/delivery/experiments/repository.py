@@ -14,8 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, u
 from serinus.delivery.experiments import sums as su
 from serinus.delivery.experiments.fold import Draw, Settled, UnitSums
 from serinus.delivery.experiments.sums import Shares, Sums
-from serinus.delivery.experiments.types import Setup
-from serinus.delivery.verdicts import evidence as ev
+from serinus.delivery.experiments.types import Allocation, Setup
 from serinus.store import schema
 from serinus.wire import Answer
 
@@ -53,14 +52,19 @@ class State:
         shares: of each challenger, in force now.
         dropped: by place from 0, why a challenger was taken out.
         sums: what was measured.
-        allocated: the look by which traffic was allocated last; 0 before.
+        allocations: how traffic was allocated by what was learnt, oldest first.
     """
 
     setup: Setup
     shares: Shares
     dropped: dict[int, str]
     sums: Sums
-    allocated: int = 0
+    allocations: tuple[Allocation, ...] = ()
+
+    @property
+    def allocated(self) -> int:
+        """The look by which traffic was allocated last; 0 before."""
+        return self.allocations[-1].look if self.allocations else 0
 
 
 def load(connection: Connection, deployment: str) -> State | None:
@@ -73,7 +77,7 @@ def load(connection: Connection, deployment: str) -> State | None:
         shares=tuple(row.shares),
         dropped={int(place): why for place, why in row.dropped.items()},
         sums=su.decode(row.sums),
-        allocated=row.allocated,
+        allocations=msgspec.convert(row.allocations, tuple[Allocation, ...]),
     )
 
 
@@ -84,7 +88,7 @@ def save(connection: Connection, deployment: str, state: State, at: datetime) ->
         "shares": list(state.shares),
         "dropped": {str(place): why for place, why in state.dropped.items()},
         "sums": state.sums.encode(),
-        "allocated": state.allocated,
+        "allocations": msgspec.to_builtins(state.allocations),
         "updated_at": at,
     }
     here = _STATE.c.deployment == deployment
@@ -236,7 +240,7 @@ def save_steering(connection: Connection, deployment: str, state: State, at: dat
         .values(
             shares=list(state.shares),
             dropped={str(place): why for place, why in state.dropped.items()},
-            allocated=state.allocated,
+            allocations=msgspec.to_builtins(state.allocations),
             updated_at=at,
         )
     )
@@ -249,21 +253,6 @@ def save_sums(connection: Connection, deployment: str, sums: Sums, at: datetime)
         .where(_STATE.c.deployment == deployment)
         .values(sums=sums.encode(), updated_at=at)
     )
-
-
-def open_comparisons(connection: Connection, deployments: Collection[str], at: datetime) -> None:
-    """Make room for the evidence of further challengers, which have no row of their own yet."""
-    table = schema.evidence
-    for deployment in deployments:
-        known = connection.execute(
-            select(table.c.deployment).where(table.c.deployment == deployment)
-        ).first()
-        if known is None:
-            connection.execute(
-                insert(table).values(
-                    deployment=deployment, summary=ev.EMPTY.encode(), updated_at=at
-                )
-            )
 
 
 def swap_evidence(connection: Connection, deployment: str, place: int, before: int) -> None:

@@ -11,7 +11,7 @@ from serinus import clock
 from serinus.delivery import repository as deployments
 from serinus.delivery.experiments import design, measuring, repository, steering
 from serinus.delivery.experiments.types import Evaluation
-from serinus.delivery.types import Deployment
+from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Conflict
 from serinus.store import schema
 from serinus.store.engine import reading
@@ -96,7 +96,8 @@ class Experiments:
             deployment = deployments.get(connection, experiment)
         winner = self._winner(found, version)
         steps = len(deployment.plan.steps)
-        if deployment.challenger == winner and deployment.step >= steps:
+        promoted = deployment.phase in (Phase.SOAKING, Phase.SUCCEEDED)
+        if promoted and deployment.challenger == winner and deployment.step >= steps:
             return deployment
         if not deployment.live:
             raise Conflict(
@@ -105,7 +106,7 @@ class Experiments:
                 remedy=f"Deploy {winner}: serinus deploy {deployment.model} {winner}.",
             )
         with self.engine.begin() as connection:
-            steering.crown(connection, deployment, winner, clock.now())
+            steering.crown(connection, experiment, winner, clock.now())
         why = reason or f"Winner of the experiment. {found.recommendation.sentence}"
         return self.promote(experiment, actor=actor, reason=why)
 

@@ -6,13 +6,14 @@ controller's own; one that is cut off anywhere is simply steered again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
+from serinus.delivery import interventions
 from serinus.delivery import repository as deployments
 from serinus.delivery.experiments import (
     allocation,
@@ -24,11 +25,13 @@ from serinus.delivery.experiments import (
 )
 from serinus.delivery.experiments.analysis import Question
 from serinus.delivery.experiments.repository import State
-from serinus.delivery.experiments.types import Evaluation
+from serinus.delivery.experiments.sums import Look, Shares
+from serinus.delivery.experiments.types import Allocation, Evaluation
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.delivery.verdicts import judge
 from serinus.delivery.verdicts.evidence import Evidence
+from serinus.errors import Conflict
 from serinus.store import schema
 from serinus.store.engine import exclusive, reading
 
@@ -37,15 +40,24 @@ Guard = Callable[[Connection], None]
 
 @dataclass(frozen=True)
 class Steered:
-    """An experiment after it was steered.
+    """What follows of a look at an experiment.
 
-    ``deployment`` has the winner as its challenger; ``moved`` is whether the shares in force
-    changed, so that the routing table must be made anew.
+    ``moved`` is whether the shares in force changed, so that the routing table must be made anew;
+    ``winner`` is to be crowned in the transaction that carries out the decision.
     """
 
-    deployment: Deployment
     decision: Decision | None
-    moved: bool
+    moved: bool = False
+    winner: str | None = None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A challenger's comparison, what the judge says of it, and after which fold."""
+
+    part: Deployment
+    verdict: Verdict
+    fold: int
 
 
 def verdict_of(deployment: Deployment, evidence: Evidence) -> Verdict:
@@ -53,12 +65,10 @@ def verdict_of(deployment: Deployment, evidence: Evidence) -> Verdict:
 
     Of several challengers one that harms is dropped, which is no verdict on the whole.
     """
-    part = comparisons.of(deployment)
-    if len(part) == 1:
-        return judge.judge(deployment.plan, deployment.step, evidence)
-    mine = next(item for item in part.values() if item.id == deployment.id)
+    mine = comparisons.own(deployment)
     found = judge.judge(mine.plan, mine.step, evidence)
-    if found.outcome is Outcome.ROLLBACK and deployment.phase is not Phase.SOAKING:
+    several = len(comparisons.of(deployment)) > 1
+    if several and found.outcome is Outcome.ROLLBACK:
         return msgspec.structs.replace(found, outcome=Outcome.CONTINUE)
     return found
 
@@ -71,21 +81,54 @@ def steer(engine: Engine, deployment: Deployment, guard: Guard, now: datetime) -
         state = repository.load(connection, deployment.id)
         if state is None:
             return None
-        harmed = _harmed(connection, deployment, state)
+        judged = _judged(connection, deployment, state)
+    for item in judged.values():
+        if item.verdict.outcome is Outcome.INCONCLUSIVE:
+            why = f"{item.part.challenger}: {item.verdict.reason}"
+            return Steered(_to(deployment, Phase.INCONCLUSIVE, Outcome.INCONCLUSIVE, why))
+    harmed = {
+        place: item for place, item in judged.items() if item.verdict.outcome is Outcome.ROLLBACK
+    }
     changed = _changed(deployment, state, harmed)
     if changed is not None:
         state = changed
         with engine.begin() as connection:
             guard(connection)
             repository.save_steering(connection, deployment.id, state, now)
-    places = range(len(comparisons.challengers(deployment)))
-    if len(places) > 1 and all(place in state.dropped for place in places):
-        reasons = " ".join(state.dropped[place] for place in places)
-        decision = Decision(Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, reasons)
-        return Steered(deployment, decision, moved=True)
+            deployments.record_verdicts(connection, _looks(deployment, harmed), now)
+    if len(state.dropped) == len(comparisons.challengers(deployment)):
+        reasons = " ".join(why for _, why in sorted(state.dropped.items()))
+        return Steered(_to(deployment, Phase.ROLLED_BACK, Outcome.ROLLBACK, reasons))
     if deployment.phase is not Phase.RUNNING or not state.sums.closed_at:
-        return Steered(deployment, None, moved=changed is not None)
-    return _ended(engine, deployment, state, guard, now)
+        return Steered(None, moved=changed is not None)
+    return _ended(deployment, state)
+
+
+def retried(connection: Connection, deployment: Deployment) -> Verdict:
+    """What the evidence says of an ended deployment, were it taken up again.
+
+    An experiment goes on while any challenger is left; not with one that was taken back as harmful
+    when it had all traffic.
+    """
+    evidence = deployments.evidence(connection, deployment.id)
+    step = interventions.retried_step(deployment)
+    again = msgspec.structs.replace(deployment, phase=Phase.RUNNING, step=step)
+    mine = comparisons.own(again)
+    found = judge.judge(mine.plan, step, evidence)
+    state = repository.load(connection, deployment.id)
+    if state is None or len(comparisons.challengers(deployment)) == 1:
+        return found
+    judged = _judged(connection, again, state)
+    harmed = state.dropped | {
+        place: item.verdict.reason
+        for place, item in judged.items()
+        if item.verdict.outcome is Outcome.ROLLBACK
+    }
+    reasons = " ".join(why for _, why in sorted(harmed.items()))
+    soaked = deployment.step >= len(deployment.plan.steps)
+    if len(harmed) == len(comparisons.challengers(deployment)):
+        return msgspec.structs.replace(found, outcome=Outcome.ROLLBACK, reason=reasons)
+    return found if soaked else verdict_of(again, evidence)
 
 
 def evaluation(deployment: Deployment, state: State) -> Evaluation:
@@ -94,14 +137,28 @@ def evaluation(deployment: Deployment, state: State) -> Evaluation:
     metric = measuring.metric_of(asked, state)
     question = Question(asked, state.setup, metric, frozenset(state.dropped))
     identity = (deployment.id, deployment.model)
-    return conclude.evaluate(identity, question, state.sums, state.shares, state.dropped)
+    return conclude.evaluate(
+        identity, question, state.sums, state.shares, state.dropped, live=deployment.live
+    )
 
 
-def crown(connection: Connection, deployment: Deployment, winner: str, now: datetime) -> Deployment:
-    """Make a challenger of an experiment the deployment's own; its evidence comes with it."""
+def crown(connection: Connection, experiment: str, winner: str, now: datetime) -> Deployment:
+    """Make a challenger of an experiment the deployment's own; its evidence comes with it.
+
+    Raises:
+        Conflict: it is not at its live step.
+    """
+    exclusive(connection, deployments.FOLD_LOCK)
+    # Somebody else may have done it while this one waited.
+    deployment = deployments.get(connection, experiment)
     if winner == deployment.challenger:
         return deployment
-    exclusive(connection, deployments.FOLD_LOCK)
+    if not design.is_collecting(deployment):
+        raise Conflict(
+            f"nobody can win an experiment that is {deployment.phase}",
+            where=experiment,
+            remedy=f"Deploy {winner} by itself.",
+        )
     place = comparisons.challengers(deployment).index(winner)
     before = comparisons.challengers(deployment).index(deployment.challenger)
     repository.swap_evidence(connection, deployment.id, place, before)
@@ -112,54 +169,78 @@ def crown(connection: Connection, deployment: Deployment, winner: str, now: date
     return msgspec.structs.replace(deployment, challenger=winner, updated_at=now)
 
 
-def _ended(
-    engine: Engine, deployment: Deployment, state: State, guard: Guard, now: datetime
-) -> Steered:
+def _to(deployment: Deployment, phase: Phase, verdict: Outcome, why: str) -> Decision:
+    return Decision(phase, deployment.step, verdict, why)
+
+
+def _ended(deployment: Deployment, state: State) -> Steered:
     found = evaluation(deployment, state)
     why = found.recommendation.sentence
     if found.winner is None:
-        decision = Decision(Phase.SUCCEEDED, deployment.step, Outcome.PROMOTE, why)
-        return Steered(deployment, decision, moved=False)
-    with engine.begin() as connection:
-        guard(connection)
-        deployment = crown(connection, deployment, found.winner, now)
+        return Steered(_to(deployment, Phase.SUCCEEDED, Outcome.PROMOTE, why))
     if not deployment.plan.auto_promote or deployment.plan.steps[0].approval:
         why = f"Ready for all traffic; waits for promote. {why}"
-        return Steered(
-            deployment, Decision(Phase.PAUSED, deployment.step, Outcome.PROMOTE, why), moved=False
-        )
+        return Steered(_to(deployment, Phase.PAUSED, Outcome.PROMOTE, why), winner=found.winner)
     steps = len(deployment.plan.steps)
-    return Steered(deployment, Decision(Phase.SOAKING, steps, Outcome.PROMOTE, why), moved=False)
+    decision = Decision(Phase.SOAKING, steps, Outcome.PROMOTE, why)
+    return Steered(decision, winner=found.winner)
 
 
-def _harmed(connection: Connection, deployment: Deployment, state: State) -> dict[int, str]:
-    """Of several challengers those that a guardrail has just proven harmful, and why."""
+def _judged(connection: Connection, deployment: Deployment, state: State) -> dict[int, _Judged]:
+    """By place, the comparisons of several challengers that are not out, and what is said of them.
+
+    The evidence of one alone is the deployment's, and judged as everybody's.
+    """
     parts = comparisons.of(deployment)
     if len(parts) == 1:
         return {}
-    found = {}
-    for place, part in parts.items():
-        if place in state.dropped:
-            continue
-        verdict = judge.judge(part.plan, part.step, deployments.evidence(connection, part.id))
-        if verdict.outcome is Outcome.ROLLBACK:
-            found[place] = verdict.reason
-    return found
-
-
-def _changed(deployment: Deployment, state: State, harmed: dict[int, str]) -> State | None:
-    """The state with other shares; None if they stay."""
-    dropped = state.dropped | harmed
-    shares = allocation.without(state.shares, dropped)
-    looks = state.sums.looks
-    allocated = state.allocated
-    asked = design.of(deployment)
-    if asked.allocation == "thompson" and looks and looks[-1].number > allocated:
-        allocated = looks[-1].number
-        rises = measuring.metric_of(asked, state).rises
-        shares = allocation.thompson(
-            looks[-1], shares, dropped, rises=rises, seed=deployment.plan.salt
+    return {
+        place: _Judged(
+            part,
+            judge.judge(part.plan, part.step, deployments.evidence(connection, part.id)),
+            deployments.folded(connection, part.id),
         )
-    if shares == state.shares and dropped == state.dropped and allocated == state.allocated:
+        for place, part in parts.items()
+        if place not in state.dropped
+    }
+
+
+def _looks(
+    deployment: Deployment, harmed: Mapping[int, _Judged]
+) -> list[tuple[Deployment, Verdict, int]]:
+    """What proved harm, as it is kept: beside the deployment's own looks, under its place."""
+    return [
+        (
+            msgspec.structs.replace(item.part, id=comparisons.name(deployment, place)),
+            item.verdict,
+            item.fold,
+        )
+        for place, item in harmed.items()
+    ]
+
+
+def _changed(deployment: Deployment, state: State, harmed: Mapping[int, _Judged]) -> State | None:
+    """The state with other shares; None if they stay."""
+    dropped = state.dropped | {place: item.verdict.reason for place, item in harmed.items()}
+    shares = allocation.without(state.shares, dropped)
+    looks, allocations = state.sums.looks, state.allocations
+    if (
+        design.of(deployment).allocation == "thompson"
+        and looks
+        and looks[-1].number > state.allocated
+    ):
+        made = allocate(deployment, state, looks[-1], shares, dropped)
+        shares, allocations = made.after, (*allocations, made)
+    if shares == state.shares and dropped == state.dropped and allocations == state.allocations:
         return None
-    return State(state.setup, shares, dropped, state.sums, allocated)
+    return State(state.setup, shares, dropped, state.sums, allocations)
+
+
+def allocate(
+    deployment: Deployment, state: State, look: Look, shares: Shares, dropped: Collection[int]
+) -> Allocation:
+    """What a look makes of the shares; the same look makes the same of them again."""
+    rises = measuring.metric_of(design.of(deployment), state).rises
+    seed = deployment.plan.salt
+    after = allocation.thompson(look, shares, dropped, rises=rises, seed=seed)
+    return Allocation(look.number, tuple(sorted(dropped)), shares, after)

@@ -68,6 +68,15 @@ class Setup(msgspec.Struct, frozen=True):
     groupings: tuple[Grouping, ...] = ()
 
 
+class Allocation(msgspec.Struct, frozen=True, array_like=True):
+    """What a look made of the challengers' shares, those of ``dropped`` (by place) being out."""
+
+    look: int
+    dropped: tuple[int, ...]
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
 class Design(msgspec.Struct, frozen=True, kw_only=True):
     """What an experiment asks, and when it ends. Times in seconds, ``units`` those of all arms.
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
         "deployment_history",
         sa.Column("fold", sa.BigInteger(), server_default="0", nullable=False),
     )
+    op.add_column("verdicts", sa.Column("challenger", Name, nullable=True))
     op.create_index(
         "ix_awaiting_orphans",
         "awaiting",
@@ -88,7 +89,7 @@ def upgrade() -> None:
         sa.Column("shares", sa.JSON(), nullable=False),
         sa.Column("dropped", sa.JSON(), nullable=False),
         sa.Column("sums", sa.LargeBinary(), nullable=False),
-        sa.Column("allocated", sa.Integer(), nullable=False),
+        sa.Column("allocations", sa.JSON(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("deployment", name=op.f("pk_experiments")),
     )
