@@ -270,17 +270,17 @@ def _memory(deployment: Deployment, trial: State | None) -> Iterator[Connection]
 
 def _ids(deployment: Deployment) -> set[str]:
     """Under which ids a deployment's batches and looks are kept, whoever led when."""
-    places = range(len(comparisons.challengers(deployment)))
-    return {deployment.id, *(comparisons.name(deployment, place) for place in places)}
+    places = range(len(deployment.challengers))
+    return {deployment.id, *(deployment.comparison(place) for place in places)}
 
 
 def _lead(deployment: Deployment) -> int:
-    return comparisons.challengers(deployment).index(deployment.challenger)
+    return deployment.challengers.index(deployment.challenger)
 
 
 def _stored(connection: Connection, deployment: Deployment) -> dict[int, Evidence]:
     """By the challenger's place, the evidence so far."""
-    names = comparisons.names(deployment)
+    names = deployment.comparisons
     found = repository.evidences(connection, [*names.values()])
     return {place: found[name] for place, name in names.items()}
 

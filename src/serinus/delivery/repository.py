@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.exc import IntegrityError
 
 from serinus.delivery import interventions
-from serinus.delivery.experiments import comparisons
 from serinus.delivery.reconcile import Decision, WorkerView
 from serinus.delivery.types import (
     LIVE,
@@ -84,7 +83,7 @@ def begin_evidence(connection: Connection, deployment: Deployment) -> None:
     at, empty = deployment.created_at, ev.EMPTY.encode()
     rows = [
         {"deployment": identity, "summary": empty, "updated_at": at}
-        for identity in comparisons.names(deployment).values()
+        for identity in deployment.comparisons.values()
     ]
     connection.execute(insert(schema.evidence), rows)
 
@@ -97,7 +96,7 @@ def _forget_older(connection: Connection, model: str) -> None:
     last = newest(connection, model)
     if last is None:
         return
-    names = comparisons.names(get(connection, last)).values()
+    names = get(connection, last).comparisons.values()
     for table in (schema.evidence_units, schema.awaiting, schema.experiment_units):
         connection.execute(delete(table).where(table.c.deployment.in_(names)))
 
@@ -122,7 +121,7 @@ def move(
     if to.phase not in TRANSITIONS[deployment.phase]:
         raise interventions.illegal(deployment, to.phase)
     ended = to.phase not in LIVE
-    if ended or (to.phase is Phase.SOAKING and len(comparisons.challengers(deployment)) > 1):
+    if ended or (to.phase is Phase.SOAKING and len(deployment.challengers) > 1):
         # A fold that still thinks it live would write down what is deleted below; and of several
         # challengers all but one learn nothing more.
         exclusive(connection, FOLD_LOCK)
@@ -174,7 +173,7 @@ def forget_waiting(connection: Connection, deployment: Deployment) -> None:
 
     Its entities stay known, so that a retry counts none of them twice.
     """
-    awaiting, names = schema.awaiting, comparisons.names(deployment).values()
+    awaiting, names = schema.awaiting, deployment.comparisons.values()
     connection.execute(delete(awaiting).where(awaiting.c.deployment.in_(names)))
 
 
@@ -420,7 +419,7 @@ def _note(connection: Connection, moved: Deployment, from_phase: Phase, actor: s
             reason=moved.reason,
             fold=func.coalesce(
                 select(func.max(schema.evidence.c.fold))
-                .where(schema.evidence.c.deployment.in_(comparisons.names(moved).values()))
+                .where(schema.evidence.c.deployment.in_(moved.comparisons.values()))
                 .scalar_subquery(),
                 0,
             ),

@@ -334,6 +334,27 @@ class Deployment(msgspec.Struct, frozen=True):
         """Whether its gate has passed, and only a person's word is missing."""
         return self.phase is Phase.PAUSED and self.verdict is Outcome.PROMOTE
 
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """The challengers in the order of the plan; but for an experiment there is one."""
+        return self.plan.experiment.challengers if self.plan.experiment else (self.challenger,)
+
+    @property
+    def comparisons(self) -> dict[int, str]:
+        """By place from 0, the id under which the evidence of each challenger is kept.
+
+        That of the deployment's own challenger has the deployment's own id, so that it goes on as
+        everybody else's when it is brought to production.
+        """
+        return {
+            place: self.id if version == self.challenger else self.comparison(place)
+            for place, version in enumerate(self.challengers)
+        }
+
+    def comparison(self, place: int) -> str:
+        """The id of the challenger at a place while it is beside the deployment's own."""
+        return f"{self.id}+{place}"
+
 
 class Assessment(msgspec.Struct, frozen=True):
     """One guardrail's evidence, as numbers a person can hold against their bounds.

@@ -17,32 +17,9 @@ from serinus.wire import Arm, Assignment, Event, WorkerStatus
 Records = Sequence[tuple[bytes, Event]]
 
 
-def challengers(deployment: Deployment) -> tuple[str, ...]:
-    """The challengers of a deployment in the order of its plan; of most there is one."""
-    experiment = deployment.plan.experiment
-    return experiment.challengers if experiment else (deployment.challenger,)
-
-
-def name(deployment: Deployment, place: int) -> str:
-    """The id of the challenger at a place (from 0) beside the deployment's own challenger."""
-    return f"{deployment.id}+{place}"
-
-
-def names(deployment: Deployment) -> dict[int, str]:
-    """By place from 0, the id under which the evidence of each challenger is kept.
-
-    That of the deployment's own challenger has the deployment's own id, so that it goes on as
-    everybody else's when it is brought to production.
-    """
-    return {
-        place: deployment.id if version == deployment.challenger else name(deployment, place)
-        for place, version in enumerate(challengers(deployment))
-    }
-
-
 def of(deployment: Deployment) -> dict[int, Deployment]:
     """By place from 0, the deployment as each challenger's comparison; a soak leaves one."""
-    versions = challengers(deployment)
+    versions = deployment.challengers
     if len(versions) == 1:
         return {0: deployment}
     plan = _shared(deployment.plan, len(versions))
@@ -50,7 +27,7 @@ def of(deployment: Deployment) -> dict[int, Deployment]:
         place: msgspec.structs.replace(
             deployment, id=identity, challenger=versions[place], plan=plan
         )
-        for place, identity in names(deployment).items()
+        for place, identity in deployment.comparisons.items()
         if deployment.phase is not Phase.SOAKING or identity == deployment.id
     }
 
@@ -70,7 +47,7 @@ def project(records: Records, live: Sequence[Deployment]) -> tuple[Records, Sequ
     Returns:
         The events, those of the champion once for each comparison, and the comparisons.
     """
-    parts = {item.id: of(item) for item in live if len(challengers(item)) > 1}
+    parts = {item.id: of(item) for item in live if len(item.challengers) > 1}
     if not parts:
         return records, live
     found: list[tuple[bytes, Event]] = []

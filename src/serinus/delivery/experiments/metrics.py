@@ -152,6 +152,11 @@ class Metric:
         return (min(y, 1.0) if self.name == "conversion" else y), 1.0
 
 
+def fitting(task: str | None) -> list[str]:
+    """The names of what can be measured of a task; None is any."""
+    return [name for name, kind in _KINDS.items() if task is None or kind.task in (None, task)]
+
+
 def faults(text: str, task: str, classes: Sequence[Answer]) -> list[str]:
     """What is wrong with a success metric for a model; none if it can be measured."""
     name, colon, wanted = text.partition(":")
@@ -159,8 +164,9 @@ def faults(text: str, task: str, classes: Sequence[Answer]) -> list[str]:
     if kind is None:
         return [f"metric: {name!r} is none; choose from {', '.join(NAMES)}"]
     if kind.task not in (None, task):
-        fitting = [key for key, item in _KINDS.items() if item.task in (None, task)]
-        return [f"metric: {name} is not measured of a {task}; choose from {', '.join(fitting)}"]
+        return [
+            f"metric: {name} is not measured of a {task}; choose from {', '.join(fitting(task))}"
+        ]
     if colon and name not in _ASKS_A_CLASS:
         return [f"metric: {name} takes no class"]
     named = ", ".join(str(item) for item in classes)

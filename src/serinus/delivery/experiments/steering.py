@@ -96,7 +96,7 @@ def steer(engine: Engine, deployment: Deployment, guard: Guard, now: datetime) -
             guard(connection)
             repository.save_steering(connection, deployment.id, state, now)
             deployments.record_verdicts(connection, _looks(deployment, harmed), now)
-    if len(state.dropped) == len(comparisons.challengers(deployment)):
+    if len(state.dropped) == len(deployment.challengers):
         reasons = " ".join(why for _, why in sorted(state.dropped.items()))
         return Steered(_to(deployment, Phase.ROLLED_BACK, Outcome.ROLLBACK, reasons))
     if deployment.phase is not Phase.RUNNING or not state.sums.closed_at:
@@ -116,7 +116,7 @@ def retried(connection: Connection, deployment: Deployment) -> Verdict:
     mine = comparisons.own(again)
     found = judge.judge(mine.plan, step, evidence)
     state = repository.load(connection, deployment.id)
-    if state is None or len(comparisons.challengers(deployment)) == 1:
+    if state is None or len(deployment.challengers) == 1:
         return found
     judged = _judged(connection, again, state)
     harmed = state.dropped | {
@@ -126,7 +126,7 @@ def retried(connection: Connection, deployment: Deployment) -> Verdict:
     }
     reasons = " ".join(why for _, why in sorted(harmed.items()))
     soaked = deployment.step >= len(deployment.plan.steps)
-    if len(harmed) == len(comparisons.challengers(deployment)):
+    if len(harmed) == len(deployment.challengers):
         return msgspec.structs.replace(found, outcome=Outcome.ROLLBACK, reason=reasons)
     return found if soaked else verdict_of(again, evidence)
 
@@ -159,8 +159,8 @@ def crown(connection: Connection, experiment: str, winner: str, now: datetime) -
             where=experiment,
             remedy=f"Deploy {winner} by itself.",
         )
-    place = comparisons.challengers(deployment).index(winner)
-    before = comparisons.challengers(deployment).index(deployment.challenger)
+    place = deployment.challengers.index(winner)
+    before = deployment.challengers.index(deployment.challenger)
     repository.swap_evidence(connection, deployment.id, place, before)
     table = schema.deployments
     connection.execute(
@@ -211,7 +211,7 @@ def _looks(
     """What proved harm, as it is kept: beside the deployment's own looks, under its place."""
     return [
         (
-            msgspec.structs.replace(item.part, id=comparisons.name(deployment, place)),
+            msgspec.structs.replace(item.part, id=deployment.comparison(place)),
             item.verdict,
             item.fold,
         )

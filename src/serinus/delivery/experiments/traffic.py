@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from serinus.delivery import routing
-from serinus.delivery.experiments import comparisons, design, repository
+from serinus.delivery.experiments import design, repository
 from serinus.delivery.routing import Split
 from serinus.delivery.types import Deployment, Phase
 from serinus.registry import repository as versions
@@ -18,7 +18,7 @@ def first(deployment: Deployment) -> str:
     """The challenger that has the first place in a route until the planned end."""
     if deployment.phase is Phase.SOAKING:
         return deployment.challenger
-    return comparisons.challengers(deployment)[0]
+    return deployment.challengers[0]
 
 
 def splits(connection: Connection, live: Sequence[Deployment]) -> dict[str, Split]:
@@ -49,6 +49,6 @@ def awaited(connection: Connection, live: Sequence[Deployment]) -> dict[str, lis
 
 def others(connection: Connection, deployment: Deployment) -> list[Target]:
     """The challengers behind the first, with where they are."""
-    names = [(deployment.model, version) for version in comparisons.challengers(deployment)[1:]]
+    names = [(deployment.model, version) for version in deployment.challengers[1:]]
     folders = versions.folders(connection, names) if names else {}
     return [Target(version, folders[(model, version)]) for model, version in names]

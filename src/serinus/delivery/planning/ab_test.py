@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from serinus.delivery.types import DeploymentSpec, Experiment, Gate, Step
 
@@ -15,25 +13,6 @@ SPARE_SECONDS = 3600.0
 """Between the time at which an A/B test should have ended and the one at which it is given up."""
 
 
-@dataclass(frozen=True)
-class Metric:
-    """What a success metric needs: a task (None is any), and what must be told beside answers."""
-
-    task: Literal["classification", "regression"] | None
-    needs: Literal["labels", "values", ""]
-
-
-METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("classification", "labels"),
-    "precision": Metric("classification", "labels"),
-    "recall": Metric("classification", "labels"),
-    "f1": Metric("classification", "labels"),
-    "mse": Metric("regression", "labels"),
-    "mae": Metric("regression", "labels"),
-    "latency": Metric(None, ""),
-    "conversion": Metric(None, "values"),
-    "revenue": Metric(None, "values"),
-}
 USUAL: Mapping[str, str] = {"classification": "accuracy", "regression": "mse"}
 """By task, the metric of a specification that names none."""
 

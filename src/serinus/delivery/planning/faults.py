@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import inf, isfinite
 
+from serinus.delivery.experiments import metrics
+from serinus.delivery.experiments.metrics import Metric
 from serinus.delivery.planning import ab_test
 from serinus.delivery.planning.budget import ALPHAS, BUDGET
 from serinus.delivery.types import DeploymentSpec
@@ -170,15 +172,13 @@ def _split(spec: DeploymentSpec, challengers: int) -> Iterator[str]:
 def _metric(spec: DeploymentSpec, task: str | None) -> Iterator[str]:
     name = spec.metric or ab_test.USUAL.get(task or "", "accuracy")
     # Of which class may stand behind a colon.
-    metric = ab_test.METRICS.get(name.partition(":")[0])
-    fitting = [
-        key for key, kind in ab_test.METRICS.items() if task is None or kind.task in (None, task)
-    ]
-    if metric is None:
+    plain = name.partition(":")[0]
+    fitting = metrics.fitting(task)
+    if plain not in metrics.NAMES:
         yield f"metric: there is no {name!r}; choose from {', '.join(fitting)}"
-    elif task is not None and metric.task not in (None, task):
+    elif plain not in fitting:
         yield f"metric: {name} is not for a {task}; choose from {', '.join(fitting)}"
-    elif metric.needs == "labels" and not spec.labels:
+    elif Metric(plain).source == "label" and not spec.labels:
         yield (
             f"metric: {name} needs labels, and labels is false; choose latency, conversion or "
             "revenue"
