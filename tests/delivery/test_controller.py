@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from tests.delivery.conftest import World
 
 from serinus import clock
+from serinus.delivery.consumer import Consumer
+from serinus.delivery.controller import Controller
+from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
+from serinus.ledger.files.reader import Reader
 from serinus.registry.types import Stage
+from serinus.store import schema
+from serinus.store.engine import migrate, open_engine
 from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Shadow
 
 
@@ -252,3 +261,79 @@ def test_controller_publishes_a_decision_that_was_stored_just_before_a_kill(
     deployed.restart()
     deployed.controller.run_once()
     assert b"1.1.0" not in deployed.table.read_bytes()
+
+
+def led(world: World, holder: str) -> Controller:
+    consumer = Consumer(world.engine, Reader(world.ledger))
+    return Controller(world.delivery, consumer, Lease(world.engine, 0.3, holder=holder))
+
+
+def pass_lease() -> None:
+    """As long as a lease and a look at it take."""
+    clock.sleep(0.35)
+
+
+def test_follower_moves_nothing_and_carries_the_newest_table(deployed: World) -> None:
+    one, other = led(deployed, "elsewhere 1"), led(deployed, "elsewhere 2")
+    one.run_once()
+    deployment = deployed.delivery.create(
+        DeploymentSpec(model="fraud", challenger="1.1.0"), actor="test"
+    )
+    deployed.report("1.0.0", "1.1.0")
+    deployed.table.unlink()
+    assert other.run_once() is False
+    assert deployed.delivery.get(deployment.id).phase is Phase.PENDING
+    assert msgspec.json.decode(deployed.table.read_bytes())["revision"] == 2
+    one.run_once()
+    assert deployed.delivery.get(deployment.id).phase is Phase.RUNNING
+
+
+def test_controller_that_slept_is_deposed_and_repeats_nothing(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops between its look and its write, and wakes when another has done the work."""
+    one, other = led(deployed, "elsewhere 1"), led(deployed, "elsewhere 2")
+    one.run_once()
+    deployment = deployed.delivery.create(
+        DeploymentSpec(model="fraud", challenger="1.1.0"), actor="test"
+    )
+    deployed.report("1.0.0", "1.1.0")
+
+    def sleep_before(news: object, now: object) -> None:
+        monkeypatch.undo()
+        other.run_once()
+        pass_lease()
+        other.run_once()
+        one._carry_out(news, now)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(one, "_carry_out", sleep_before)
+    one.run_once()
+    moved = deployed.delivery.get(deployment.id)
+    assert moved.phase is Phase.RUNNING
+    assert len(deployed.delivery.history(deployment.id)) == 2
+    # It knows, and leaves the rest to the other.
+    assert one.run_once() is False
+    other.close()
+    assert one.run_once() is True
+
+
+def test_controller_stopped_within_a_transaction_loses_its_lease(
+    postgresql_url: str,
+) -> None:
+    """PostgreSQL ends the transaction of a leader that stands still, so another one can lead."""
+    engine = open_engine(postgresql_url)
+    migrate(engine)
+    one, other = Lease(engine, 0.3, holder="elsewhere 1"), Lease(engine, 0.3)
+    assert one.take()
+    assert not other.take()
+    with engine.connect() as connection:
+        connection.begin()
+        one.guard(connection)
+        pass_lease()
+        assert other.take()
+        with pytest.raises(DBAPIError):
+            connection.execute(select(schema.leases))
+        connection.invalidate()
+    with engine.begin() as connection, pytest.raises(Deposed):
+        one.guard(connection)
+    engine.dispose()

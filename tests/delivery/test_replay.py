@@ -172,6 +172,33 @@ def test_replay_of_labels_that_were_given_up_is_exact(deployed: World) -> None:
     assert found.exact, found.mismatches
 
 
+@pytest.mark.parametrize("entities", [0, 60], ids=["requests", "entities"])
+def test_replay_of_a_retry_forgets_what_its_end_forgot(deployed: World, entities: int) -> None:
+    """Labels were waited for when it was aborted, and come after the retry; entities come again."""
+    unit = "entity" if entities else "request"
+    deployment = start(deployed, shadow=False, unit=unit, shares=(0.5,))
+    gateways = Gateways(deployed, entities=entities)
+    gateways.send(300, labelled=0.4)
+    deployed.controller.run_once()
+    deployed.delivery.abort(deployment.id, actor="ann", reason="not now")
+    gateways.send(100)
+    deployed.controller.run_once()
+    before = deployed.delivery.evidence(deployment.id)
+    deployed.delivery.retry(deployment.id, actor="ann", reason="now")
+    deployed.report("1.0.0", "1.1.0")
+    deployed.controller.run_once()
+    gateways.send(300, labelled=0.4)
+    deployed.restart()
+    deployed.controller.run_once()
+    evidence = deployed.delivery.evidence(deployment.id)
+    if entities:
+        assert evidence.total(Measure.ERROR) <= entities
+    else:
+        assert evidence.total(Measure.MATURED) > before.total(Measure.MATURED)
+        assert evidence.total(Measure.ERROR) == 600
+    assert replays(deployed).replay(deployment.id).exact
+
+
 def test_replay_before_anything_was_folded_is_exact(deployed: World) -> None:
     deployment = start(deployed)
     found = replays(deployed).replay(deployment.id)

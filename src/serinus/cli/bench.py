@@ -126,3 +126,20 @@ def controller(
     finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result), **_PLAIN))
     if check and not all(bar.holds for bar in result.bars):
         raise typer.Exit(1)
+
+
+@commands.command()
+def reaction(
+    turns: Annotated[int, typer.Option(help="Rollbacks of each kind.", min=1)] = 7,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a bar is missed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How soon a challenger has no traffic after proven harm, and after a person's word."""
+    from serinus import logs
+    from serinus.bench import reaction as benchmark
+
+    logs.configure("error", process="bench")
+    result = benchmark.run(turns)
+    finish(result.as_dict(), as_json=as_json, show=lambda out: out.print(str(result), **_PLAIN))
+    if check and not all(bar.holds for bar in result.bars):
+        raise typer.Exit(1)

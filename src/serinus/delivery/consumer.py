@@ -98,6 +98,8 @@ class Consumer:
         self._reader = reader
         self._others = others
         self._offsets: dict[str, Offset] | None = None
+        # What is read further than what is saved held nothing.
+        self._saved: dict[str, Offset] = {}
         self._next_look = 0.0
         self._due: dict[str, int] = {}
         self.roster = Roster()
@@ -118,7 +120,8 @@ class Consumer:
         """
         if self._offsets is None:
             with reading(self._engine) as connection:
-                self._offsets = offsets_of.load_offsets(connection, NAME)
+                self._saved = offsets_of.load_offsets(connection, NAME)
+            self._offsets = self._saved
         batch = self._reader.read(self._offsets, BATCH)
         if not batch.records and clock.monotonic() < self._next_look:
             return 0
@@ -127,7 +130,7 @@ class Consumer:
         with self._engine.begin() as connection:
             guard(connection)
             exclusive(connection, repository.FOLD_LOCK)
-            if offsets_of.load_offsets(connection, NAME) != self._offsets:
+            if offsets_of.load_offsets(connection, NAME) != self._saved:
                 # Another controller was faster: its transaction holds these events already.
                 self.forget()
                 return 0
@@ -145,6 +148,8 @@ class Consumer:
             if changed:
                 journal.note(connection, self._offsets, batch, now, changed)
         self._offsets = dict(batch.offsets)
+        if batch.records:
+            self._saved = {**self._saved, **self._offsets}
         return len(batch.records)
 
 
