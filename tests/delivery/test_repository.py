@@ -120,6 +120,18 @@ def test_move_notes_after_which_fold_it_was(engine: Engine) -> None:
         assert repository.get(connection, "d1").ended_at is None
 
 
+def test_newest_is_the_one_begun_last_though_the_clock_went_back(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert repository.newest(connection, "fraud") is None
+        repository.add(connection, deployment(id="d2"))
+        repository.move(
+            connection, deployment(id="d2"), decision(Phase.ABORTED), actor="t", at=LATER
+        )
+        repository.add(connection, deployment(id="d1"))
+        repository.add(connection, deployment(id="d3", model="other"))
+        assert repository.newest(connection, "fraud") == "d1"
+
+
 def test_move_retries_nothing_while_another_is_live(engine: Engine) -> None:
     with engine.begin() as connection:
         repository.add(connection, deployment())

@@ -219,8 +219,18 @@ def some(connection: Connection, ids: Sequence[str]) -> Iterator[Deployment]:
 
 
 def newest(connection: Connection, model: str) -> str | None:
-    """The id of the model's newest deployment."""
-    query = select(func.max(_DEPLOYMENTS.c.id)).where(_DEPLOYMENTS.c.model == model)
+    """The id of the model's newest deployment: the one that moved last, whatever the clock said.
+
+    An older one moves no more once another has begun.
+    """
+    moves = schema.deployment_history
+    query = (
+        select(moves.c.deployment)
+        .join_from(moves, _DEPLOYMENTS, _DEPLOYMENTS.c.id == moves.c.deployment)
+        .where(_DEPLOYMENTS.c.model == model)
+        .order_by(moves.c.id.desc())
+        .limit(1)
+    )
     return connection.execute(query).scalar()
 
 

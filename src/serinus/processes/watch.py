@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from serinus import clock
 from serinus.app import App
 from serinus.monitoring.labelled import labelled_count
 from serinus.monitoring.types import Action, Recommendation, Reference
@@ -11,6 +12,8 @@ from serinus.registry.types import ModelVersion
 from serinus.scheduling.types import Condition
 
 RETRAIN = "retrain"
+# What is recommended takes milliseconds a model: where there are many, they are asked less often.
+_SHARE, _LONG_SECONDS = 0.05, 0.3
 # After so many batches without a pause it is time to look at what they say.
 _MOST_BATCHES = 20
 
@@ -20,6 +23,7 @@ class Watch:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._next_advice = 0.0
 
     def look(self) -> bool:
         """One pass; whether there was anything new in the ledger."""
@@ -31,9 +35,13 @@ class Watch:
             read += batch
             if not batch:
                 break
-        if self._app.settings.retrain_automatically:
+        begun = clock.monotonic()
+        if self._app.settings.retrain_automatically and begun >= self._next_advice:
             for version in champions.values():
                 self._consider(version)
+            took = clock.monotonic() - begun
+            if took > _LONG_SECONDS:
+                self._next_advice = begun + took / _SHARE
         return read > 0
 
     def _consider(self, version: ModelVersion) -> None:
