@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from serinus.delivery.experiments import metrics
+from serinus.delivery.experiments import contrast, metrics
+from serinus.delivery.experiments import moments as mo
 from serinus.delivery.experiments.metrics import Metric
 from serinus.errors import InvalidInput
+from serinus.wire import Answer
 
 ANSWERS = [0, 1, 1, 0, 1, 1, 0, 1]
 TRUTHS = [0, 1, 0, 1, 1, 0, 0, 1]
@@ -70,3 +74,32 @@ def test_value_metrics_count_by_unit() -> None:
     assert Metric("revenue").of_unit(30.0, 5.0) == (30.0, 1.0)
     assert Metric("accuracy").of_unit(3.0, 5.0) == (3.0, 5.0)
     assert Metric("conversion").parts(0, -5.0) == (0.0, 1.0)
+
+
+ANYTHING = st.one_of(
+    st.floats(),
+    st.sampled_from([1e308, -1e308, 5e-324, 10**400, -(10**400), "1e999", "x", True]),
+    st.integers(),
+    st.text(max_size=8),
+)
+
+
+@given(st.sampled_from(metrics.NAMES), ANYTHING, ANYTHING)
+def test_metric_takes_whatever_can_be_sent(name: str, answer: Answer, outcome: Answer) -> None:
+    found = Metric(name, 1).parts(answer, outcome)
+    if found is not None:
+        # What an analysis does with it stays finite: errors go with the fourth power.
+        assert np.isfinite(np.float64(found[0]) ** 4 * 1e12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_metric_of_absurd_numbers_can_be_analysed() -> None:
+    rng = np.random.default_rng(1)
+    metric = Metric("mse")
+    arms = []
+    for arm in range(2):
+        answers = [*rng.normal(0.0, 1.0, 50), -1e308 if arm else 1.0]
+        parts = np.array([metric.parts(answer, 1e308 if arm else 0.0) for answer in answers])
+        arms.append(mo.total(*parts.T))
+    found = contrast.compare(*arms)
+    assert np.isfinite([found.difference, found.error, found.freedom]).all()

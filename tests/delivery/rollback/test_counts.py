@@ -12,7 +12,7 @@ from tests.delivery.samples import answered, assigned
 
 from serinus.delivery.rollback import counts
 from serinus.delivery.rollback.counts import Counts, Key
-from serinus.wire import Arm, Event, Failure, Label, Output, Value
+from serinus.wire import Answer, Arm, Assignment, Event, Failure, Label, Output, Value
 
 SECOND = 1_000_000
 
@@ -22,7 +22,7 @@ def key(model: str, version: str, at: int) -> Key:
 
 
 def fold(events: Sequence[Event]) -> dict[Key, Counts]:
-    return counts.fold(events, lambda deployment, _: {"d1": "1.1.0"}.get(deployment), key)
+    return counts.fold(events, lambda asked: {"d1": "1.1.0"}.get(asked.deployment), key)
 
 
 def test_fold_counts_answers_by_version_and_ten_seconds() -> None:
@@ -115,3 +115,61 @@ def test_number_at_is_the_end_of_its_level(value: float) -> None:
     assert counts.number_at(level) <= value * 2 ** (1.001 / counts.PER_OCTAVE)
     assert counts.number_at(-level) == pytest.approx(-counts.number_at(level), rel=0.05)
     assert counts.number_at(0) == 0.0
+
+
+# What a client may send as a label or a value, or a model may answer.
+ANYTHING = st.one_of(
+    st.floats(),
+    st.sampled_from([1e308, -1e308, 1e200, 5e-324, 10**400, -(10**400), "1e999", "nan", "x", ""]),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=8),
+)
+
+
+@given(ANYTHING, ANYTHING, st.floats())
+def test_fold_takes_whatever_can_be_sent(answer: Answer, truth: Answer, worth: float) -> None:
+    about = assigned(Arm.CHAMPION)
+    answer = answer if not isinstance(answer, int) or abs(answer) < 2**63 else 1
+    found = fold(
+        [
+            answered(about, at=1, version="1.0.0", output=Output(answer)),
+            Label(2, b"p", truth, 1, about, "1.0.0", Output(answer)),
+            Value(2, b"p", worth, 1, about, "1.0.0"),
+        ]
+    )
+    total = counts.total([counts.decode(counts.encode(item)) for item in found.values()])
+    sums = (total.loss, total.loss_squares, total.value, total.value_squares)
+    assert np.isfinite(sums).all()
+    assert total.answered == 1
+
+
+def test_fold_leaves_out_a_label_that_is_no_number_where_numbers_are_answered() -> None:
+    about = assigned(Arm.CHAMPION)
+    labels = [Label(2, b"p", truth, 1, about, "1.0.0", Output(2.0)) for truth in ("x", "2.5", 3)]
+    (found,) = fold(labels).values()
+    assert (found.labelled, found.loss) == (2, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "counted"),
+    [
+        (Assignment("fraud", Arm.CHAMPION, 0.0, 1), True),
+        (Assignment("fraud", Arm.CHAMPION, 0.25, 1), False),
+        (Assignment("fraud", Arm.CHALLENGER, 0.0, 1), False),
+        (Assignment("fraud", Arm.CHALLENGER, 0.25, 1, "d1"), True),
+    ],
+    ids=["aside", "forced-champion", "forced-former-champion", "drawn"],
+)
+def test_fold_leaves_out_what_a_tester_forced(assignment: Assignment, counted: bool) -> None:
+    told = (2, b"p", 1, 1, assignment, "1.0.0", Output(0))
+    found = fold(
+        [
+            answered(assignment, version="1.0.0"),
+            Failure(1, assignment, "1.0.0", "it raised", 5),
+            Label(*told),
+            Value(2, b"p", 3.0, 1, assignment, "1.0.0"),
+        ]
+    )
+    total = counts.total(found.values())
+    assert (total.requests, total.labelled, total.valued) == ((2, 1, 1) if counted else (0, 0, 0))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from sqlalchemy import Engine, func, select
+from tests.delivery import samples
 from tests.delivery.rollback.test_service import requests
 from tests.delivery.samples import answered
 
 from serinus import clock
+from serinus.delivery import repository as deployments
 from serinus.delivery.rollback import vitals
 from serinus.delivery.rollback.counts import Counts, Key
 from serinus.delivery.rollback.repository import Routed
 from serinus.delivery.rollback.types import Seen
+from serinus.delivery.types import DeploymentSpec
 from serinus.store import schema
 from serinus.store.engine import reading
 from serinus.wire import Arm, Assignment
@@ -100,3 +105,41 @@ def test_seen_counts_answers_under_the_new_table_and_the_last_one_of_another() -
         answered(Assignment("risk", Arm.CHAMPION, 0.0, 9), at=9_000, version="3.0.0"),
     ]
     assert vitals.seen(events, watched) == {"fraud": Seen(1, 1, 7_000)}  # type: ignore[arg-type]
+
+
+def test_seen_is_no_business_of_the_staging_endpoint_nor_of_testers() -> None:
+    watched = {"fraud": Routed("r1", "1.0.0", 7, 5_000)}
+    aside = [
+        Assignment("fraud", Arm.STAGING, 0.0, 8),
+        Assignment("fraud", Arm.CHALLENGER, 0.0, 8),
+        Assignment("fraud", Arm.CHALLENGER, 0.25, 8),
+    ]
+    events = [answered(assignment, at=6_000, version="1.1.0") for assignment in aside]
+    assert vitals.seen(events, watched) == {"fraud": Seen()}
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "ended"])
+@pytest.mark.parametrize("own", ["1.1.0", "1.2.0"], ids=["before", "crowned"])
+def test_absorb_books_each_challengers_failures_to_its_own_version(
+    engine: Engine, own: str, live: bool
+) -> None:
+    spec = DeploymentSpec(
+        model="fraud", challenger="1.1.0", strategy="ab_test", others=("1.2.0",), min_hours=1e-6
+    )
+    begun = samples.deployment(spec, challenger=own)
+    present = clock.now()
+    at = clock.to_epoch_us(present)
+    drawn = [
+        Assignment("fraud", arm, 0.5, 3, "d1", 0, 0, variant, (0.2, 0.3))
+        for arm, variant in ((Arm.CHALLENGER, 0), (Arm.CHALLENGER, 1), (Arm.CHAMPION, 0))
+    ]
+    records = [(b"", answered(item, at=at, version="1.0.0", fallback="no")) for item in drawn]
+    with engine.begin() as connection:
+        deployments.add(connection, begun)
+        vitals.Vitals()(connection, records, [begun] if live else [], present)
+        until = clock.from_epoch_us(at + 60 * 10**6)
+        since = clock.from_epoch_us(at - 60 * 10**6)
+        found = vitals.stretches(connection, "fraud", since, until)
+    failures = Counter({item.version: item.counts.failures for item in found})
+    # In the soak, where the champion is the crowned one, another answers in its place.
+    assert +failures == Counter(["1.1.0", "1.2.0", own])

@@ -467,3 +467,37 @@ def test_gather_of_no_events_adds_nothing() -> None:
         found = gather([], subject)
         assert found == Gathered(Evidence({}), UNSEEN)
         assert found.watch is UNSEEN  # so that nothing is written
+
+
+ANYTHING = st.one_of(
+    st.floats(),
+    st.sampled_from([1e308, -1e308, 5e-324, 10**400, -(10**400), "1e999", "x", True]),
+    st.integers(-(2**63), 2**64 - 1),
+    st.text(max_size=8),
+)
+
+
+@given(answer=ANYTHING, other=ANYTHING, truth=ANYTHING, worth=st.floats(), numbers=st.booleans())
+def test_gather_and_mature_take_whatever_can_be_sent(
+    answer: Answer, other: Answer, truth: Answer, worth: float, numbers: bool
+) -> None:
+    basis = NUMBERS if numbers else samples.BASIS
+    plan = samples.full_plan(basis, clone=0.5)
+    subject = samples.deployment(basis=basis, plan=plan)
+    drawn = assigned()
+    told = (b"p1", truth, 1_000, drawn, "1.1.0", Output(answer))
+    found = gather(
+        [
+            (b"p1", answered(drawn, output=Output(answer))),
+            (b"p2", shadowed(Output(other), Output(answer))),
+            (b"p3", Label(2_000, *told)),
+            (b"p4", Value(2_000, b"p1", worth, 1_000, drawn, "1.1.0")),
+        ],
+        subject,
+    )
+    for kind, waiting in ((LABEL, found.labels), (VALUE, found.values)):
+        for _, facts in waiting.asked.values():
+            for outcome in (truth,) if kind == LABEL else (worth,):
+                levels = [sight.level for sight in mature(plan, kind, facts, outcome)]
+                assert all(0 <= level <= 2 * ev.LOSS_STEPS for level in levels)
+    assert found.evidence.total(Measure.ERROR) == 1

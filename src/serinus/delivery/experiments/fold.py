@@ -22,6 +22,7 @@ from serinus.delivery.experiments.metrics import Metric
 from serinus.delivery.experiments.moments import Floats
 from serinus.delivery.experiments.sums import Look, Shares, Sums, Told
 from serinus.delivery.experiments.types import Design, Grouping, Setup
+from serinus.delivery.verdicts import evidence as ev
 from serinus.wire import Answer, Assignment, Cell, Failure, Prediction
 from serinus.wire import Arm as Role
 
@@ -112,8 +113,8 @@ def _cell(features: Sequence[Cell], place: int | None) -> Cell:
 def _number(cell: Cell) -> float | None:
     if cell is None or isinstance(cell, str):
         return None
-    number = float(cell)
-    return None if isnan(number) or abs(number) == float("inf") else number
+    number = ev.number(cell)
+    return None if isnan(number) else number
 
 
 # ------------------------------------------------------------------ counting

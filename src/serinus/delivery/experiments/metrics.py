@@ -75,11 +75,11 @@ def _absolute(answer: Answer, truth: Answer, positive: Answer | None) -> Parts:
 
 
 def _worth(answer: Answer, worth: Answer, positive: Answer | None) -> Parts:
-    return float(worth), 1.0
+    return ev.number(worth), 1.0
 
 
 def _converted(answer: Answer, worth: Answer, positive: Answer | None) -> Parts:
-    return float(float(worth) > 0.0), 1.0
+    return float(ev.number(worth) > 0.0), 1.0
 
 
 def _is(value: Answer, positive: Answer | None) -> bool:

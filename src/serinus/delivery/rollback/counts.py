@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from math import isnan
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serinus.wire import Arm, Event, Failure, Label, Prediction, Value
+from serinus.delivery.verdicts import evidence as ev
+from serinus.wire import Arm, Assignment, Event, Failure, Label, Prediction, Value
 
 BUCKET_SECONDS = 10
 PER_OCTAVE = 16
@@ -69,8 +71,8 @@ class Counts(msgspec.Struct, array_like=True):
     value_squares: float = 0.0
 
 
-Challengers: TypeAlias = Callable[[str, int], str | None]
-"""The version that a deployment's variant is; None if nobody knows any more."""
+Asked: TypeAlias = Callable[[Assignment], str | None]
+"""The version that a request of a deployment was drawn for; None if nobody knows any more."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Counts)
@@ -142,13 +144,13 @@ def number_at(level: int) -> float:
 
 
 def fold(
-    events: Iterable[Event], challengers: Challengers, key: Callable[[str, str, int], Key]
+    events: Iterable[Event], asked: Asked, key: Callable[[str, str, int], Key]
 ) -> dict[Key, Counts]:
     """What events add.
 
     Args:
-        events: any; answers of the staging endpoint and shadows are nobody's signs of life.
-        challengers: who was asked where another answered.
+        events: any; shadows, and what :func:`is_aside`, are nobody's signs of life.
+        asked: who was asked where another answered.
         key: where a version's event of a time (microseconds since 1970) is counted.
     """
     served: list[Prediction] = []
@@ -156,24 +158,31 @@ def fold(
     told: list[Label | Value] = []
     for event in events:
         if isinstance(event, Prediction):
-            if event.assignment.arm is Arm.STAGING:
-                continue
-            if event.fallback:
-                others.append(event)
-            else:
-                served.append(event)
+            if not is_aside(event.assignment):
+                (others if event.fallback else served).append(event)
         elif isinstance(event, Failure):
-            if event.assignment.arm is not Arm.STAGING:
+            if not is_aside(event.assignment):
                 others.append(event)
-        elif isinstance(event, Label | Value):
+        elif isinstance(event, Label | Value) and not is_aside(event.assignment):
             told.append(event)
     found: dict[Key, Counts] = {}
     _serve(found, served, key)
     for event in others:
-        _fail(found, event, challengers, key)
+        _fail(found, event, asked, key)
     for event in told:
         _tell(found, event, key)
     return found
+
+
+def is_aside(assignment: Assignment) -> bool:
+    """Whether a request says nothing of a version's life: at the staging endpoint, or by a tester.
+
+    A tester names the arm; its request names no deployment, though one shares out the traffic.
+    """
+    forced = not assignment.deployment and (
+        assignment.share > 0.0 or assignment.arm is Arm.CHALLENGER
+    )
+    return forced or assignment.arm is Arm.STAGING
 
 
 def _serve(
@@ -236,16 +245,14 @@ def _classes(counts: Counts, answer: str, number: int) -> None:
 def _fail(
     found: dict[Key, Counts],
     event: Prediction | Failure,
-    challengers: Challengers,
+    asked: Asked,
     key: Callable[[str, str, int], Key],
 ) -> None:
     """A request that its version failed, whether or not another answered in its place."""
     assigned = event.assignment
-    asked: str | None = event.version
-    if event.fallback:
-        asked = challengers(assigned.deployment, assigned.variant)
-    if asked is not None:
-        counts = found.setdefault(key(assigned.model, asked, event.at), _none())
+    failed = asked(assigned) if event.fallback else event.version
+    if failed is not None:
+        counts = found.setdefault(key(assigned.model, failed, event.at), _none())
         counts.requests += 1
         counts.failures += 1
     if isinstance(event, Prediction):
@@ -256,26 +263,27 @@ def _tell(
     found: dict[Key, Counts], event: Label | Value, key: Callable[[str, str, int], Key]
 ) -> None:
     """What came of an answer counts where the answer was given, however late it is known."""
-    if event.assignment.arm is Arm.STAGING:
+    told = ev.number(event.value) if isinstance(event, Value) else _loss(event)
+    if isnan(told):
         return
     place = key(event.assignment.model, event.version, event.predicted_at)
     counts = found.setdefault(place, _none())
     if isinstance(event, Value):
         counts.valued += 1
-        counts.value += event.value
-        counts.value_squares += event.value**2
+        counts.value += told
+        counts.value_squares += told**2
         return
-    loss = _loss(event)
     counts.labelled += 1
-    counts.loss += loss
-    counts.loss_squares += loss**2
+    counts.loss += told
+    counts.loss_squares += told**2
 
 
 def _loss(event: Label) -> float:
+    """The loss of an answer; NaN where it is a number and what came is none."""
     answer, truth = event.output.value, event.value
-    if type(answer) is float and not isinstance(truth, str):
-        return abs(answer - truth)
-    return float(answer != truth)
+    if type(answer) is float:
+        return ev.distance(answer, truth)
+    return float(not ev.same(answer, truth))
 
 
 def _none() -> Counts:

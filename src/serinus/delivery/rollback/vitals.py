@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serinus import clock
+from serinus.delivery import repository as deployments
 from serinus.delivery.rollback import counts as counting
 from serinus.delivery.rollback import repository
 from serinus.delivery.rollback.counts import BUCKET_SECONDS, Counts, Key
 from serinus.delivery.rollback.types import Seen
 from serinus.delivery.types import Deployment
 from serinus.store import schema
-from serinus.wire import Event, Prediction
+from serinus.wire import Arm, Assignment, Event, Prediction
 
 BLOCK_SECONDS = 600
 FINE_SECONDS = 7_200
@@ -46,12 +48,29 @@ class Stretch:
     counts: Counts
 
 
+class _Versions(NamedTuple):
+    """A deployment's own challenger, and all of them in the order of its plan."""
+
+    own: str
+    all: tuple[str, ...]
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> _Versions:
+        return cls(deployment.challenger, deployment.challengers)
+
+    def asked(self, assignment: Assignment) -> str | None:
+        """Who was drawn where another answered: for the champion one answers in the soak alone."""
+        if assignment.arm is not Arm.CHALLENGER:
+            return self.own
+        return self.all[assignment.variant] if assignment.variant < len(self.all) else None
+
+
 class Vitals:
     """Keeps the signs of life of all versions: one of the consumer's others."""
 
     def __init__(self) -> None:
         self._next_tidy = 0.0
-        self._challengers: dict[str, str | None] = {}
+        self._versions: dict[str, _Versions | None] = {}
 
     def __call__(
         self,
@@ -61,18 +80,19 @@ class Vitals:
         now: datetime,
     ) -> None:
         """Count a batch in the caller's transaction, which must hold the lock of the fold."""
-        self._challengers.update((item.id, item.challenger) for item in live)
+        self._versions.update((item.id, _Versions.of(item)) for item in live)
         present = int(now.timestamp())
 
         def key(model: str, version: str, at: int) -> Key:
             return place(model, version, at, present)
 
-        def challenger(deployment: str, variant: int) -> str | None:
-            return self._challenger(connection, deployment) if variant == 0 else None
+        def asked(assignment: Assignment) -> str | None:
+            known = self._known(connection, assignment.deployment)
+            return None if known is None else known.asked(assignment)
 
         events = [record[1] for record in records]
         oldest = present - KEPT_SECONDS
-        found = counting.fold(events, challenger, key)
+        found = counting.fold(events, asked, key)
         add(connection, {at: item for at, item in found.items() if at.start >= oldest})
         watched = repository.routed(connection)
         if watched:
@@ -82,14 +102,13 @@ class Vitals:
             if tidy(connection, present):
                 self._next_tidy = 0.0
 
-    def _challenger(self, connection: Connection, deployment: str) -> str | None:
-        if deployment not in self._challengers:
-            if len(self._challengers) > _MOST_REMEMBERED:
-                self._challengers.clear()
-            table = schema.deployments
-            query = select(table.c.challenger).where(table.c.id == deployment)
-            self._challengers[deployment] = connection.execute(query).scalar()
-        return self._challengers[deployment]
+    def _known(self, connection: Connection, deployment: str) -> _Versions | None:
+        if deployment not in self._versions:
+            if len(self._versions) > _MOST_REMEMBERED:
+                self._versions.clear()
+            found = next(iter(deployments.some(connection, [deployment])), None)
+            self._versions[deployment] = None if found is None else _Versions.of(found)
+        return self._versions[deployment]
 
 
 def place(model: str, version: str, at: int, present: int) -> Key:
@@ -108,7 +127,7 @@ def seen(events: Iterable[Event], watched: Mapping[str, repository.Routed]) -> d
     """
     target, astray, last = (dict.fromkeys(watched, 0) for _ in range(3))
     for event in events:
-        if type(event) is not Prediction:
+        if type(event) is not Prediction or counting.is_aside(event.assignment):
             continue
         model = event.assignment.model
         rollback = watched.get(model)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from typing import TypeAlias
 
 import msgspec
@@ -40,6 +40,8 @@ LATENCY_QUANTILES = (0.25, 0.50, 0.75, 0.90, 0.95, 0.98, 0.99)
 ABOVE_P75, ABOVE_P95, ABOVE_P99 = 3, 5, 7
 SCORE_BINS = 10
 MOST_CLASSES = 32
+# Larger numbers count as this: its eighth power, which the error of a squared error has, is a float.
+MOST = 1e30
 
 
 class Measure(StrEnum):
@@ -219,10 +221,22 @@ def value_level(scale: ValueScale, value: float) -> int:
 
 def distance(one: Answer, other: Answer) -> float:
     """How far two answers of a regression are apart; NaN where one of them is no number."""
+    return abs(number(one) - number(other))
+
+
+def number(answer: Answer) -> float:
+    """An answer as a number between -:data:`MOST` and that; NaN where it is no finite one.
+
+    Whoever may send answers and labels may send any: none of them may stop a fold.
+    """
     try:
-        return abs(float(one) - float(other))
+        told = float(answer)
     except ValueError:
         return nan
+    except OverflowError:
+        # A whole number beyond all floats is finite.
+        return MOST if not isinstance(answer, str) and answer > 0 else -MOST
+    return min(max(told, -MOST), MOST) if isfinite(told) else nan
 
 
 def same(one: Answer, other: Answer) -> bool:

@@ -219,7 +219,7 @@ def mature(plan: Plan, kind: str, facts: Facts, outcome: Answer | None) -> list[
         # What was never worth anything is never told: no value is nothing.
         if plan.value is None:
             return []
-        worth = ev.value_level(plan.value, 0.0 if outcome is None else float(outcome))
+        worth = ev.value_level(plan.value, 0.0 if outcome is None else ev.number(outcome))
         return [Sight(Measure.VALUE, facts.share, facts.arm, worth)]
     paired = facts.arm is Arm.SHADOW
     measure = Measure.PAIR_MATURED if paired else Measure.MATURED
@@ -355,7 +355,7 @@ def score_of(output: Output | None) -> float:
         return np.nan
     if output.scores:
         return output.scores[1] if len(output.scores) == 2 else max(output.scores)
-    return float(output.value) if not isinstance(output.value, str) else np.nan
+    return ev.number(output.value) if not isinstance(output.value, str) else np.nan
 
 
 def _categories(plan: Plan, outputs: list[Output | None]) -> list[int]:
