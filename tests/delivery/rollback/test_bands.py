@@ -101,3 +101,14 @@ def test_weigh_of_nothing_says_nothing() -> None:
         weight = bands.weigh(band, bands.measure(band, Counts()))
         assert weight.inside == pytest.approx(0.0)
         assert weight.outside <= 0.0
+
+
+def test_breach_names_how_long_ago_a_harm_began() -> None:
+    well = [Counts(requests=200, failures=1)] * 40
+    (band,) = (item for item in bands.bands(well, CRITERIA) if item.name == "errors")
+    ill = [Counts(requests=200, failures=60)] * 4
+    found = bands.breach(band, well + ill)
+    assert found.log_e > BOUND
+    assert found.stretches == 4
+    assert bands.breach(band, well).log_e < 0
+    assert bands.breach(band, []) == (0.0, 0)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from sqlalchemy import Connection
 from tests.delivery.conftest import World
 from tests.delivery.rollback.test_service import FRAUD, promote, requests, settle
 
 from serinus import clock
+from serinus.delivery.rollback import guard as watching
 from serinus.delivery.rollback.guard import ChampionGuard, Mode
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
+from serinus.errors import Conflict
 
 
 def harmed(world: World) -> None:
@@ -59,3 +64,24 @@ def test_guard_leaves_champions_alone_that_are_well(champion: World) -> None:
     champion.write(requests("1.0.0", now - 30, 30))
     settle(champion)
     assert look(champion, "act").page(FRAUD, limit=5, after=None) == []
+
+
+def test_guard_that_could_not_raise_an_alarm_raises_it_at_the_next_look(
+    champion: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harmed(champion)
+    rollbacks = Rollbacks(champion.delivery)
+    guard = ChampionGuard(champion.delivery, rollbacks, "propose")
+    asked = itertools.count()
+
+    def busy(connection: Connection) -> None:
+        if next(asked) == 0:
+            raise Conflict("somebody was faster")
+
+    monkeypatch.setattr(watching, "_LOOK_SECONDS", 0.0)
+    guard.step(clock.now(), busy)
+    assert rollbacks.page(FRAUD, limit=5, after=None) == []
+    guard.step(clock.now(), busy)
+    guard.step(clock.now(), busy)
+    assert len(rollbacks.page(FRAUD, limit=5, after=None)) == 1
+    assert next(asked) == 2

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, log
+from math import log
 
 from serinus.delivery.rollback import bands, counts
-from serinus.delivery.rollback.bands import Band
+from serinus.delivery.rollback.bands import Band, in_words
 from serinus.delivery.rollback.counts import BUCKET_SECONDS, Counts
 from serinus.delivery.rollback.types import Cause
 
 BOUND = log(1e7)
-KEPT = 64
+KEPT = bands.MOST_STRETCHES
 """Stretches of ten seconds that may belong to a harm which is found."""
 
-_SINCE = (1, 2, 4, 8, 16, 32, 64)
 # Another mix of answers alone is drift, which monitoring tells of; nobody has failed.
 _CAUSES: dict[str, Cause] = {
     "errors": "errors",
@@ -69,7 +68,7 @@ class Sentry:
         for band in self.bands:
             if band.signal not in _CAUSES:
                 continue
-            found, length = _breach(band, recent)
+            found, length = bands.breach(band, recent)
             if found >= BOUND + log(len(self.bands)) and (worst is None or found > worst[0]):
                 worst = (found, band, length)
         if worst is None:
@@ -79,26 +78,7 @@ class Sentry:
         return Alarm(
             _CAUSES[band.signal],
             starts[-length],
-            f"{band.name} of {self.version} has left its earlier range: {_figure(band, seen.rate)} "
-            f"among {seen.number:,.0f} in the last {length * BUCKET_SECONDS} s, where "
-            f"{_figure(band, band.earlier)} was usual.",
+            f"{band.name} of {self.version} has left its earlier range: "
+            f"{in_words(band, seen.rate)} among {seen.number:,.0f} in the last {length * BUCKET_SECONDS} s, where "
+            f"{in_words(band, band.earlier)} was usual.",
         )
-
-
-def _breach(band: Band, recent: Sequence[Counts]) -> tuple[float, int]:
-    """Log e-value for being outside, and the beginning that speaks most for it (stretches)."""
-    logs = []
-    for length in _SINCE:
-        part = bands.measure(band, counts.total(recent[-length:]))
-        logs.append(bands.weigh(band, part).outside if part.number else 0.0)
-        if length >= len(recent):
-            break
-    top = max(logs)
-    found = top + log(sum(exp(item - top) for item in logs) / len(logs))
-    return found, min(_SINCE[logs.index(top)], len(recent))
-
-
-def _figure(band: Band, value: float | None) -> str:
-    if value is None:
-        return "nothing"
-    return f"{value:.3g}" if band.is_mean else f"{100 * value:.3g} %"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, inf, log, log2, sqrt
+from math import ceil, exp, inf, log, log2, sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,6 +33,11 @@ FEWEST_LABELS = 50
 ANSWER_POINTS = 0.05
 """How much the share of a class, or of the values beyond a threshold, may move."""
 
+MOST_STRETCHES = 64
+"""So many stretches ago a harm may have begun."""
+
+# A bet on each of these beginnings.
+_SINCE = (1, 2, 4, 8, 16, 32, MOST_STRETCHES)
 _SPREADS = 3.0
 # Of many stretches the most unlike are left out: yesterday's outage is not what is usual.
 _TRIMMED = 0.02
@@ -68,6 +73,13 @@ class Evidence(NamedTuple):
 
     inside: float
     outside: float
+
+
+class Breach(NamedTuple):
+    """Log e-value for having been outside, and since how many stretches that is likeliest."""
+
+    log_e: float
+    stretches: int
 
 
 @dataclass(frozen=True)
@@ -156,6 +168,31 @@ def weigh(band: Band, seen: Measured) -> Evidence:
     if band.low is not None and band.high is not None:
         outside -= log(2.0)  # the mean of the two bets is at least half of the better one
     return Evidence(inside, outside) if inside < inf else Evidence(0.0, 0.0)
+
+
+def breach(band: Band, stretches: Sequence[Counts]) -> Breach:
+    """Whether a band was left at any time of late: the mean of bets on several beginnings.
+
+    Args:
+        band: the range.
+        stretches: what was shown, oldest first.
+    """
+    logs = []
+    for length in _SINCE:
+        seen = measure(band, counting.total(stretches[-length:]))
+        logs.append(weigh(band, seen).outside if seen.number else 0.0)
+        if length >= len(stretches):
+            break
+    top = max(logs)
+    found = top + log(sum(exp(item - top) for item in logs) / len(logs))
+    return Breach(found, min(_SINCE[logs.index(top)], len(stretches)))
+
+
+def in_words(band: Band, value: float | None) -> str:
+    """A band's figure for people."""
+    if value is None:
+        return "nothing"
+    return f"{value:.3g}" if band.is_mean else f"{100 * value:.3g} %"
 
 
 def _end(band: Band, seen: Measured, end: float, *, up: bool) -> tuple[float, float]:

@@ -65,7 +65,6 @@ class ChampionGuard:
             busy |= {item.model for item in repository.open_ones(connection)}
             alarms = self._alarms(connection, champions, busy, present)
         for model, alarm in alarms.items():
-            self._rests[model] = clock.monotonic() + _REST_SECONDS
             try:
                 self._raise(model, alarm, guard)
             except Deposed:
@@ -73,7 +72,10 @@ class ChampionGuard:
             except NotFound as nowhere:
                 _log.warning("a champion is harmed", model=model, why=alarm.sentence, but=nowhere)
             except SerinusError as error:
+                # Somebody may have been faster, or the store is busy: asked again at the next look.
                 _log.warning("no rollback could be made", model=model, why=str(error))
+                continue
+            self._rests[model] = clock.monotonic() + _REST_SECONDS
 
     def _alarms(
         self,

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import exp, log
+from math import log
 from typing import NamedTuple
 
 from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.rollback import bands, counts
-from serinus.delivery.rollback.bands import Band, Measured
+from serinus.delivery.rollback.bands import Band, Measured, in_words
 from serinus.delivery.rollback.counts import Counts
 from serinus.delivery.rollback.types import (
     Answered,
@@ -36,8 +36,6 @@ BOUND = log(1_000.0)
 # With this evidence a challenger counts as worse than a champion that is harmed as well.
 _WORSE = log(20.0)
 _FEWEST_ANSWERS = 50
-# The harm may have begun any number of stretches ago: a bet on each of these.
-_SINCE = (1, 2, 4, 8, 16, 32, 64)
 _OF_CAUSE: dict[Cause, tuple[Signal, ...]] = {
     "errors": ("errors",),
     "latency": ("latency",),
@@ -111,7 +109,7 @@ def _harmed(case: Case) -> tuple[Signal, ...]:
     """What harm there is to be undone: the cause's own, and what the other version showed."""
     signals = dict.fromkeys(_OF_CAUSE.get(case.rollback.cause, ()))
     for band in case.bands:
-        if band.signal in _HARMFUL and _log_breach(band, case.other) >= BOUND:
+        if band.signal in _HARMFUL and bands.breach(band, case.other).log_e >= BOUND:
             signals[band.signal] = None
     return tuple(signals) or _HARMFUL
 
@@ -198,7 +196,7 @@ def _beside(case: Case, harmed: Sequence[Signal]) -> Iterable[Finding]:
     for band in case.bands:
         if band.signal not in harmed:
             continue
-        breach = _log_breach(band, case.target)
+        breach = bands.breach(band, case.target).log_e
         if breach < share_bound or _log_worse(band, case) >= _WORSE:
             continue
         both = [bands.measure(band, counts.total(part)) for part in (case.target, case.other)]
@@ -215,29 +213,16 @@ def _beside(case: Case, harmed: Sequence[Signal]) -> Iterable[Finding]:
             log_out=breach,
             bound=share_bound,
             sentence=f"Before the rollback {case.rollback.to} was out of its range as well: "
-            f"{_figure(band, both[0].rate)} beside {_figure(band, both[1].rate)} of "
-            f"{case.rollback.taken_back}, usual is {_figure(band, band.earlier)}.",
+            f"{in_words(band, both[0].rate)} beside {in_words(band, both[1].rate)} of "
+            f"{case.rollback.taken_back}, usual is {in_words(band, band.earlier)}.",
         )
-
-
-def _log_breach(band: Band, stretches: Sequence[Counts]) -> float:
-    """Log e-value for having been outside: the mean of bets on several beginnings."""
-    if not stretches:
-        return 0.0
-    logs = []
-    for length in _SINCE:
-        part = counts.total(stretches[-length:])
-        logs.append(bands.weigh(band, bands.measure(band, part)).outside)
-        if length >= len(stretches):
-            break
-    top = max(logs)
-    return top + log(sum(exp(item - top) for item in logs) / len(logs))
 
 
 def _log_worse(band: Band, case: Case) -> float:
     """Log e-value for the other version being out further than the target, side by side."""
     target, other = (
-        bands.measure(band, counts.total(part[-_SINCE[-1] :])) for part in (case.target, case.other)
+        bands.measure(band, counts.total(part[-bands.MOST_STRETCHES :]))
+        for part in (case.target, case.other)
     )
     if band.is_mean or not target.number or not other.number:
         return 0.0
@@ -259,19 +244,13 @@ def _sentence(band: Band, seen: Measured, state: str) -> str:
         "no_data": "has shown nothing yet",
     }
     ends = [
-        f"{word} {_figure(band, end)}"
+        f"{word} {in_words(band, end)}"
         for word, end in (("at least", band.low), ("at most", band.high))
         if end is not None
     ]
     beyond = f" of requests beyond {band.shown}" if band.shown else ""
-    now = f": {_figure(band, seen.rate)} among {seen.number:,.0f}" if seen.number else ""
+    now = f": {in_words(band, seen.rate)} among {seen.number:,.0f}" if seen.number else ""
     return f"{band.name} {words[state]}{now}, {' and '.join(ends)}{beyond} wanted."
-
-
-def _figure(band: Band, value: float | None) -> str:
-    if value is None:
-        return "nothing"
-    return f"{value:.3g}" if band.is_mean else f"{100 * value:.3g} %"
 
 
 def _exonerate(case: Case, found: Sequence[Finding]) -> str:

@@ -40,7 +40,7 @@ LATENCY_QUANTILES = (0.25, 0.50, 0.75, 0.90, 0.95, 0.98, 0.99)
 ABOVE_P75, ABOVE_P95, ABOVE_P99 = 3, 5, 7
 SCORE_BINS = 10
 MOST_CLASSES = 32
-# Larger numbers count as this: its eighth power, which the error of a squared error has, is a float.
+# Larger numbers count as this: its eighth power (the error of a squared error) is a float still.
 MOST = 1e30
 
 
