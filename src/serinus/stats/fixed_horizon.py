@@ -20,15 +20,16 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
-from scipy.stats import contingency
+from scipy import special
 
 from serinus.deferred import Deferred
 from serinus.errors import Conflict, InvalidInput
 from serinus.stats import intervals
 from serinus.stats.intervals import Estimate
 
-# They need pandas, which takes longer to import than a controller may take to begin.
+# They, and the pandas that they need, take longer to import than a controller may take to begin.
+stats = Deferred("scipy.stats")
+contingency = Deferred("scipy.stats.contingency")
 meta_analysis = Deferred("statsmodels.stats.meta_analysis")
 multitest = Deferred("statsmodels.stats.multitest")
 nonparametric = Deferred("statsmodels.stats.nonparametric")

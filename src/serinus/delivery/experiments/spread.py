@@ -14,10 +14,13 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
+from serinus.deferred import Deferred
 from serinus.stats.fixed_horizon import VALIDITY, Effect, Report
 from serinus.stats.intervals import Estimate
+
+stats = Deferred("scipy.stats")
 
 _PER_DECADE = 10
 _LEAST, _MOST = -6, 10
