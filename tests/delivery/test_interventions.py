@@ -27,6 +27,10 @@ COMMANDS = {
 }
 
 
+# Moves that only the gateways' having loaded the challenger allows.
+NOT_BY_HAND = {("resume", Phase.PENDING), ("promote", Phase.PENDING)}
+
+
 def standing(phase: Phase, step: int = 0, verdict: Outcome = Outcome.CONTINUE) -> Deployment:
     ended = None if phase in LIVE else NOON
     return deployment(phase=phase, step=step, verdict=verdict, ended_at=ended)
@@ -48,7 +52,7 @@ def test_commands_are_done_or_refused_in_every_phase(command: str, phase: Phase)
     if phase is target:
         assert decide(subject) is None
         return
-    if target in TRANSITIONS[phase]:
+    if target in TRANSITIONS[phase] and (command, phase) not in NOT_BY_HAND:
         decision = decide(subject)
         assert decision is not None
         assert decision.phase is target
@@ -81,6 +85,19 @@ def test_approve_leads_where_the_gate_leads() -> None:
 def test_approve_twice_is_done_once() -> None:
     last = came(Phase.PAUSED, Phase.RUNNING, Outcome.PROMOTE)
     assert interventions.approve(standing(Phase.RUNNING, 1, Outcome.PROMOTE), last) is None
+
+
+def test_approve_of_what_was_aborted_while_it_waited_is_refused() -> None:
+    last = came(Phase.PAUSED, Phase.ABORTED, Outcome.PROMOTE)
+    with pytest.raises(Conflict, match="the deployment is aborted"):
+        interventions.approve(standing(Phase.ABORTED, 1, Outcome.PROMOTE), last)
+
+
+def test_promote_of_a_first_version_waits_for_nobody() -> None:
+    first = msgspec.structs.replace(standing(Phase.PENDING), champion=None)
+    decision = interventions.promote(first)
+    assert decision is not None
+    assert decision.phase is Phase.SOAKING
 
 
 @pytest.mark.parametrize("phase", Phase)

@@ -163,6 +163,38 @@ def test_reconcile_lets_no_weight_rise_on_a_worker_that_is_not_ready() -> None:
     assert "fraud@1.1.0 on w2" in late.reason
 
 
+BROKEN = WorkerView("w2", 3, ("fraud@1.0.0",), {"fraud@1.1.0": "no module named x"})
+BEHIND = WorkerView("w2", 3, ("fraud@1.0.0",), {})
+
+
+def test_reconcile_takes_back_from_the_soak_what_a_worker_cannot_load() -> None:
+    soaking = deployment(Phase.SOAKING, step=4, soak_seconds=60.0)
+    decision = reconcile(*snapshot(soaking, Outcome.NO_DATA, workers=(READY, BROKEN)))
+    assert decision is not None
+    assert (decision.phase, decision.verdict) == (Phase.ROLLED_BACK, Outcome.ROLLBACK)
+    assert "no module named x" in decision.reason
+
+
+def test_reconcile_ends_no_soak_before_every_live_worker_has_it() -> None:
+    soaking = deployment(Phase.SOAKING, step=4, soak_seconds=60.0)
+    for workers in ((READY, BEHIND), ()):
+        assert reconcile(*snapshot(soaking, Outcome.NO_DATA, workers=workers, seconds=61)) is None
+    decision = reconcile(*snapshot(soaking, Outcome.NO_DATA, seconds=61))
+    assert decision is not None
+    assert decision.phase is Phase.SUCCEEDED
+
+
+def test_reconcile_leaves_a_first_version_to_the_workers_that_could_load_it() -> None:
+    """Nobody else could answer in its place; where no worker has it, nobody answers anyway."""
+    soaking = deployment(Phase.SOAKING, step=4, soak_seconds=60.0)
+    first = msgspec.structs.replace(soaking, champion=None)
+    some = snapshot(first, Outcome.NO_DATA, workers=(READY, BROKEN), seconds=61)
+    assert reconcile(*some) is None
+    none = reconcile(*snapshot(first, Outcome.NO_DATA, workers=(BROKEN,)))
+    assert none is not None
+    assert none.phase is Phase.ROLLED_BACK
+
+
 def test_reconcile_ends_a_plan_that_was_only_to_find_out() -> None:
     subject = deployment(step=3)
     plan = msgspec.structs.replace(subject.plan, promotes=False)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from serinus import clock
-from serinus.delivery import halves, journal, repository
+from serinus.delivery import halves, journal, repository, turns
 from serinus.delivery.experiments import comparisons
 from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.roster import Roster
@@ -36,7 +36,7 @@ from serinus.delivery.verdicts.watch import Watch
 from serinus.ledger import consumer as offsets_of
 from serinus.ledger.types import Offset, Reader
 from serinus.store import schema
-from serinus.store.engine import exclusive, reading
+from serinus.store.engine import reading
 from serinus.wire import Answer, Event, WorkerStatus
 
 NAME = "delivery"
@@ -127,9 +127,7 @@ class Consumer:
             return 0
         self._next_look = clock.monotonic() + 1.0
         now = clock.now()
-        with self._engine.begin() as connection:
-            guard(connection)
-            exclusive(connection, repository.FOLD_LOCK)
+        with turns.turn(self._engine, guard) as connection:
             if offsets_of.load_offsets(connection, NAME) != self._saved:
                 # Another controller was faster: its transaction holds these events already.
                 self.forget()

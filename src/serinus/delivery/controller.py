@@ -14,10 +14,9 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from serinus import clock
-from serinus.delivery import repository
+from serinus.delivery import repository, turns
 from serinus.delivery.consumer import Consumer
 from serinus.delivery.experiments import steering
 from serinus.delivery.leases import Deposed, Lease
@@ -27,7 +26,7 @@ from serinus.delivery.roster import Standing
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.delivery.verdicts.evidence import Evidence, Measure
-from serinus.errors import Conflict
+from serinus.errors import Conflict, Unavailable
 from serinus.store.engine import reading
 
 ACTOR = "controller"
@@ -101,6 +100,7 @@ class Controller:
         self._judged: dict[str, _Judged] = {}
         self._kept: dict[str, tuple[float, Outcome, int]] = {}
         self._next_publish = 0.0
+        self._unpublished: Unavailable | None = None
 
     def run_once(self) -> bool:
         """One pass over everything; whether there is something live to come back to soon.
@@ -135,12 +135,21 @@ class Controller:
         return leads
 
     def _pass(self) -> bool:
-        """Publishing comes first: what was stored just before a kill takes effect now."""
-        if clock.monotonic() >= self._next_publish:
-            self._delivery.publish(self._guard)
-            self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
-        else:
-            self._delivery.carry()
+        """Publishing comes first: what was stored just before a kill takes effect now.
+
+        Where it cannot be published here, gateways elsewhere still carry it to themselves, and who
+        is harmed still has to be found out.
+
+        Raises:
+            Unavailable: at the end of the pass, if the table could not be written.
+        """
+        self._unpublished = None
+        with self._publishing():
+            if clock.monotonic() >= self._next_publish:
+                self._delivery.publish(self._guard)
+                self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
+            else:
+                self._delivery.carry()
         read, live = 0, False
         until = clock.monotonic() + _FOLD_SECONDS
         for _ in range(_MOST_BATCHES):
@@ -149,7 +158,17 @@ class Controller:
             if not read or clock.monotonic() > until:
                 break
         unfinished = self._rollbacks.step(clock.now(), self._guard)
+        if self._unpublished is not None:
+            raise self._unpublished
         return live or read > 0 or unfinished
+
+    @contextmanager
+    def _publishing(self) -> Iterator[None]:
+        """A folder that cannot be written ends the pass, but only at its end."""
+        try:
+            yield
+        except Unavailable as error:
+            self._unpublished = error
 
     def _guard(self, connection: Connection) -> None:
         if self._lease is not None:
@@ -216,7 +235,8 @@ class Controller:
         if found is None:
             return None, None
         if found.moved:
-            self._delivery.publish(self._guard)
+            with self._publishing():
+                self._delivery.publish(self._guard)
         return found.decision, found.winner
 
     def _carry_out(self, news: Sequence[_News], now: datetime) -> None:
@@ -235,8 +255,7 @@ class Controller:
     def _move(self, news: Sequence[_News], now: datetime) -> None:
         delivery = self._delivery
         moved: list[tuple[Deployment, Deployment]] = []
-        with delivery.engine.begin() as connection:
-            self._guard(connection)
+        with turns.turn(delivery.engine, self._guard) as connection:
             for item in news:
                 # What cannot be carried out is undone alone.
                 with _alone(item.deployment), connection.begin_nested():
@@ -250,7 +269,8 @@ class Controller:
                 what = f"{len(moved)} deployments moved, at last {what}"
             table = delivery.revise(connection, what, live)
         # Routing first; what only people look at (MLflow's aliases) afterwards.
-        delivery.publisher.publish(table)
+        with self._publishing():
+            delivery.bring(table, self._guard)
         for before, after in moved:
             _log.info(
                 "deployment moved",
@@ -292,8 +312,7 @@ def _alone(deployment: Deployment) -> Iterator[None]:
         raise
     except Conflict as conflict:
         _log.info("deployment moved meanwhile", id=deployment.id, why=str(conflict))
-    except DBAPIError:
-        # The store itself: it fails for all of them.
-        raise
-    except Exception:
+    except Exception as error:
+        if turns.is_everybodys(error):
+            raise
         _log.exception("deployment could not be reconciled", id=deployment.id)

@@ -28,9 +28,11 @@ def pause(deployment: Deployment) -> Decision | None:
 
 
 def resume(deployment: Deployment) -> Decision | None:
-    """Go on with what a person held; it approves nothing."""
+    """Go on with what a person held; it approves nothing, and begins nothing."""
     if deployment.phase is Phase.RUNNING:
         return None
+    if deployment.phase is not Phase.PAUSED:
+        raise illegal(deployment, Phase.RUNNING)
     if deployment.waits_for_approval:
         raise Conflict(
             "its gate has passed and waits for an approval, which a resume is not",
@@ -53,7 +55,8 @@ def approve(deployment: Deployment, last: Transition) -> Decision | None:
     if deployment.waits_for_approval:
         phase, step = next_position(deployment)
         return _to(deployment, phase, step, Outcome.PROMOTE)
-    if last.from_phase is Phase.PAUSED and last.verdict is Outcome.PROMOTE:
+    onward = last.to_phase in (Phase.RUNNING, Phase.SOAKING, Phase.SUCCEEDED)
+    if onward and last.from_phase is Phase.PAUSED and last.verdict is Outcome.PROMOTE:
         return None
     remedy = "Nothing is to be done."
     if deployment.phase is Phase.PAUSED:
@@ -68,11 +71,16 @@ def approve(deployment: Deployment, last: Transition) -> Decision | None:
 
 
 def promote(deployment: Deployment) -> Decision | None:
-    """Give the challenger all traffic, whatever the evidence says."""
+    """Give the challenger all traffic, whatever the evidence says.
+
+    Not before the gateways have loaded it. A first version has its model's traffic already.
+    """
     steps = len(deployment.plan.steps)
     arrived = deployment.phase is Phase.SUCCEEDED and deployment.step >= steps
     if arrived or deployment.phase is Phase.SOAKING:
         return None
+    if deployment.phase is Phase.PENDING and deployment.champion is not None:
+        raise illegal(deployment, Phase.SOAKING)
     return _to(deployment, Phase.SOAKING, steps, Outcome.PROMOTE)
 
 

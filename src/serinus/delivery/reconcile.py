@@ -67,7 +67,7 @@ def reconcile(snapshot: Snapshot, now: datetime) -> Decision | None:
         case Phase.RUNNING:
             return _advance(snapshot, now)
         case Phase.SOAKING:
-            return _soak(deployment, now)
+            return _soak(snapshot, now)
         case _:
             return None
 
@@ -109,10 +109,9 @@ def unmet(step: Step, snapshot: Snapshot, now: datetime) -> str:
 def _load(snapshot: Snapshot, now: datetime) -> Decision | None:
     deployment = snapshot.deployment
     wanted = _challenger(deployment)
-    for view in snapshot.workers:
-        if wanted in view.failed:
-            why = f"Gateway worker {view.worker} could not load {wanted}: {view.failed[wanted]}"
-            return Decision(Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, why)
+    unloadable = _unloadable(snapshot)
+    if unloadable is not None:
+        return unloadable
     if not _unready(snapshot):
         count = len(snapshot.workers)
         loaded = f"{wanted} is loaded and warm on {count} gateway worker{'s'[: count > 1]}."
@@ -151,12 +150,30 @@ def _gate(deployment: Deployment, step: Step, why: str) -> Decision:
     return Decision(Phase.PAUSED, deployment.step, Outcome.PROMOTE, told)
 
 
-def _soak(deployment: Deployment, now: datetime) -> Decision | None:
+def _soak(snapshot: Snapshot, now: datetime) -> Decision | None:
+    deployment = snapshot.deployment
+    nobody_else = deployment.champion is None
+    served = any(_challenger(deployment) in view.ready for view in snapshot.workers)
+    unloadable = _unloadable(snapshot)
+    # A first version that some workers serve has nobody who could do better.
+    if unloadable is not None and not (nobody_else and served):
+        return unloadable
     seconds = deployment.plan.soak_seconds
-    if _age(deployment, now) < seconds:
+    if _age(deployment, now) < seconds or _unready(snapshot):
         return None
     ended = f"The soak of {seconds:g} s ended: nothing that came in it proved harm."
     return Decision(Phase.SUCCEEDED, deployment.step, Outcome.PROMOTE, ended)
+
+
+def _unloadable(snapshot: Snapshot) -> Decision | None:
+    """The end of a challenger that a live worker could not load; None if none has said so."""
+    deployment = snapshot.deployment
+    wanted = _challenger(deployment)
+    for view in snapshot.workers:
+        if wanted in view.failed:
+            why = f"Gateway worker {view.worker} could not load {wanted}: {view.failed[wanted]}"
+            return Decision(Phase.ROLLED_BACK, deployment.step, Outcome.ROLLBACK, why)
+    return None
 
 
 def _inconclusive(deployment: Deployment, why: str) -> Decision:

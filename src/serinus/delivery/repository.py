@@ -32,11 +32,8 @@ from serinus.delivery.verdicts.evidence import Evidence
 from serinus.delivery.verdicts.watch import Watch
 from serinus.errors import Conflict, NotFound
 from serinus.store import schema
-from serinus.store.engine import exclusive
 
 _DEPLOYMENTS = schema.deployments
-FOLD_LOCK = 5376
-"""Held while evidence is folded, and while a deployment ends."""
 # A status is asked for every second, and a long label window keeps millions of requests.
 _MOST_WAITING = 50_000
 _CHUNK = 500
@@ -112,7 +109,9 @@ def _second(model: str, which: str, how: str) -> Conflict:
 def move(
     connection: Connection, deployment: Deployment, to: Decision, *, actor: str, at: datetime
 ) -> Deployment:
-    """Carry out a decision; the history row is written in the same transaction.
+    """Carry out a decision; the history row is written in the same transaction, which is a turn.
+
+    Otherwise a fold that still thinks it live would write down what is deleted at an end.
 
     Raises:
         Conflict: the transition is not legal, the deployment has moved in the meantime, or (of a
@@ -121,10 +120,6 @@ def move(
     if to.phase not in TRANSITIONS[deployment.phase]:
         raise interventions.illegal(deployment, to.phase)
     ended = to.phase not in LIVE
-    if ended or (to.phase is Phase.SOAKING and len(deployment.challengers) > 1):
-        # A fold that still thinks it live would write down what is deleted below; and of several
-        # challengers all but one learn nothing more.
-        exclusive(connection, FOLD_LOCK)
     moved = msgspec.structs.replace(
         deployment,
         phase=to.phase,

@@ -16,10 +16,7 @@ from serinus import clock
 from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Unavailable
 from serinus.store import schema
-from serinus.store.engine import exclusive
 from serinus.wire import Answer, BreakerRules, Route, RoutingTable, Target, Variant
-
-_LOCK = 5377
 
 
 @dataclass(frozen=True)
@@ -163,12 +160,14 @@ def newest(connection: Connection) -> RoutingTable | None:
 def revise(
     connection: Connection, routes: dict[str, Route], reason: str, *, least: int = 1
 ) -> RoutingTable:
-    """The newest revision if it says just this, else a new one, in the caller's transaction.
+    """The newest revision if it says just this, else a new one, in the caller's turn.
+
+    The routes must have been composed in the same turn: what somebody else changed meanwhile would
+    be undone.
 
     ``least`` is the lowest number that will do: the gateways may know higher ones than a store
     that was restored or replaced.
     """
-    exclusive(connection, _LOCK)
     present = newest(connection)
     if present is not None and present.routes == routes and present.revision >= least:
         return present
@@ -201,16 +200,17 @@ class Publisher:
         Raises:
             Unavailable: the folder cannot be written; the gateways go on with the last table.
         """
-        if self._seen == (table.revision, self._signature()):
+        if self.has(table.revision):
             return False
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                replaced = self._present_revision() < table.revision
+                present = self._present_revision()
+                replaced = present < table.revision
                 if replaced:
                     self._replace(table)
-                self._seen = (table.revision, self._signature())
+                self._seen = (max(present, table.revision), self._signature())
         except OSError as error:
             raise Unavailable(
                 f"the routing table cannot be written ({error.strerror})",
@@ -220,15 +220,20 @@ class Publisher:
         return replaced
 
     def has(self, revision: int) -> bool:
-        """Whether the file, as this publisher left it, holds ``revision`` or a higher one."""
-        return self._seen == (revision, self._signature())
+        """Whether the file, as this publisher saw it last, holds ``revision`` or a higher one."""
+        known = self._known()
+        return known is not None and known >= revision
 
     def ahead_of(self, revision: int) -> int:
         """The published revision if it is higher than ``revision``, else 0."""
-        if self._seen == (revision, self._signature()):
-            return 0
-        present = self._present_revision()
+        known = self._known()
+        present = self._present_revision() if known is None else known
         return present if present > revision else 0
+
+    def _known(self) -> int | None:
+        """The published revision, where the file is still the one that was seen last."""
+        seen = self._seen
+        return None if seen is None or seen[1] != self._signature() else seen[0]
 
     def _replace(self, table: RoutingTable) -> None:
         draft = self._path.with_suffix(".draft")

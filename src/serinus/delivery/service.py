@@ -12,7 +12,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import interventions, repository, routing
+from serinus.delivery import interventions, repository, routing, turns
+from serinus.delivery.experiments import repository as experiments
 from serinus.delivery.experiments import steering, traffic
 from serinus.delivery.forecast.types import Proposal
 from serinus.delivery.leases import Guard, unguarded
@@ -32,8 +33,6 @@ from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
 from serinus.store.engine import reading
 from serinus.wire import Route, RoutingTable, Target
-
-_MOST_HISTORY = 10_000
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Delivery(Queries):
             updated_at=now,
             ended_at=None,
         )
-        with self.engine.begin() as connection:
+        with turns.turn(self.engine) as connection:
             versions.hold_model(connection, spec.model)
             self._still(connection, deployment)
             repository.add(connection, deployment)
@@ -130,13 +129,23 @@ class Delivery(Queries):
         """Let through a gate that has passed; refused where none waits."""
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
-            return interventions.approve(now, repository.history(connection, now.id)[-1])
+            last = repository.history(connection, now.id)[-1]
+            return _unharmed(connection, now, interventions.approve(now, last))
 
         return self._act(deployment_id, decide, actor, reason)
 
     def promote(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
-        """Give the challenger all traffic now, whatever the evidence says."""
-        return self._intervene(deployment_id, interventions.promote, actor, reason)
+        """Give the challenger all traffic now, whatever the evidence says.
+
+        Raises:
+            NotFound: there is none of this id.
+            Conflict: it has ended, its challenger is not loaded yet, or was dropped as harmful.
+        """
+
+        def decide(connection: Connection, now: Deployment) -> Decision | None:
+            return _unharmed(connection, now, interventions.promote(now))
+
+        return self._act(deployment_id, decide, actor, reason)
 
     def abort(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Give all traffic back to the champion and end; always possible while live."""
@@ -147,19 +156,22 @@ class Delivery(Queries):
 
         Raises:
             NotFound: there is none of this id.
-            Conflict: it succeeded, another is live or newer, the champion is another by now, or
-                its evidence would end it at once.
+            Conflict: it succeeded, another is live or newer, the champion is another by now, its
+                model is on its way back to another version, or its evidence would end it at once.
         """
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
             versions.hold_model(connection, now.model)
             holder = versions.champions(connection, now.model).get(now.model)
-            return interventions.retry(
+            decision = interventions.retry(
                 now,
                 newest=repository.newest(connection, now.model) or now.id,
                 champion=holder[0] if holder else None,
                 verdict=steering.retried(connection, now),
             )
+            if decision is not None:
+                _check_no_way_back(connection, now)
+            return decision
 
         return self._act(deployment_id, decide, actor, reason)
 
@@ -168,7 +180,8 @@ class Delivery(Queries):
     ) -> ModelVersion:
         """Move a version to a stage by hand and let the gateways know.
 
-        A version that stands nowhere passes through Staging on its way to Production.
+        A version that stands nowhere passes through Staging on its way to Production. Who is
+        placed there is not overruled by a rollback that still had its version loaded: it ends.
 
         Raises:
             NotFound: there is no such version.
@@ -176,7 +189,7 @@ class Delivery(Queries):
                 the version cannot move there.
         """
         self.registry.get(model, version)
-        with self.engine.begin() as connection:
+        with turns.turn(self.engine) as connection:
             versions.hold_model(connection, model)
             for live in repository.live(connection, model):
                 if stage is Stage.PRODUCTION:
@@ -185,7 +198,12 @@ class Delivery(Queries):
                         where=f"{model} {version}",
                         remedy=f"Wait, or end it: serinus deployments abort {live.id}.",
                     )
-            self._stage(connection, model, version, stage, actor, reason or f"By hand, by {actor}.")
+            why = reason or f"By hand, by {actor}."
+            self._stage(connection, model, version, stage, actor, why)
+            back = rollbacks.find_open(connection, model)
+            if stage is Stage.PRODUCTION and back is not None and back.state is State.WARMING:
+                why = f"{actor} has placed {version} in Production meanwhile. {why}"
+                rollbacks.give_up(connection, back, clock.now(), why)
         self._tell(model)
         return self.registry.get(model, version)
 
@@ -252,7 +270,7 @@ class Delivery(Queries):
     def revise(
         self, connection: Connection, reason: str, live: Sequence[Deployment] | None = None
     ) -> RoutingTable:
-        """The table as it has to be now, noted as a revision in the caller's transaction.
+        """The table as it has to be now, noted as a revision in the caller's turn.
 
         ``live`` spares reading the live deployments once more.
         """
@@ -270,9 +288,12 @@ class Delivery(Queries):
             table = routing.newest(connection)
             stale = table is None or table.routes != self._routes(connection)
         if table is None or stale:
-            with self.engine.begin() as connection:
-                guard(connection)
+            with turns.turn(self.engine, guard) as connection:
                 table = self.revise(connection, "the champions changed")
+        return self.bring(table, guard)
+
+    def bring(self, table: RoutingTable, guard: Guard = unguarded) -> RoutingTable:
+        """Put a stored table before the gateways, or the one above what they know already."""
         if self.publisher.ahead_of(table.revision):
             table = self._overtake(guard)
         self.publisher.publish(table)
@@ -297,8 +318,7 @@ class Delivery(Queries):
         A store that was restored from a backup, or replaced by a new one, counts from below what
         the gateways know; they would never take its tables.
         """
-        with self.engine.begin() as connection:
-            guard(connection)
+        with turns.turn(self.engine, guard) as connection:
             table = self.revise(connection, "the champions changed")
             published = self.publisher.ahead_of(table.revision)
             if published:
@@ -319,13 +339,7 @@ class Delivery(Queries):
                 where=f"deployment of {deployment.model} {deployment.challenger}",
                 remedy="Look who it is now, and ask again.",
             )
-        back = rollbacks.find_open(connection, deployment.model)
-        if back is not None and back.state is State.WARMING:
-            raise Conflict(
-                f"{deployment.model} is on its way back to {back.to} (rollback {back.id})",
-                where=f"deployment of {deployment.model} {deployment.challenger}",
-                remedy="Wait until it is routed: serinus rollbacks show " + back.id,
-            )
+        _check_no_way_back(connection, deployment)
 
     def _stage(
         self,
@@ -391,7 +405,7 @@ class Delivery(Queries):
         reason: str,
     ) -> Deployment:
         """Look and act in one transaction; what is done already is left as it is."""
-        with self.engine.begin() as connection:
+        with turns.turn(self.engine) as connection:
             now = repository.get(connection, deployment_id)
             decision = decide(connection, now)
             if decision is None:
@@ -407,6 +421,38 @@ class Delivery(Queries):
         self.publish()
         self.wake()
         self.registry.mirror_soon(model)
+
+
+def _check_no_way_back(connection: Connection, deployment: Deployment) -> None:
+    """Refuse to begin while a rollback is having its version loaded."""
+    back = rollbacks.find_open(connection, deployment.model)
+    if back is not None and back.state is State.WARMING:
+        raise Conflict(
+            f"{deployment.model} is on its way back to {back.to} (rollback {back.id})",
+            where=f"deployment of {deployment.model} {deployment.challenger}",
+            remedy="Wait until it is routed: serinus rollbacks show " + back.id,
+        )
+
+
+def _unharmed(
+    connection: Connection, deployment: Deployment, decision: Decision | None
+) -> Decision | None:
+    """The decision, unless it gives all traffic to a challenger that its experiment dropped."""
+    if decision is None or decision.phase is not Phase.SOAKING:
+        return decision
+    state = experiments.load(connection, deployment.id)
+    if state is None:
+        return decision
+    harm = state.dropped.get(deployment.challengers.index(deployment.challenger))
+    if harm is not None:
+        raise Conflict(
+            f"{deployment.challenger} was dropped from this experiment",
+            where=deployment.id,
+            faults=[harm],
+            remedy=f"Abort it, and deploy another version: serinus deployments abort "
+            f"{deployment.id}.",
+        )
+    return decision
 
 
 def _beside(deployment: Deployment) -> str:
@@ -425,7 +471,11 @@ def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage
     ended_badly = phase in (Phase.ROLLED_BACK, Phase.ABORTED, Phase.INCONCLUSIVE)
     if deployment.phase is Phase.SOAKING and ended_badly:
         # To enter Production archives the challenger, which held it.
-        return [(deployment.champion, Stage.PRODUCTION)] if deployment.champion else []
+        if deployment.champion is not None:
+            return [(deployment.champion, Stage.PRODUCTION)]
+        # A first version that a person stops goes on, as nobody else could answer; one that cannot
+        # be loaded answers nobody.
+        return [(deployment.challenger, Stage.ARCHIVED)] if phase is Phase.ROLLED_BACK else []
     if phase is Phase.ROLLED_BACK:
         return [(deployment.challenger, Stage.ARCHIVED)]
     return []

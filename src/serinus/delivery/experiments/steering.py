@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
-from serinus.delivery import interventions
+from serinus.delivery import interventions, turns
 from serinus.delivery import repository as deployments
 from serinus.delivery.experiments import (
     allocation,
@@ -33,7 +33,7 @@ from serinus.delivery.verdicts import judge
 from serinus.delivery.verdicts.evidence import Evidence
 from serinus.errors import Conflict
 from serinus.store import schema
-from serinus.store.engine import exclusive, reading
+from serinus.store.engine import reading
 
 Guard = Callable[[Connection], None]
 
@@ -148,7 +148,7 @@ def crown(connection: Connection, experiment: str, winner: str, now: datetime) -
     Raises:
         Conflict: it is not at its live step.
     """
-    exclusive(connection, deployments.FOLD_LOCK)
+    turns.take(connection)
     # Somebody else may have done it while this one waited.
     deployment = deployments.get(connection, experiment)
     if winner == deployment.challenger:

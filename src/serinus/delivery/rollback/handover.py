@@ -10,10 +10,10 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Engine
 
+from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.rollback import repository
 from serinus.delivery.rollback.types import Rollback, State
-from serinus.delivery.routing import Publisher
 from serinus.delivery.types import Deployment
 from serinus.registry import repository as versions
 from serinus.registry.model_types import ModelType
@@ -34,10 +34,6 @@ class Moves(Protocol):
     @property
     def registry(self) -> Registry:
         """Where versions are."""
-
-    @property
-    def publisher(self) -> Publisher:
-        """What carries the routing table to the gateways."""
 
     @property
     def worker_seconds(self) -> float:
@@ -61,11 +57,14 @@ class Moves(Protocol):
     def revise(self, connection: Connection, reason: str) -> RoutingTable:
         """The routing table as it has to be now."""
 
+    def bring(self, table: RoutingTable, guard: Guard = unguarded) -> RoutingTable:
+        """Put a stored table before the gateways."""
+
 
 def route(
     delivery: Moves, connection: Connection, rollback: Rollback, reason: str, now: datetime
 ) -> tuple[Rollback, RoutingTable]:
-    """Give the target all traffic, in the caller's transaction."""
+    """Give the target all traffic, in the caller's turn."""
     model, target, actor = rollback.model, rollback.to, rollback.actor
     found = versions.find(connection, model, target)
     way = [Stage.PRODUCTION]
@@ -82,9 +81,11 @@ def route(
     return msgspec.structs.replace(routed, revision=table.revision), table
 
 
-def tell(delivery: Moves, rollback: Rollback, table: RoutingTable) -> None:
+def tell(
+    delivery: Moves, rollback: Rollback, table: RoutingTable, guard: Guard = unguarded
+) -> None:
     """Routing first; what only people look at afterwards."""
-    delivery.publisher.publish(table)
+    delivery.bring(table, guard)
     _log.info(
         "rollback",
         id=rollback.id,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from serinus import clock
 from serinus.delivery import repository as deployments
+from serinus.delivery import turns
 from serinus.delivery.leases import Deposed, Guard, unguarded
 from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.rollback import bands, counts, handover, plan, repository, verify, vitals
@@ -21,6 +22,7 @@ from serinus.delivery.rollback.types import Rollback, State
 from serinus.delivery.rollback.verify import Case, Judgement
 from serinus.delivery.types import Phase
 from serinus.errors import Conflict
+from serinus.registry import repository as versions
 from serinus.store.engine import reading
 
 ACTOR = "controller"
@@ -140,11 +142,15 @@ class Progress:
             return True
         if not workers or not plan.is_warm(label, workers):
             return False
-        with self._delivery.engine.begin() as connection:
-            guard(connection)
-            reason = f"{label} is loaded on all {len(workers)} workers."
-            routed, table = handover.route(self._delivery, connection, rollback, reason, now)
-        handover.tell(self._delivery, routed, table)
+        reason = f"{label} is loaded on all {len(workers)} workers."
+        with turns.turn(self._delivery.engine, guard) as connection:
+            overruled = _overruled(connection, rollback)
+            if not overruled:
+                routed, table = handover.route(self._delivery, connection, rollback, reason, now)
+        if overruled:
+            self._end(rollback, State.FAILED, f"{overruled} Nothing was changed.", now, guard)
+            return True
+        handover.tell(self._delivery, routed, table, guard)
         return True
 
     def _report(
@@ -156,8 +162,7 @@ class Progress:
     ) -> bool:
         """Wait until every live worker has the table."""
         if workers and all(view.revision >= rollback.revision for view in workers):
-            with self._delivery.engine.begin() as connection:
-                guard(connection)
+            with turns.turn(self._delivery.engine, guard) as connection:
                 took = (now - (rollback.routed_at or now)).total_seconds()
                 repository.move(
                     connection,
@@ -195,8 +200,7 @@ class Progress:
             return True
         if clock.monotonic() >= self._next_told.get(rollback.id, 0.0):
             self._next_told[rollback.id] = clock.monotonic() + _TELL_SECONDS
-            with self._delivery.engine.begin() as connection:
-                guard(connection)
+            with turns.turn(self._delivery.engine, guard) as connection:
                 repository.write_findings(connection, rollback, found.findings)
         return False
 
@@ -237,8 +241,7 @@ class Progress:
         """Write down how it ended; the gateways are told to unload what they loaded in vain."""
         findings = found.findings if found else rollback.findings
         table = None
-        with self._delivery.engine.begin() as connection:
-            guard(connection)
+        with turns.turn(self._delivery.engine, guard) as connection:
             repository.move(
                 connection, rollback, to, actor=ACTOR, at=now, reason=reason, findings=findings
             )
@@ -247,7 +250,7 @@ class Progress:
             if rollback.state is State.WARMING:
                 table = self._delivery.revise(connection, f"rollback {rollback.id} failed")
         if table is not None:
-            self._delivery.publisher.publish(table)
+            self._delivery.bring(table, guard)
         tell = _log.info if to is State.VERIFIED else _log.warning
         tell(
             "rollback ended",
@@ -270,6 +273,23 @@ def _range(connection: Connection, rollback: Rollback) -> tuple[Band, ...]:
     for item in found:
         together.setdefault(item.start, []).append(item.counts)
     return bands.bands(list(map(counts.total, together.values())), rollback.criteria)
+
+
+def _overruled(connection: Connection, rollback: Rollback) -> str:
+    """What was decided while its version was being loaded; "" if it is still what is wanted.
+
+    To be called in the turn that routes it.
+    """
+    for live in deployments.live(connection, rollback.model):
+        return f"The deployment {live.id} decides on what serves {rollback.model} since."
+    left = rollback.taken_back
+    if rollback.deployment is not None:
+        # That was taken back at once, to its champion.
+        left = deployments.get(connection, rollback.deployment).champion or ""
+    champion = versions.champions(connection, rollback.model).get(rollback.model, ("", ""))[0]
+    if champion != left:
+        return f"The champion was {left or 'none'}, and now it is {champion or 'none'}."
+    return ""
 
 
 def _is_late(rollback: Rollback, now: datetime) -> bool:

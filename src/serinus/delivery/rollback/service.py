@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from serinus import clock
 from serinus.delivery import repository as deployments
+from serinus.delivery import turns
 from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.reconcile import Decision, WorkerView
 from serinus.delivery.rollback import handover, plan, repository
@@ -115,8 +116,7 @@ class Rollbacks:
         """
         why = reason or f"By hand, by {actor}."
         now = clock.now()
-        with self._delivery.engine.begin() as connection:
-            guard(connection)
+        with turns.turn(self._delivery.engine, guard) as connection:
             asked = self._look(connection, model, version, now)
             repeated = _repeated(asked, version)
             if repeated is not None:
@@ -128,7 +128,7 @@ class Rollbacks:
             if asked.live is None and asked.target.version == asked.champion.version:
                 return _nothing_to_do(connection, made, now)
             done, table = self._begin(connection, asked, made, now)
-        handover.tell(self._delivery, done, table)
+        handover.tell(self._delivery, done, table, guard)
         return done
 
     def propose(self, model: str, version: str | None = None) -> RollbackPlan:
@@ -144,7 +144,7 @@ class Rollbacks:
             NotFound: there is none of this id.
             Conflict: the target has the traffic already.
         """
-        with self._delivery.engine.begin() as connection:
+        with turns.turn(self._delivery.engine) as connection:
             found = repository.get(connection, rollback_id)
             if found.state is State.FAILED:
                 return found
@@ -153,7 +153,7 @@ class Rollbacks:
                 connection, found, State.FAILED, actor=actor, at=clock.now(), reason=why
             )
             table = self._delivery.revise(connection, f"rollback {found.id} was declined")
-        self._delivery.publisher.publish(table)
+        self._delivery.bring(table)
         return moved
 
     def get(self, rollback_id: str) -> Rollback:
@@ -181,32 +181,29 @@ class Rollbacks:
             InvalidInput: the model cannot answer that.
         """
         known = self._delivery.registry.versions(model, 1)[0]
-        classes = known.manifest.classes
-        if known.task == "classification" and classes and answer not in classes:
+        fitting = known.manifest.fitting(answer)
+        if fitting is None:
+            classes = ", ".join(map(repr, known.manifest.classes))
             raise InvalidInput(
-                f"{model} never answers {answer!r}",
+                f"{model} never answers {answer!r}"[:200],
                 where="answer",
-                remedy=f"Its classes are: {', '.join(map(repr, classes))}.",
+                remedy=f"Its classes are: {classes}." if classes else "Give a finite number.",
             )
-        if known.task == "regression" and (isinstance(answer, bool | str)):
-            raise InvalidInput(
-                f"{model} answers numbers, not {answer!r}", where="answer", remedy="Give a number."
-            )
-        made = Fallback(model, answer, actor, reason or f"By hand, by {actor}.", clock.now())
-        with self._delivery.engine.begin() as connection:
+        made = Fallback(model, fitting, actor, reason or f"By hand, by {actor}.", clock.now())
+        with turns.turn(self._delivery.engine) as connection:
             repository.set_fallback(connection, made)
             table = self._delivery.revise(connection, f"the fallback of {model} is set")
-        self._delivery.publisher.publish(table)
+        self._delivery.bring(table)
         return made
 
     def clear_fallback(self, model: str) -> None:
         """Have a model answer with its failure again; idempotent. Raises NotFound."""
         self._delivery.registry.versions(model, 1)
-        with self._delivery.engine.begin() as connection:
+        with turns.turn(self._delivery.engine) as connection:
             if not repository.clear_fallback(connection, model):
                 return
             table = self._delivery.revise(connection, f"the fallback of {model} is cleared")
-        self._delivery.publisher.publish(table)
+        self._delivery.bring(table)
 
     # ------------------------------------------------------------------ inside
 
