@@ -155,3 +155,35 @@ def test_package_of_a_plain_original_is_short() -> None:
     tried = wire.Attempt("onnx", "used", 1.5, 10, 40, 99, 1e-9, {"1": 30.0}, {"1": 200.0})
     whole = wire.Package("onnx", "g.onnx", 19, 1e-6, 1e-9, 40, (tried,), "")
     assert msgspec.json.decode(msgspec.json.encode(whole), type=wire.Package) == whole
+
+
+def manifest(task: Any, classes: tuple[str | int | bool, ...]) -> wire.Manifest:
+    return wire.Manifest("fraud", task, (), "is_fraud", classes)
+
+
+@pytest.mark.parametrize(
+    ("classes", "given", "fits"),
+    [
+        ((0, 1), 1, 1),
+        ((0, 1), 1.0, 1),
+        ((0, 1), True, None),
+        ((True, False), True, True),
+        ((True, False), 1, None),
+        (("no", "yes"), "yes", "yes"),
+        (("no", "yes"), "maybe", None),
+        ((), "anything", "anything"),
+    ],
+)
+def test_fitting_answer_of_classes_is_one_of_them(classes: Any, given: Any, fits: Any) -> None:
+    found = manifest("classification", classes).fitting(given)
+    assert (found, type(found)) == (fits, type(fits))
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [(3, 3.0), (0.5, 0.5), (True, None), ("3", None), (float("nan"), None), (10**400, None)],
+    ids=["whole", "broken", "truth", "text", "nan", "huge"],
+)
+def test_fitting_answer_of_a_regression_is_a_finite_number(given: Any, fits: Any) -> None:
+    found = manifest("regression", ()).fitting(given)
+    assert (found, type(found)) == (fits, type(fits))

@@ -21,6 +21,8 @@ MANIFEST_FILE = "serinus.json"
 
 PACKAGE_FILE = "serinus-package.json"
 
+_HIGHEST = 1.7976931348623157e308
+
 
 class Arm(StrEnum):
     """The role in which a version was chosen for a request."""
@@ -59,6 +61,24 @@ class Manifest(msgspec.Struct, frozen=True):
     target: str
     classes: tuple[str | int | bool, ...] = ()
     example: dict[str, Cell] = {}
+
+    def fitting(self, answer: Answer) -> Answer | None:
+        """An answer that somebody gives in the model's place, as the model would say it.
+
+        None if it can say no such thing: a classifier only its classes, a regression any finite
+        number.
+        """
+        if self.task == "regression":
+            if isinstance(answer, bool | str) or not -_HIGHEST <= answer <= _HIGHEST:
+                return None
+            return float(answer)
+        # True == 1 in Python, but a boolean is no class of a model whose classes are numbers.
+        same = (
+            name
+            for name in self.classes
+            if name == answer and isinstance(name, bool) is isinstance(answer, bool)
+        )
+        return next(same, None) if self.classes else answer
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -241,7 +261,8 @@ class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failu
 
     ``version`` was the last one asked, and ``reason`` is why it did not answer. If that was the
     champion in a challenger's place, ``fallback`` is why the challenger did not. ``default`` is
-    what the client was answered all the same, where its route has such an answer.
+    what the client was answered all the same, where its route has such an answer. ``features`` are
+    those of a :class:`Prediction`; older events have none.
     """
 
     at: int
@@ -251,6 +272,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failu
     latency_us: int
     fallback: str = ""
     default: Answer | None = None
+    features: tuple[Cell, ...] = ()
 
 
 class Shadow(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="shadow"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 from tests.api.running import MODEL, Faces
@@ -248,3 +250,31 @@ def test_body_that_is_no_table_is_refused(two: Faces) -> None:
     for path in ("deployments", "deployments/forecast", "deployments/canary"):
         for body in ("[]", "3", "null", "{", '"x"', ""):
             assert httpx.post(f"{two.url}/{path}", content=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("canary", {**CANARY, "candidate_version": ""}),
+        ("canary", {**CANARY, "model_name": ""}),
+        ("canary", {**CANARY, "traffic_percentage": 10**400}),
+        ("canary", {**CANARY, "entities": 10**400}),
+        ("canary", {**CANARY, "label_window_seconds": 1e13}),
+        ("canary", {**CANARY, "max_duration_hours": 1e306}),
+        ("canary", {**CANARY, "min_samples": 10**30}),
+        ("ab-test", {**CANARY, "candidate_version": ["1"], "traffic_split": {"1.1.0": 0.5}}),
+    ],
+    ids=["version", "model", "share", "entities", "window", "hours", "samples", "unhashable"],
+)
+def test_extreme_requests_are_refused_with_their_faults(
+    two: Faces, path: str, asked: dict[str, object]
+) -> None:
+    content = json.dumps(asked)
+    answer = httpx.post(
+        f"{two.url}/deployments/{path}",
+        content=content,
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["title"]
+    assert httpx.get(f"{two.url}/deployments").json()["items"] == []

@@ -39,3 +39,9 @@ def test_fallback_is_set_and_cleared(two: Faces) -> None:
             client.set_fallback(MODEL, "maybe")
         assert client.clear_fallback(MODEL).items == []
         assert client.routing().routes[MODEL].default is None
+
+
+def test_rollback_to_a_version_without_a_name_is_refused(two: Faces) -> None:
+    answer = httpx.post(f"{two.url}/models/{MODEL}/rollback", json={"version": ""})
+    assert answer.status_code == 422
+    assert "version" in answer.text

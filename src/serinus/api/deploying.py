@@ -98,6 +98,8 @@ def fields_of(asked: Mapping[str, Any], strategy: Strategy, usual: Fields) -> Fi
 def _ramp(percentage: Any) -> Any:
     if isinstance(percentage, bool) or not isinstance(percentage, int | float):
         return percentage  # no list of shares, and refused as such
+    if not 0 < percentage < 100:
+        return [percentage]  # refused by its own bounds, however large
     first = percentage / 100
     return [first, *(share for share in CANARY_SHARES if share > first)]
 
@@ -106,6 +108,8 @@ def _split(given: Any, challenger: Any) -> Fields:
     """Shares by version in the order of the challengers; the champion's own is the rest."""
     if not isinstance(given, Mapping):
         return {"split": given if isinstance(given, list) else [given]}
+    if not isinstance(challenger, str):
+        return {}  # refused as no version, and so its part is nobody's
     others = [version for version in given if version != challenger]
     return {"others": others, "split": [given.get(name) for name in (challenger, *others)]}
 

@@ -26,7 +26,7 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RollbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where to (None: the live deployment's champion, else the former one) and why."""
 
-    version: str | None = None
+    version: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     reason: str = ""
 
 

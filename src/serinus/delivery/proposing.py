@@ -49,6 +49,10 @@ class Proposed:
     others: tuple[ModelVersion, ...] = ()
 
 
+# What every specification names.
+_NAMES = ("model", "challenger")
+
+
 def _unseen(model: str, version: str) -> Traffic | None:
     return None
 
@@ -140,6 +144,7 @@ class Planner:
     def _found(self, asked: Asked) -> _Found:
         """Everything that is asked for beside everything that speaks against it."""
         said, wrong = _read(asked)
+        wrong += [f"{name}: must not be empty" for name in _NAMES if said.get(name) == ""]
         model = str(said.get("model", ""))
         where = f"deployment of {model} {said.get('challenger', '')}".rstrip()
         named = (said.get("challenger"), *said.get("others", ()), said.get("champion"))

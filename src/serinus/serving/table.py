@@ -21,7 +21,6 @@ import msgspec
 
 from serinus import clock
 from serinus.errors import InvalidInput, SerinusError
-from serinus.serving import defaults
 from serinus.serving.lanes import Lane
 from serinus.serving.memory import Held, surplus
 from serinus.serving.protocols.decode import RequestDecoder
@@ -269,7 +268,7 @@ class Loader:
         chosen = {version: inputs.projection(every, some) for version, some in own.items()}
         route = _asked_of(route, challengers)
         if route.default is not None:
-            default = defaults.fitting(champion.runtime.manifest, route.default)
+            default = champion.runtime.manifest.fitting(route.default)
             route = msgspec.structs.replace(route, default=default)
         first, *others = challengers
         warm = (self._lane(route.model, target) for target in route.warm)

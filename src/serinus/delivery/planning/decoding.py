@@ -45,7 +45,7 @@ def decode(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             continue
         try:
             found[name] = msgspec.convert(value, _HINTS[name])
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, OverflowError):
             faults.append(f"{name}: must be {_words(_HINTS[name])}, not {_shown(value)}")
     faults += [
         f"{name}: missing; name the {what}"

@@ -14,6 +14,14 @@ from serinus.delivery.types import DeploymentSpec
 MOST_STEPS = 100
 """A plan of more would never come to its end; replicas are then replaced in larger batches."""
 
+MOST_SECONDS = 10 * 365 * 86_400.0
+"""Ten years: a time beyond that is a slip, and beyond some it is no time that a store can keep."""
+
+MOST_UNITS = 10**12
+"""More requests than any plan will see."""
+
+_MOST = "at most ten years"
+
 
 def of(spec: DeploymentSpec, *, first: bool = False, task: str | None = None) -> list[str]:
     """What keeps a specification from being a plan: ``field: what must be``, one text each.
@@ -103,7 +111,9 @@ def _answers(spec: DeploymentSpec) -> Mapping[str, bool]:
         ),
         "clone: must lie between 0 and 1": spec.clone is not None and not 0 <= spec.clone <= 1,
         "soak_mirror: must lie between 0 and 1": not 0 <= spec.soak_mirror <= 1,
-        "entities: must be at least 1": spec.entities is not None and spec.entities < 1,
+        f"entities: must lie between 1 and {MOST_UNITS:.0e}": (
+            spec.entities is not None and not 1 <= spec.entities <= MOST_UNITS
+        ),
         "entities: needs unit = entity": spec.entities is not None and spec.unit != "entity",
     }
 
@@ -122,12 +132,20 @@ def _budget(spec: DeploymentSpec) -> Mapping[str, bool]:
 
 def _times(spec: DeploymentSpec) -> Mapping[str, bool]:
     return {
-        "min_requests: must be at least 1": spec.min_requests < 1,
-        "min_seconds: must not be negative": not 0 <= spec.min_seconds < inf,
-        "max_hours: must be above 0": not 0 < spec.max_hours < inf,
+        f"min_requests: must lie between 1 and {MOST_UNITS:.0e}": (
+            not 1 <= spec.min_requests <= MOST_UNITS
+        ),
+        f"min_seconds: must not be negative, and {_MOST}": not 0
+        <= spec.min_seconds
+        <= MOST_SECONDS,
+        f"max_hours: must be above 0, and {_MOST}": not 0 < spec.max_hours * 3600 <= MOST_SECONDS,
         "max_hours: must leave room for min_seconds": 0 < spec.max_hours * 3600 < spec.min_seconds,
-        "label_window_seconds: must be above 0": not 0 < spec.label_window_seconds < inf,
-        "soak_seconds: must not be negative": not 0 <= spec.soak_seconds < inf,
+        f"label_window_seconds: must be above 0, and {_MOST}": (
+            not 0 < spec.label_window_seconds <= MOST_SECONDS
+        ),
+        f"soak_seconds: must not be negative, and {_MOST}": (
+            not 0 <= spec.soak_seconds <= MOST_SECONDS
+        ),
     }
 
 
@@ -138,8 +156,8 @@ def _experiment(spec: DeploymentSpec, task: str | None) -> Iterator[str]:
         yield f"others: name each challenger once, {', '.join(twice)} is named more often"
     yield from _split(spec, len(names))
     yield from _metric(spec, task)
-    if not 0 < spec.min_hours < inf:
-        yield "min_hours: must be above 0 (a test of no time finds nothing)"
+    if not 0 < spec.min_hours * 3600 <= MOST_SECONDS:
+        yield f"min_hours: must be above 0 (a test of no time finds nothing), and {_MOST}"
     elif isfinite(spec.max_hours) and 0 < spec.max_hours < spec.min_hours:
         yield (
             f"max_hours: must be at least min_hours ({spec.min_hours:g}), as the test ends after "
