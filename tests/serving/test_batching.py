@@ -1,5 +1,6 @@
 import asyncio
 import time
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
@@ -342,5 +343,42 @@ def test_batcher_settles_each_row_once_with_its_own_answer(plan, inline):
             by_challenger = arm is Arm.CHALLENGER and first > 0
             assert row.output == Output(2 if by_challenger else 1)
             assert bool(row.fallback) == (arm is Arm.CHALLENGER and first < 0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "aside"])
+def test_batcher_excuses_a_challenger_for_the_champions_turn(inline):
+    """A twin of the champion, asked behind it in each turn, is recorded as quick as it."""
+
+    def slow(rows):
+        time.sleep(0.02)
+        return [Output(1)] * len(rows)
+
+    async def scenario():
+        told = []
+
+        def record(rows):
+            now = time.perf_counter_ns()
+            for row in rows:
+                told.append((row.assignment.arm, (now - row.started - row.excused) / 1e6))
+                row.ticket.settle()
+
+        batcher = Batcher(asyncio.get_running_loop(), record)
+        challenger = scripted.lane("2", scripted.Scripted(slow), inline=inline, freed=batcher.wake)
+        challenger.is_champion = False
+        live = scripted.live_route(
+            scripted.lane("1", scripted.Scripted(slow)), challenger, share=0.5
+        )
+        for _ in range(5):
+            rows = [scripted.row(live, arm) for arm in (Arm.CHALLENGER, Arm.CHAMPION)]
+            batcher.submit_many(rows)
+            await scripted.settled(rows)
+        typical = {
+            arm: median(taken for each, taken in told if each is arm)
+            for arm in (Arm.CHAMPION, Arm.CHALLENGER)
+        }
+        assert typical[Arm.CHALLENGER] < 1.3 * typical[Arm.CHAMPION], typical
+        assert typical[Arm.CHALLENGER] > 0.7 * typical[Arm.CHAMPION], typical
 
     asyncio.run(scenario())

@@ -195,16 +195,15 @@ def append_each(writer: Writer, events: Sequence[Event]) -> Written:
 
 
 def _event(row: Row, now: int) -> Event:
-    latency_us = (now - row.started) // 1_000
+    latency_us = max(0, now - row.started - row.excused) // 1_000
     version = row.answered_by.version if row.answered_by is not None else ""
+    live = row.live
+    features = live.features(row.features, version) if live.projections else row.features
     if row.output is None:
         # Who has left was answered nothing.
         default = None if row.ticket.is_over else row.default
-        return Failure(
-            row.at, row.assignment, version, row.failure, latency_us, row.fallback, default
-        )
-    live = row.live
-    features = live.features(row.features, version) if live.projections else row.features
+        told = (version, row.failure, latency_us, row.fallback, default, features)
+        return Failure(row.at, row.assignment, *told)
     return Prediction(
         row.at, row.assignment, version, features, row.output, latency_us, row.fallback
     )

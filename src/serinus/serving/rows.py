@@ -150,8 +150,8 @@ class Row:
     """
 
     __slots__ = (
-        "answered_by", "assignment", "at", "error", "failure", "fallback", "features", "id",
-        "live", "output", "started", "ticket",
+        "answered_by", "assignment", "at", "error", "excused", "failure", "fallback", "features",
+        "id", "live", "output", "started", "ticket",
     )  # fmt: skip
 
     def __init__(
@@ -167,6 +167,7 @@ class Row:
         self.features = features
         self.ticket = ticket
         self.at, self.started = came or arrival()
+        self.excused = 0
         self.answered_by: Lane | None = None
         self.output: Output | None = None
         self.fallback = ""
