@@ -9,16 +9,19 @@ import numpy as np
 from tests.delivery.conftest import World
 
 from serinus import clock
-from serinus.delivery.consumer import Consumer
+from serinus.delivery.consumer import NAME, Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.experiments import measuring
 from serinus.delivery.experiments.service import Experiments
 from serinus.delivery.types import Deployment
+from serinus.ledger.consumer import load_offsets
 from serinus.ledger.files.reader import Reader
 from serinus.registry.types import Stage
+from serinus.store.engine import reading
 from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Value, WorkerStatus
 
 SECOND = 1_000_000
+_MOST_PASSES = 100
 
 
 @dataclass
@@ -132,9 +135,17 @@ class Lab:
         self.look()
 
     def look(self, passes: int = 3) -> None:
-        """Let the controller work."""
-        for _ in range(passes):
+        """Let the controller work so often, and until it has read everything."""
+        for number in range(_MOST_PASSES):
+            if number >= passes and self._all_read():
+                return
             self.world.controller.run_once()
+        raise AssertionError("the controller does not come to the ledger's end")
+
+    def _all_read(self) -> bool:
+        with reading(self.world.engine) as connection:
+            offsets = load_offsets(connection, NAME)
+        return not Reader(self.world.ledger).read(offsets, 1).records
 
     def now(self, deployment: Deployment) -> Deployment:
         """The deployment as it is now."""

@@ -13,6 +13,9 @@ from serinus.ledger.files.reader import Reader
 from serinus.store.engine import reading
 from serinus.wire import Label, Prediction, WorkerStatus
 
+# Where what is kept of one experiment is kept of another, one of them is tried on both databases.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def lab(world: World) -> Lab:
@@ -35,6 +38,7 @@ def test_everything_was_read_until_the_gateway_that_is_furthest_behind() -> None
     assert measuring.read_through([]) == 0
 
 
+@ON_SQLITE
 def test_label_after_its_window_counts_as_none(lab: Lab) -> None:
     begun = lab.start(label_window_seconds=60.0)
     route = lab.world.delivery.routing().routes["fraud"]
@@ -72,6 +76,7 @@ def test_requests_that_wait_are_settled_in_their_order(lab: Lab) -> None:
     assert sum(told.requests for told in found.told.values()) == 60
 
 
+@ON_SQLITE
 def test_a_second_controller_counts_nothing_twice(lab: Lab) -> None:
     begun = lab.start()
     lab.send(100, wrong=(0.1, 0.1))
@@ -93,6 +98,7 @@ def test_nothing_is_remembered_of_requests_after_the_end(lab: Lab) -> None:
         assert repository.units(connection, begun.id, range(10)) == {}
 
 
+@ON_SQLITE
 def test_latency_needs_no_label(lab: Lab) -> None:
     begun = lab.start(metric="latency", min_requests=5_000)
     lab.send(100, wrong=(0.1, 0.1), worth=(0.0, 0.0))

@@ -1,4 +1,4 @@
-"""Whole experiments, from events in the ledger to a promoted winner, on both databases."""
+"""Whole experiments, from events in the ledger to a promoted winner."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from serinus.delivery.experiments.types import Action, View
 from serinus.delivery.types import Phase
 from serinus.errors import Conflict, InvalidInput, NotFound
 
+# Where what is kept of one experiment is kept of another, one of them is tried on both databases.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def lab(world: World) -> Lab:
     return Lab(world)
 
 
+@ON_SQLITE
 def test_better_challenger_is_promoted_at_the_planned_end(lab: Lab) -> None:
     begun = lab.start()
     assert begun.phase is Phase.RUNNING
@@ -39,6 +43,7 @@ def test_better_challenger_is_promoted_at_the_planned_end(lab: Lab) -> None:
     assert report.recommendation.action is Action.PROMOTE
 
 
+@ON_SQLITE
 def test_equal_challenger_leaves_the_champion(lab: Lab) -> None:
     begun = lab.start()
     lab.send(700, wrong=(0.2, 0.2))
@@ -51,6 +56,7 @@ def test_equal_challenger_leaves_the_champion(lab: Lab) -> None:
     assert report.recommendation.action is Action.NO_DIFFERENCE
 
 
+@ON_SQLITE
 def test_harmful_challenger_is_rolled_back_before_the_end(lab: Lab) -> None:
     begun = lab.start(min_requests=100_000)
     lab.send(400, wrong=(0.1, 0.1), failing=(0.0, 0.5))
@@ -58,6 +64,7 @@ def test_harmful_challenger_is_rolled_back_before_the_end(lab: Lab) -> None:
     assert lab.now(begun).phase is Phase.ROLLED_BACK
 
 
+@ON_SQLITE
 def test_winner_waits_for_a_person_where_it_is_not_promoted_by_itself(lab: Lab) -> None:
     begun = lab.start(auto_promote=False)
     lab.send(700, wrong=(0.3, 0.1))
@@ -99,6 +106,7 @@ def test_harmful_one_of_several_is_dropped_and_the_others_stay(lab: Lab) -> None
     assert ended.phase is Phase.ROLLED_BACK
 
 
+@ON_SQLITE
 def test_requests_without_value_count_once_their_time_is_over(lab: Lab) -> None:
     begun = lab.start(metric="conversion", label_window_seconds=30.0)
     lab.send(700, wrong=(0.1, 0.1), worth=(0.1, 0.3))
@@ -122,6 +130,7 @@ def test_entities_are_the_units_where_they_are_drawn(lab: Lab) -> None:
     assert sum(arm.requests for arm in report.arms) == 600
 
 
+@ON_SQLITE
 def test_shares_follow_what_was_learnt(lab: Lab) -> None:
     begun = lab.start(allocation="thompson", min_requests=3_000, label_window_seconds=1e4)
     for _ in range(4):
@@ -143,6 +152,7 @@ def test_history_has_every_experiment(lab: Lab) -> None:
     assert lab.experiments.page(None, limit=5, after=None, live=True) == []
 
 
+@ON_SQLITE
 def test_winner_that_nobody_is_cannot_be_promoted(lab: Lab) -> None:
     begun = lab.start()
     with pytest.raises(Conflict, match="no challenger is proven better"):
@@ -151,6 +161,7 @@ def test_winner_that_nobody_is_cannot_be_promoted(lab: Lab) -> None:
         lab.experiments.evaluate("nothing")
 
 
+@ON_SQLITE
 def test_deployment_of_another_strategy_is_no_experiment(lab: Lab) -> None:
     begun = lab.world.delivery.create({"model": "fraud", "challenger": "1.1.0"}, actor="test")
     with pytest.raises(InvalidInput, match="strategy canary"):
