@@ -143,3 +143,34 @@ def test_combine_leaves_out_stretches_that_say_nothing() -> None:
     assert float(found.difference) == pytest.approx(float(known.difference))
     assert float(found.error) == pytest.approx(float(known.error), rel=0.02)
     assert float(co.combine([nothing, nothing]).p_value()) == 1.0
+
+
+def test_combine_holds_where_a_stretch_ends_when_somebody_is_dropped() -> None:
+    """A third arm is dropped once the champion is clearly better than it, at any request.
+
+    So the first stretch of the other challenger, which is as good as the champion, ends when the
+    champion looks good. Weighted by 1/error it is called worse far too often.
+    """
+    rng = np.random.default_rng(5)
+    runs, steps, batch = 2_000, 40, 10
+    values = rng.normal(0.0, 1.0, (runs, 3, steps, batch))
+    # The third one always does the same, so the champion's luck alone decides when it goes.
+    lucky = values[:, 0].sum(axis=-1).cumsum(axis=-1) / np.sqrt(batch * np.arange(1, steps + 1))
+    wrong = dict.fromkeys((True, False), 0)
+    for run in range(runs):
+        over = np.flatnonzero(lucky[run, 1:] > 1.3)
+        end = int(over[0]) + 2 if over.size else steps
+        # Afterwards the champion has what the dropped one had: twice as much.
+        cuts = [([0], slice(0, end)), ([0, 2], slice(end, steps))]
+        parts = [
+            co.compare(
+                mo.total(values[run, arms, cut].ravel()), mo.total(values[run, 1, cut].ravel())
+            )
+            for arms, cut in cuts
+            if cut.start < steps
+        ]
+        for planned in wrong:
+            found = co.combine(parts, planned=planned)
+            wrong[planned] += found.difference < 0 and float(found.p_value()) < 0.05
+    assert wrong[True] / runs > 0.04
+    assert wrong[False] / runs < 0.025 + 3 * (0.025 * 0.975 / runs) ** 0.5

@@ -501,3 +501,18 @@ def test_gather_and_mature_take_whatever_can_be_sent(
                 levels = [sight.level for sight in mature(plan, kind, facts, outcome)]
                 assert all(0 <= level <= 2 * ev.LOSS_STEPS for level in levels)
     assert found.evidence.total(Measure.ERROR) == 1
+
+
+def test_gather_counts_an_entity_in_the_soak_that_was_mirrored_before() -> None:
+    subject = live(unit="entity")
+    steps = len(subject.plan.steps)
+    soak = assigned(Arm.CHAMPION, share=0.0, unit=5, step=steps)
+    mirrored = shadowed(Output(0), Output(1), unit=5, request=b"s1")
+    soaked = Shadow(9, b"s2", soak, "1.0.0", Output(1), Output(0), 9)
+    events: Records = [(b"s1", mirrored), (b"s2", soaked), (b"s3", soaked)]
+    first = gather(events, subject)
+    assert first.evidence.total(Measure.PAIR_ERROR) == 2
+    assert len(first.units) == 2
+    found, _ = fold.sort(events, {subject.id: subject})
+    assert fold.units_of(subject, found[subject.id]) == set(first.units)
+    assert gather(events, subject, known=first.units).evidence.total(Measure.PAIR_ERROR) == 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -62,14 +63,28 @@ class Question:
         """How many there are, dropped ones included: they shared the error probability."""
         return len(self.design.versions) - 1
 
+    def adjusts(self, arms: Arms, missing: Mapping[int, int], challenger: int) -> bool:
+        """Whether the covariate is used for a challenger, given who lacks it."""
+        used = self.setup.covariate is not None
+        return used and is_missing_alike(arms, missing, challenger)
+
     @property
-    def adjusts(self) -> bool:
-        """Whether a covariate is used."""
-        return self.setup.covariate is not None
+    def planned(self) -> bool:
+        """Whether shares change at planned moments, but for those who are dropped."""
+        return self.design.allocation == "thompson"
 
 
-def against_champion(arms: Arms, challenger: int, *, adjust: bool) -> Contrast | None:
-    """A challenger (by place, from 0) against the champion over the stretches that had both."""
+def against_champion(
+    arms: Arms, challenger: int, *, adjust: bool, planned: bool = False
+) -> Contrast | None:
+    """A challenger (by place, from 0) against the champion over the stretches that had both.
+
+    Args:
+        arms: moments by stretch and arm.
+        challenger: its place.
+        adjust: whether the covariate is used.
+        planned: whether stretches end at planned moments; see :func:`.contrast.combine`.
+    """
     stretches = []
     for stretch in sorted({stretch for stretch, _ in arms}):
         one = arms.get((stretch, 0))
@@ -78,7 +93,25 @@ def against_champion(arms: Arms, challenger: int, *, adjust: bool) -> Contrast |
             continue
         if min(one[mo.UNITS], other[mo.UNITS]) >= co.LEAST_UNITS:
             stretches.append(co.compare(one, other, adjust=adjust))
-    return co.combine(stretches) if stretches else None
+    return co.combine(stretches, planned=planned) if stretches else None
+
+
+def is_missing_alike(arms: Arms, missing: Mapping[int, int], challenger: int) -> bool:
+    """Whether units lack the covariate as often in a challenger's arm as in the champion's.
+
+    What lacks it counts as if it were at the origin, which is fair only if no arm has a hand in
+    what lacks it. A standard error apart is too much: to leave out the adjustment costs little.
+    """
+    found = [missing.get(arm, 0) for arm in (0, challenger + 1)]
+    units = [
+        sum(float(row[mo.UNITS]) for (_, of), row in arms.items() if of == arm)
+        for arm in (0, challenger + 1)
+    ]
+    if not sum(found) or not all(units):
+        return True
+    mean = sum(found) / sum(units)
+    error = sqrt(mean * (1.0 - mean) * sum(1.0 / number for number in units))
+    return abs(found[1] / units[1] - found[0] / units[0]) <= error
 
 
 def before_end(sums: Sums, question: Question) -> tuple[Finding, ...]:
@@ -86,9 +119,11 @@ def before_end(sums: Sums, question: Question) -> tuple[Finding, ...]:
     arms: Arms = sums.looks[-1].arms if sums.looks else {}
     error = (1.0 - question.design.confidence) / (LOOKS - 1) / question.challengers
     findings = []
+    missing = sums.looks[-1].missing if sums.looks else {}
     for place in range(question.challengers):
-        found = against_champion(arms, place, adjust=question.adjusts)
-        findings.append(_finding(question, place, found, error))
+        adjust = question.adjusts(arms, missing, place)
+        found = against_champion(arms, place, adjust=adjust, planned=question.planned)
+        findings.append(_finding(question, place, found, error, adjusted=adjust))
     return tuple(findings)
 
 
@@ -96,13 +131,17 @@ def at_end(sums: Sums, question: Question) -> tuple[Finding, ...]:
     """Every challenger at the planned end, with Holm's adjusted p-values and joint intervals."""
     alpha = 1.0 - question.design.confidence
     places = range(question.challengers)
-    found = [against_champion(sums.arms, place, adjust=question.adjusts) for place in places]
+    adjusted_by_x = [question.adjusts(sums.arms, sums.missing, place) for place in places]
+    found = [
+        against_champion(sums.arms, place, adjust=adjust, planned=question.planned)
+        for place, adjust in zip(places, adjusted_by_x, strict=True)
+    ]
     p_values = [1.0 if item is None else float(item.p_value()) for item in found]
     adjusted = holm(p_values)
     error = alpha / question.challengers
     findings = []
     for place, item in enumerate(found):
-        basis = _finding(question, place, item, error)
+        basis = _finding(question, place, item, error, adjusted=adjusted_by_x[place])
         if item is None:
             findings.append(basis)
             continue
@@ -145,8 +184,9 @@ def segments(sums: Sums, question: Question, challenger: int) -> tuple[Segment, 
     for (feature, group, stretch, arm), row in sorted(sums.segments.items()):
         by_group.setdefault((feature, group), {})[(stretch, arm)] = row
     found = []
+    adjust = question.adjusts(sums.arms, sums.missing, challenger)
     for (feature, group), arms in by_group.items():
-        item = against_champion(arms, challenger, adjust=question.adjusts)
+        item = against_champion(arms, challenger, adjust=adjust, planned=question.planned)
         if item is not None and np.isfinite(item.error):
             units = sum(
                 row[mo.UNITS] for (_, arm), row in arms.items() if arm in (0, challenger + 1)
@@ -161,7 +201,9 @@ def segments(sums: Sums, question: Question, challenger: int) -> tuple[Segment, 
     return tuple(told)
 
 
-def _finding(question: Question, place: int, found: Contrast | None, error: float) -> Finding:
+def _finding(
+    question: Question, place: int, found: Contrast | None, error: float, *, adjusted: bool
+) -> Finding:
     version = question.design.versions[place + 1]
     if found is None or not np.isfinite(found.error):
         state: State = "dropped" if place in question.dropped else "no_data"
@@ -176,7 +218,7 @@ def _finding(question: Question, place: int, found: Contrast | None, error: floa
         effect=_scaled(difference, float(found.deviation)),
         p_value=None,
         p_adjusted=None,
-        reduction=float(found.reduction) if question.adjusts else None,
+        reduction=float(found.reduction) if adjusted else None,
     )
 
 

@@ -248,9 +248,16 @@ def _notes(
         )
         notes.append(
             f"{why}: {len(sums.stretches)} stretches of constant shares are compared each by "
-            "itself and weighted by 1/error, which stays valid however shares followed results; "
-            "tests of whole distributions are left out."
+            f"itself and weighted by {'1/error' if question.planned else 'their size'}, which "
+            "stays valid however shares followed results; tests of whole distributions are left "
+            "out."
         )
+        if question.planned and question.dropped:
+            notes.append(
+                "A challenger was dropped between planned looks: with adaptive allocation, error "
+                "probabilities hold but approximately from there on."
+            )
+    notes += _unadjusted(question, sums)
     labelled = [arm.labelled for arm in arms if arm.labelled is not None]
     if labelled and max(labelled) - min(labelled) > _LABELS_APART:
         each = ", ".join(f"{arm.version} {arm.labelled:.1%}" for arm in arms if arm.labelled)
@@ -267,3 +274,21 @@ def _notes(
     if left:
         notes.append(f"{left:,} requests could not be counted (no usable answer, or a moved arm).")
     return tuple(notes)
+
+
+def _unadjusted(question: Question, sums: Sums) -> list[str]:
+    """Who is not adjusted for the covariate that was asked for, and why."""
+    if question.setup.covariate is None:
+        return []
+    looked = sums if sums.closed_at or not sums.looks else sums.looks[-1]
+    versions = [
+        question.design.versions[place + 1]
+        for place in range(question.challengers)
+        if not analysis.is_missing_alike(looked.arms, looked.missing, place)
+    ]
+    if not versions:
+        return []
+    return [
+        f"{question.design.covariate} is missing more often in one arm than in the other "
+        f"({', '.join(versions)}), so it was not adjusted for there."
+    ]

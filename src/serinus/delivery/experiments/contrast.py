@@ -48,6 +48,7 @@ class Contrast:
         reduction: the share of variance that the covariate took away, in [0, 1).
         deviation: between units, before any adjustment: the scale of Cohen's d.
         champion: the champion's metric over the same stretches.
+        size: units that would say as much if both arms had half of them each, over four.
     """
 
     difference: Floats
@@ -56,6 +57,7 @@ class Contrast:
     reduction: Floats
     deviation: Floats
     champion: Floats
+    size: Floats
 
     def interval(self, error: float) -> tuple[Floats, Floats]:
         """The confidence interval that misses the truth with probability ``error``."""
@@ -115,15 +117,23 @@ def compare(champion: Floats, challenger: Floats, *, adjust: bool = False) -> Co
             reduction=np.where(plain > 0, 1.0 - variance / plain, 0.0),
             deviation=np.sqrt(pooled),
             champion=value_0,
+            size=1.0 / (1.0 / units_0 + 1.0 / units_1),
         )
 
 
-def combine(stretches: Sequence[Contrast]) -> Contrast:
-    """The difference over stretches of different shares, each weighted by 1 / error.
+def combine(stretches: Sequence[Contrast], *, planned: bool = True) -> Contrast:
+    """The difference over stretches of different shares.
 
-    With these weights the sum of the stretches' t statistics, over the root of their number, is
-    the combined statistic: normal however later shares followed from earlier results. Stretches
-    of which nothing is known, or without any variance, are left out.
+    Args:
+        stretches: in any order; those of which nothing is known are left out.
+        planned: whether every stretch ends at a planned moment. Then each is weighted by 1 / error
+            (those without any variance are left out): the sum of the stretches' t statistics, over
+            the root of their number, is the combined statistic, normal however later shares
+            followed from earlier results. A stretch that ends when something is proven (a
+            challenger is dropped) has a t statistic that is chosen, and these weights make as much
+            of a short one as of a long one. Then each is weighted by its size (Mantel & Haenszel):
+            the sum is that of all units, a martingale that no such moment can bend, and its
+            variance hardly depends on where it was cut.
     """
     if len(stretches) == 1:
         return stretches[0]
@@ -131,13 +141,15 @@ def combine(stretches: Sequence[Contrast]) -> Contrast:
         name: np.stack([np.asarray(getattr(item, name), np.float64) for item in stretches])
         for name in Contrast.__dataclass_fields__
     }
-    known = columns["error"] > 0
+    known = columns["error"] > 0 if planned else np.isfinite(columns["error"])
     with np.errstate(divide="ignore", invalid="ignore"):
-        weights = np.where(known, 1.0 / columns["error"], 0.0)
+        basis = 1.0 / columns["error"] if planned else columns["size"]
+        weights = np.where(known, basis, 0.0)
         whole = weights.sum(axis=0)
         # Each stretch's statistic has the variance of its t distribution, a little above 1.
         freedom = np.maximum(columns["freedom"], 3.0)
-        spread = np.where(known, freedom / (freedom - 2.0), 0.0).sum(axis=0)
+        scale = (weights * columns["error"]) ** 2 * freedom / (freedom - 2.0)
+        spread = np.where(known, scale, 0.0).sum(axis=0)
 
         def weighted(name: str) -> Floats:
             found: Floats = np.where(known, weights * columns[name], 0.0).sum(axis=0) / whole
@@ -150,6 +162,7 @@ def combine(stretches: Sequence[Contrast]) -> Contrast:
             reduction=weighted("reduction"),
             deviation=weighted("deviation"),
             champion=weighted("champion"),
+            size=np.where(known, columns["size"], 0.0).sum(axis=0),
         )
 
 

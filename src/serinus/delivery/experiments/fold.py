@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import inf, isinf, isnan
 from typing import TypeVar
 
 import msgspec
@@ -55,7 +55,12 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass
 class UnitSums:
-    """An entity: its first arm, stretch, covariate and groups, and its sums so far."""
+    """An entity: arm, stretch, covariate and groups of its first request, and its sums so far.
+
+    ``stretch`` is inverted, and so negative, while nothing that counts has come of it: whether and
+    when a label comes may be an arm's doing, so what is known before is taken from the first
+    request, not from the first with a label. ``x`` is infinite if it is missing.
+    """
 
     arm: int
     stretch: int
@@ -83,7 +88,7 @@ def draw_of(event: Prediction | Failure, setup: Setup) -> Draw | None:
     shares = shares_of(assignment)
     if not 0.0 < sum(shares) < 1.0:
         return None
-    features: Sequence[Cell] = event.features if isinstance(event, Prediction) else ()
+    features = event.features
     return Draw(
         arm=0 if assignment.arm is Role.CHAMPION else assignment.variant + 1,
         shares=shares,
@@ -174,27 +179,29 @@ class Folding:
         sums, draw = self._sums, item.draw
         told = sums.told.setdefault(draw.arm, Told())
         told.requests += 1
+        met = self._units.get(draw.unit) if draw.unit else None
+        if met is None and draw.unit:
+            met = self._units[draw.unit] = self._meet(draw)
         parts = self._parts(item)
         if parts is None:
             return
-        met = self._units.get(draw.unit) if draw.unit else None
-        if met is not None and met.arm != draw.arm:
+        met = met or self._meet(draw)
+        if met.arm != draw.arm:
             # It was moved to another arm since: what it does now is no pure effect of either.
             told.left_out += 1
             return
-        if met is None:
-            stretch = sums.stretch(draw.shares)
-            met = UnitSums(draw.arm, stretch, 0.0, 0.0, self._covariate(draw.x), draw.groups)
+        if met.stretch < 0:
+            met.stretch = ~met.stretch
             self._count += 1
-            if draw.unit:
-                self._units[draw.unit] = met
-            change = _Change(stretch, draw.arm, None, (0.0, 0.0), met.x, met.groups)
+            if isinf(met.x):
+                sums.missing[met.arm] = sums.missing.get(met.arm, 0) + 1
+            change = _Change(met.stretch, met.arm, None, (0.0, 0.0), _present(met.x), met.groups)
             self._pending.append(change)
         elif draw.unit in self._of_unit:
             change = self._of_unit[draw.unit]
         else:
             before = self._metric.of_unit(met.y, met.n)
-            change = _Change(met.stretch, met.arm, before, before, met.x, met.groups)
+            change = _Change(met.stretch, met.arm, before, before, _present(met.x), met.groups)
             self._pending.append(change)
         met.y += parts[0]
         met.n += parts[1]
@@ -218,10 +225,15 @@ class Folding:
         told.left_out += found is None
         return found
 
+    def _meet(self, draw: Draw) -> UnitSums:
+        """A unit of which nothing has come yet."""
+        stretch = self._sums.stretch(draw.shares)
+        return UnitSums(draw.arm, ~stretch, 0.0, 0.0, self._covariate(draw.x), draw.groups)
+
     def _covariate(self, x: float | None) -> float:
-        """Less the first one's value, so that squares keep their digits; missing is 0."""
+        """Less the origin, so that squares keep their digits: the first one's, if none was set."""
         if x is None:
-            return 0.0
+            return inf
         if self._sums.origin is None:
             self._sums.origin = x
         return x - self._sums.origin
@@ -240,7 +252,7 @@ class Folding:
             sums.closed_at = moment
         else:
             arms = {key: row.copy() for key, row in sums.arms.items()}
-            sums.looks.append(Look(part, moment, arms))
+            sums.looks.append(Look(part, moment, arms, dict(sums.missing)))
 
     def _flush(self) -> None:
         changes, self._pending, self._of_unit = self._pending, [], {}
@@ -271,6 +283,11 @@ class Folding:
                 bins[place] += signed
                 if not bins[place]:
                     del bins[place]
+
+
+def _present(x: float) -> float:
+    """A covariate in sums: missing is 0, which is the origin."""
+    return 0.0 if isinf(x) else x
 
 
 def fraction(design: Design, units: int, seconds: float) -> float:

@@ -97,13 +97,14 @@ def begin(connection: Connection, deployment: Deployment) -> State:
     design = designs.of(deployment)
     version = versions.find(connection, deployment.model, design.versions[0])
     if version is None:
-        fixed = Setup(deployment.plan.quality.task, deployment.plan.classes)
+        fixed, origin = Setup(deployment.plan.quality.task, deployment.plan.classes), None
     else:
         # A covariate that cannot be used was refused at the start; here it must hold up nobody.
         wrong = setup.faults(version.manifest, design.covariate)
         covariate = None if wrong else design.covariate
         fixed = setup.make(version.manifest, version.reference, covariate)
-    return State(fixed, design.shares, {}, Sums())
+        origin = setup.origin(version.manifest, version.reference, fixed.covariate)
+    return State(fixed, design.shares, {}, Sums(origin=origin))
 
 
 def metric_of(design: Design, state: State) -> Metric:

@@ -39,7 +39,8 @@ _WAIT = text(
 _KEEP = text(
     "INSERT INTO experiment_units (deployment, unit, arm, stretch, y, n, x, groups)"
     " VALUES (:deployment, :unit, :arm, :stretch, :y, :n, :x, :groups)"
-    " ON CONFLICT (deployment, unit) DO UPDATE SET y = excluded.y, n = excluded.n"
+    " ON CONFLICT (deployment, unit) DO UPDATE SET"
+    " stretch = excluded.stretch, y = excluded.y, n = excluded.n"
 )
 
 

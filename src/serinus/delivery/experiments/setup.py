@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from serinus.delivery.experiments.moments import Floats
 from serinus.delivery.experiments.types import Grouping, Setup
 from serinus.errors import InvalidInput
 from serinus.stats import bins
@@ -57,17 +58,41 @@ def faults(manifest: Manifest, covariate: str | None) -> list[str]:
     return [f"covariate: {covariate!r} is no input of numbers; those are {numbers}"]
 
 
+def origin(manifest: Manifest, reference: Mapping[str, Any], place: int | None) -> float | None:
+    """Where a covariate is counted from: the median of the reference profile; None without one.
+
+    It is fixed before the first request, so that no arm has a hand in it.
+    """
+    if place is None:
+        return None
+    feature = manifest.inputs[place].name
+    profile = reference.get("features", {}).get(feature)
+    found = _quantiles(profile, np.array([0.5])) if profile is not None else None
+    return None if found is None else float(found[0])
+
+
 def _grouping(feature: str, place: int, profile: Mapping[str, Any]) -> Grouping:
     found = bins.from_dict(profile["bins"])
-    counts = np.asarray(profile["counts"], float)
     if not isinstance(found, NumericBins):
         return Grouping(feature, place, categories=found.categories[:_PARTS])
+    cuts = _quantiles(profile, np.arange(1, _PARTS) / _PARTS)
+    if cuts is None:
+        return Grouping(feature, place)
+    # A cut below which nothing is would part nothing.
+    kept = tuple(float(cut) for cut in np.unique(cuts) if cut > found.lowest)
+    return Grouping(feature, place, cuts=kept)
+
+
+def _quantiles(profile: Mapping[str, Any], shares: Floats) -> Floats | None:
+    """Quantiles of a profile; None where it is none of numbers, or of none at all."""
+    found = bins.from_dict(profile["bins"])
+    if not isinstance(found, NumericBins):
+        return None
+    counts = np.asarray(profile["counts"], float)
     ends = np.array([found.lowest, *found.edges, found.highest])
     inner = counts[1 : len(ends)]
     if not np.isfinite(ends).all() or inner.sum() <= 0:
-        return Grouping(feature, place)
+        return None
     passed = np.concatenate([[0.0], np.cumsum(inner)]) / inner.sum()
-    cuts = np.interp(np.arange(1, _PARTS) / _PARTS, passed, ends)
-    # A cut below which nothing is would part nothing.
-    kept = np.unique(cuts)
-    return Grouping(feature, place, cuts=tuple(float(cut) for cut in kept if cut > ends[0]))
+    cuts: Floats = np.interp(shares, passed, ends)
+    return cuts

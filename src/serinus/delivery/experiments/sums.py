@@ -34,6 +34,7 @@ class Look:
     number: int
     at: int
     arms: dict[tuple[int, int], Floats]
+    missing: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,10 +48,11 @@ class Sums:
         spread: by arm, units in each bin of their value, where distributions are compared.
         told: by arm, what came of its requests.
         looks: those taken so far, oldest first.
-        origin: what covariates are counted from; None before the first.
+        origin: what covariates are counted from; None before the first if nobody set it.
         began_at: when the first counted request was predicted (epoch microseconds); 0 before.
         last_at: the same of the last.
         closed_at: the planned end as it came, 0 before; nothing counts after it.
+        missing: by arm, units without a covariate.
     """
 
     stretches: list[Shares] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Sums:
     began_at: int = 0
     last_at: int = 0
     closed_at: int = 0
+    missing: dict[int, int] = field(default_factory=dict)
 
     @property
     def units(self) -> int:
@@ -91,11 +94,17 @@ class Sums:
                     (arm, told.requests, told.labelled, told.left_out)
                     for arm, told in sorted(self.told.items())
                 ],
-                looks=[(look.number, look.at, _rows(look.arms)) for look in self.looks],
+                looks=[
+                    _StoredLook(
+                        look.number, look.at, _rows(look.arms), sorted(look.missing.items())
+                    )
+                    for look in self.looks
+                ],
                 origin=self.origin,
                 began_at=self.began_at,
                 last_at=self.last_at,
                 closed_at=self.closed_at,
+                missing=sorted(self.missing.items()),
             )
         )
 
@@ -111,15 +120,26 @@ def decode(data: bytes) -> Sums:
         segments={(f, g, s, a): _array(row) for f, g, s, a, row in found.segments},
         spread={arm: Counter(dict(bins)) for arm, bins in found.spread},
         told={arm: Told(*numbers) for arm, *numbers in found.told},
-        looks=[Look(number, at, _keyed(rows)) for number, at, rows in found.looks],
+        looks=[
+            Look(look.number, look.at, _keyed(look.arms), dict(look.missing))
+            for look in found.looks
+        ],
         origin=found.origin,
         began_at=found.began_at,
         last_at=found.last_at,
         closed_at=found.closed_at,
+        missing=dict(found.missing),
     )
 
 
 _Row = tuple[int, int, list[float]]
+
+
+class _StoredLook(msgspec.Struct, array_like=True):
+    number: int
+    at: int
+    arms: list[_Row]
+    missing: list[tuple[int, int]] = []
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -128,11 +148,12 @@ class _Stored(msgspec.Struct, array_like=True):
     segments: list[tuple[int, int, int, int, list[float]]]
     spread: list[tuple[int, list[tuple[int, int]]]]
     told: list[tuple[int, int, int, int]]
-    looks: list[tuple[int, int, list[_Row]]]
+    looks: list[_StoredLook]
     origin: float | None
     began_at: int
     last_at: int
     closed_at: int
+    missing: list[tuple[int, int]] = []
 
 
 _pack = msgspec.msgpack.Encoder().encode

@@ -79,6 +79,6 @@ class Sentry:
             _CAUSES[band.signal],
             starts[-length],
             f"{band.name} of {self.version} has left its earlier range: "
-            f"{in_words(band, seen.rate)} among {seen.number:,.0f} in the last {length * BUCKET_SECONDS} s, where "
-            f"{in_words(band, band.earlier)} was usual.",
+            f"{in_words(band, seen.rate)} among {seen.number:,.0f} in the last "
+            f"{length * BUCKET_SECONDS} s, where {in_words(band, band.earlier)} was usual.",
         )

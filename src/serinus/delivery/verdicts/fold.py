@@ -165,10 +165,12 @@ def cloned(plan: Plan) -> bool:
 
 
 def units_of(deployment: Deployment, events: Events) -> set[int]:
-    """The entities of a batch: live ones, and (inverted) mirrored ones, which are other draws."""
-    live = _units(deployment.plan, [event.assignment.unit for _, event in events.live])
-    mirrored = _units(deployment.plan, [event.assignment.unit for event in events.pairs])
-    return {unit for unit in live if unit} | {~unit for unit in mirrored if unit}
+    """The entities of a batch: live ones, and mirrored ones (:func:`pairs.unit_of`)."""
+    plan = deployment.plan
+    live = _units(plan, [event.assignment.unit for _, event in events.live])
+    entities = plan.unit == "entity"
+    mirrored = [pairs.unit_of(plan, event) for event in events.pairs] if entities else []
+    return {unit for unit in (*live, *mirrored) if unit}
 
 
 def requests(
@@ -315,9 +317,8 @@ def _pairs(
     labelled, twice, entities = plan.has("shadow_quality"), cloned(plan), plan.unit == "entity"
     alike: Counter[tuple[float, int, int, bool | None]] = Counter()
     for event in events:
-        # Live and mirrored requests of an entity are two draws: one of each may count.
-        if entities and event.assignment.unit:
-            unit = ~event.assignment.unit
+        unit = pairs.unit_of(plan, event) if entities else 0
+        if unit:
             if unit in known or unit in found.units:
                 continue
             found.units[unit] = False

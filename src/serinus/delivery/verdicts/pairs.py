@@ -27,6 +27,8 @@ from serinus.wire import Answer, Arm, Output, Shadow
 
 BEFORE = 0.0
 """The share under which pairs are counted while the challenger is compared."""
+# Turns a 64-bit hash into another one, its sign apart.
+_IN_SOAK = 0x5BD1E9955BD1E995
 
 
 class Pair(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +49,18 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
     def failures(self) -> int:
         """The challenger's failure minus the champion's: -1, 0 or 1."""
         return int(self.challenger is None) - int(self.champion is None)
+
+
+def unit_of(plan: Plan, event: Shadow) -> int:
+    """The name under which the entity of a pair is remembered; 0 if it is its own.
+
+    Live requests, those mirrored while the challenger is compared, and those of the soak are three
+    draws of an entity: one of each may count.
+    """
+    unit = event.assignment.unit
+    if not unit:
+        return 0
+    return ~unit ^ _IN_SOAK if event.assignment.step >= len(plan.steps) else ~unit
 
 
 def pair_of(deployment: Deployment, event: Shadow) -> Pair:
