@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
-from tests.delivery.samples import BASIS, NUMBERS, deployment
+from sqlalchemy import Connection, Engine, func, select, update
+from structlog.testing import capture_logs
+from tests.delivery.samples import BASIS, NUMBERS, answered, assigned, deployment
 
 from serinus import clock
 from serinus.delivery import consumer as consumers
@@ -385,3 +386,49 @@ def test_fold_of_all_failures_or_none_of_one_arm(folding: Folding, failing: bool
     assert folding.waiting() == (0 if failing else 40)
     # 5 % were to go to the challenger: whatever it did, the split cannot be believed.
     assert judge(deployment().plan, 1, found).outcome is Outcome.INCONCLUSIVE
+
+
+def test_fold_of_what_one_consumer_cannot_keep_costs_that_one_only(folding: Folding) -> None:
+    folding.begin()
+    folding.predict(5)
+    seen: list[int] = []
+
+    def torn(connection: Connection, records: Sequence[object], *_: object) -> None:
+        connection.execute(update(schema.evidence).values(fold=99))
+        raise ValueError("a number that is none")
+
+    def keeps(connection: Connection, records: Sequence[object], *_: object) -> list[str]:
+        seen.append(len(records))
+        return []
+
+    consumer = Consumer(folding.engine, Reader(folding.folder), [torn, keeps])
+    with capture_logs() as told:
+        assert drain(consumer) == 5
+        folding.predict(1)
+        assert drain(consumer) == 1
+    assert [line["event"] for line in told] == ["a batch could not be kept"]
+    assert seen == [5, 1]
+    assert folding.evidence().total(Measure.ERROR) == 6
+    with folding.engine.begin() as connection:
+        assert repository.folded(connection, "d1") == 2
+
+
+def test_fold_of_what_one_deployment_cannot_take_costs_that_one_only(folding: Folding) -> None:
+    """Its evidence is torn on the disk; that of the others, before and behind it, goes on."""
+    names = ["d0", "d1", "d2"]
+    with folding.engine.begin() as connection:
+        for name in names:
+            asked = DeploymentSpec(model=f"of {name}", challenger="1.1.0")
+            one = deployment(asked, id=name, model=asked.model, phase=Phase.RUNNING, step=1)
+            repository.add(connection, one)
+        table = schema.evidence
+        connection.execute(update(table).where(table.c.deployment == "d1").values(summary=b"?"))
+    for name in names:
+        folding.writer.append([answered(assigned(deployment=name)) for _ in range(4)])
+    with capture_logs() as told:
+        assert drain(folding.consumer()) == 12
+    assert [line["who"] for line in told] == [("d1",)]
+    with folding.engine.begin() as connection:
+        known = repository.evidences(connection, ["d0", "d2"])
+    found = {name: evidence.total(Measure.ERROR) for name, evidence in known.items()}
+    assert found == {"d0": 4, "d2": 4}

@@ -76,3 +76,12 @@ def test_deployments_has_at_most_one_live_row_of_a_model(engine: Engine) -> None
         connection.execute(insert(schema.deployments), deployment("c", "m"))
     with engine.connect() as connection, pytest.raises(IntegrityError):
         connection.execute(insert(schema.deployments), deployment("d", "m"))
+
+
+def test_text_is_kept_without_its_nuls(engine: Engine) -> None:
+    """PostgreSQL refuses them, and what a torn file makes of an error holds some."""
+    with engine.begin() as connection:
+        row = model_row(name="a\0b", description="torn at \0\0 here")
+        connection.execute(insert(schema.models).values(row))
+        found = connection.execute(select(schema.models.c.name, schema.models.c.description))
+        assert found.one() == ("ab", "torn at  here")

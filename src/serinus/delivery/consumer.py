@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -34,7 +35,7 @@ from serinus.delivery.verdicts.evidence import Evidence, Sight
 from serinus.delivery.verdicts.fold import Facts, Waiting
 from serinus.delivery.verdicts.watch import Watch
 from serinus.ledger import consumer as offsets_of
-from serinus.ledger.types import Offset, Reader
+from serinus.ledger.types import Batch, Offset, Reader
 from serinus.store import schema
 from serinus.store.engine import reading
 from serinus.wire import Answer, Event, WorkerStatus
@@ -52,6 +53,7 @@ _ASKED = func.length(_AWAITING.c.facts) > literal_column("0")
 _ORPHANED = func.length(_AWAITING.c.facts) == literal_column("0")
 _ORPHAN_US = round(ORPHAN_SECONDS * 1e6)
 _NEVER = 1 << 62
+_log = structlog.get_logger(__name__)
 _pack = msgspec.msgpack.Encoder().encode
 _FACTS = msgspec.msgpack.Decoder(Facts)
 _OUTCOME: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
@@ -102,6 +104,7 @@ class Consumer:
         self._saved: dict[str, Offset] = {}
         self._next_look = 0.0
         self._due: dict[str, int] = {}
+        self._blamed: set[tuple[str, ...]] = set()
         self.roster = Roster()
 
     def forget(self) -> None:
@@ -133,22 +136,76 @@ class Consumer:
                 self.forget()
                 return 0
             live = [standing.deployment for standing in self.roster.read(connection)]
-            records, judged = comparisons.project(batch.records, live)
-            self._due = {item.id: self._due[item.id] for item in judged if item.id in self._due}
-            changed = absorb(
-                connection, records, judged, now, complete=batch.complete, due=self._due
-            )
+            due: dict[str, int] = {}
+            changed = self._absorb(connection, batch, live, now, due)
             if batch.records:
-                for absorbed in self._others:
-                    kept = absorbed(connection, batch.records, live, now)
-                    changed += [item for item in kept or () if item not in changed]
+                for other in self._others:
+                    kept = self._told(connection, other, batch, live, now)
+                    changed += [item for item in kept if item not in changed]
                 offsets_of.save_offsets(connection, NAME, batch.offsets)
             if changed:
                 journal.note(connection, self._offsets, batch, now, changed)
-        self._offsets = dict(batch.offsets)
+        self._offsets, self._due = dict(batch.offsets), due
         if batch.records:
             self._saved = {**self._saved, **self._offsets}
         return len(batch.records)
+
+    def _absorb(
+        self,
+        connection: Connection,
+        batch: Batch,
+        live: Sequence[Deployment],
+        now: datetime,
+        due: dict[str, int],
+    ) -> list[str]:
+        """Fold a batch; a deployment that cannot take it learns nothing of it, and all others do.
+
+        Which one that is, is found by halves: one of a thousand costs twenty more tries.
+        """
+        found: dict[str, int] = {}
+        try:
+            with connection.begin_nested():
+                records, judged = comparisons.project(batch.records, live)
+                ids = [item.id for item in judged if item.id in self._due]
+                found = {identity: self._due[identity] for identity in ids}
+                changed = absorb(
+                    connection, records, judged, now, complete=batch.complete, due=found
+                )
+        except Exception as error:
+            if turns.is_everybodys(error):
+                raise
+            if len(live) <= 1:
+                self._tell("a batch could not be folded", *(item.id for item in live))
+                return []
+            half = len(live) // 2
+            first = self._absorb(connection, batch, live[:half], now, due)
+            return first + self._absorb(connection, batch, live[half:], now, due)
+        due.update(found)
+        return changed
+
+    def _told(
+        self,
+        connection: Connection,
+        other: Absorb,
+        batch: Batch,
+        live: Sequence[Deployment],
+        now: datetime,
+    ) -> Sequence[str]:
+        """What somebody else keeps of a batch; who cannot take it must not stop delivery."""
+        try:
+            with connection.begin_nested():
+                return other(connection, batch.records, live, now) or ()
+        except Exception as error:
+            if turns.is_everybodys(error):
+                raise
+            self._tell("a batch could not be kept", type(other).__name__)
+            return ()
+
+    def _tell(self, what: str, *who: str) -> None:
+        """Log the error at hand, of each deployment or consumer once."""
+        if who not in self._blamed:
+            self._blamed.add(who)
+            _log.exception(what, who=who)
 
 
 def absorb(
@@ -214,20 +271,30 @@ def _gather(
 
 
 def _write_workers(connection: Connection, statuses: Iterable[WorkerStatus]) -> None:
-    table = schema.gateway_workers
     for status in statuses:
-        values = {
-            "revision": status.revision,
-            "ready": list(status.ready),
-            "failed": status.failed,
-            "circuits": status.circuits,
-            "at": clock.from_epoch_us(status.at),
-        }
-        changed = connection.execute(
-            update(table).where(table.c.worker == status.worker).values(**values)
-        )
-        if changed.rowcount == 0:
-            connection.execute(insert(table).values(worker=status.worker, **values))
+        try:
+            with connection.begin_nested():
+                _write_worker(connection, status)
+        except Exception as error:
+            if turns.is_everybodys(error):
+                raise
+            _log.exception("a worker's status cannot be kept", worker=status.worker)
+
+
+def _write_worker(connection: Connection, status: WorkerStatus) -> None:
+    table = schema.gateway_workers
+    values = {
+        "revision": status.revision,
+        "ready": list(status.ready),
+        "failed": status.failed,
+        "circuits": status.circuits,
+        "at": clock.from_epoch_us(status.at),
+    }
+    changed = connection.execute(
+        update(table).where(table.c.worker == status.worker).values(**values)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(table).values(worker=status.worker, **values))
 
 
 def _known_units(connection: Connection, deployment: str, units: set[int]) -> dict[int, bool]:

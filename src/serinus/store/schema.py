@@ -51,6 +51,32 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+class _Words(TypeDecorator[str]):
+    """Text as both databases take it, without NULs.
+
+    PostgreSQL refuses one, which a torn file may put into an error's words, and anybody into a
+    reason.
+    """
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The text without its NULs."""
+        return value.replace("\0", "") if value and "\0" in value else value
+
+
+class ShortText(_Words):
+    """A name or a choice."""
+
+    impl = String(200)
+    cache_ok = True
+
+
+class LongText(_Words):
+    """Words for people."""
+
+    impl = Text
+    cache_ok = True
+
+
 REVISION = "0004"
 """The newest migration: what :func:`serinus.store.engine.migrate` brings a database to."""
 
@@ -64,7 +90,8 @@ metadata = MetaData(
 
 # SQLite counts rows up by itself only in a column of exactly the type INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
-Name = String(200)
+Name = ShortText()
+Prose = LongText()
 
 # ------------------------------------------------------------------------ registry
 
@@ -74,7 +101,7 @@ models = Table(
     Column("name", Name, primary_key=True),
     Column("model_type", Name, nullable=False),
     Column("task", Name, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("description", Prose, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -84,10 +111,10 @@ model_versions = Table(
     Column("model", Name, primary_key=True),
     Column("version", Name, primary_key=True),
     Column("stage", Name, nullable=False),
-    Column("uri", Text, nullable=False),
+    Column("uri", Prose, nullable=False),
     Column("run_id", Name, nullable=False),
     Column("mlflow_version", Name, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("description", Prose, nullable=False),
     Column("parent", Name, nullable=True),
     Column("manifest", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
@@ -109,7 +136,7 @@ stage_history = Table(
     Column("to_stage", Name, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("actor", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Index(None, "model", "id"),
 )
 
@@ -132,7 +159,7 @@ deployments = Table(
     Column("step", Integer, nullable=False),
     Column("step_entered_at", UtcDateTime, nullable=False),
     Column("verdict", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("requested_by", Name, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -151,7 +178,7 @@ deployment_history = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("actor", Name, nullable=False),
     Column("verdict", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     # The last fold before it: what was forgotten at an end is forgotten there by a replay, too.
     Column("fold", BigInteger, nullable=False, server_default="0"),
     Index(None, "deployment", "id"),
@@ -214,7 +241,7 @@ verdicts = Table(
     Column("step", Integer, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("verdict", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("requests", BigInteger, nullable=False),
     Column("guardrails", JSON, nullable=False),
     Column("fold", BigInteger, nullable=False, server_default="0"),
@@ -229,7 +256,7 @@ routing_revisions = Table(
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("at", UtcDateTime, nullable=False),
     Column("routes", JSON, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
 )
 
 gateway_workers = Table(
@@ -265,7 +292,7 @@ rollbacks = Table(
     Column("deployment", Name, nullable=True),
     Column("cause", Name, nullable=False),
     Column("actor", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("state", Name, nullable=False),
     Column("plan", JSON, nullable=False),
     Column("criteria", JSON, nullable=False),
@@ -300,7 +327,7 @@ fallbacks = Table(
     Column("model", Name, primary_key=True),
     Column("answer", JSON, nullable=False),
     Column("actor", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )
 
@@ -427,9 +454,9 @@ jobs = Table(
     Column("state", Name, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
-    Column("progress", Text, nullable=False),
+    Column("progress", Prose, nullable=False),
     Column("result", JSON, nullable=True),
-    Column("error", Text, nullable=False),
+    Column("error", Prose, nullable=False),
     Column("lease_owner", Name, nullable=True),
     Column("lease_until", UtcDateTime, nullable=True),
     Column("run_after", UtcDateTime, nullable=False),
@@ -446,7 +473,7 @@ triggers = Table(
     Column("model", Name, primary_key=True),
     Column("kind", Name, primary_key=True),
     Column("state", Name, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("job", Name, nullable=True),
     Column("since", UtcDateTime, nullable=False),
 )
