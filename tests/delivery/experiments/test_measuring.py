@@ -88,6 +88,7 @@ def test_a_second_controller_counts_nothing_twice(lab: Lab) -> None:
     assert state(lab, begun).sums.encode() == before
 
 
+@ON_SQLITE
 def test_nothing_is_remembered_of_requests_after_the_end(lab: Lab) -> None:
     begun = lab.start(auto_promote=False, min_requests=100)
     lab.send(400, wrong=(0.1, 0.1))

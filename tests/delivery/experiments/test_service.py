@@ -143,6 +143,7 @@ def test_shares_follow_what_was_learnt(lab: Lab) -> None:
     assert report.winner == "1.1.0"
 
 
+@ON_SQLITE
 def test_history_has_every_experiment(lab: Lab) -> None:
     begun = lab.start()
     lab.send(700, wrong=(0.2, 0.2))
