@@ -58,7 +58,7 @@ _VERSIONS = ("1.0.0", "1.1.0")
 _EACH = 5
 _WORKERS = 2
 # A process is watched for so long after it has settled.
-_SETTLE_SECONDS, _WATCH_SECONDS = 5.0, 10.0
+_SETTLE_SECONDS, _WATCH_SECONDS = 15.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,9 @@ def run(deployments: int = 1_000, *, process: bool = True) -> ControllerReport:
             idle = statistics.median(bench.seconds() for _ in range(_TURNS))
             turns = [bench.busy(3 * idle) for _ in range(_TURNS)]
             busy, judged = (statistics.median(column) for column in zip(*turns, strict=True))
-            memory, share = _process(settings) if process else (0, 0.0)
             harmed = bench.harmed()
+            bench.close()
+            memory, share = _process(settings) if process else (0, 0.0)
     return ControllerReport(deployments, first, idle, busy, judged, harmed, memory, share)
 
 
@@ -181,6 +182,11 @@ class _Passes:
         harmed = self._live[:50]
         self._writer.append([event for item in harmed for event in _failures(item, 100)])
         return self.seconds()
+
+    def close(self) -> None:
+        """Let another controller lead."""
+        self._controller.close()
+        self._writer.close()
 
     def _report(self) -> None:
         ready = tuple(f"{item.model}@{version}" for item in self._live for version in _VERSIONS)
