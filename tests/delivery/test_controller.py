@@ -16,6 +16,7 @@ from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
+from serinus.errors import Unavailable
 from serinus.ledger.files.reader import Reader
 from serinus.registry.types import Stage
 from serinus.store import schema
@@ -337,3 +338,24 @@ def test_controller_stopped_within_a_transaction_loses_its_lease(
     with engine.begin() as connection, pytest.raises(Deposed):
         one.guard(connection)
     engine.dispose()
+
+
+def test_controller_whose_folder_cannot_be_written_still_folds_and_judges(
+    deployed: World,
+) -> None:
+    """Other machines' gateways may carry the table to themselves, and harm is harm."""
+    deployment = deployed.delivery.create(
+        DeploymentSpec(model="fraud", challenger="1.1.0"), actor="test"
+    )
+    deployed.report("1.0.0", **{"fraud@1.1.0": "torn at \0"})
+    deployed.table.unlink()
+    deployed.table.mkdir()
+    with pytest.raises(Unavailable, match="cannot be written"):
+        deployed.controller.run_once()
+    ended = deployed.delivery.get(deployment.id)
+    assert ended.phase is Phase.ROLLED_BACK
+    assert ended.reason.endswith("torn at ")
+    deployed.table.rmdir()
+    deployed.restart()
+    deployed.controller.run_once()
+    assert b"1.1.0" not in deployed.table.read_bytes()

@@ -31,6 +31,7 @@ from tests.delivery.life import LEASE_SECONDS, MODEL, VERSIONS, Killed, Life, pr
 from serinus.delivery import repository, routing
 from serinus.delivery.controller import ACTOR
 from serinus.delivery.replay import Replays
+from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.types import (
     TRANSITIONS,
     Deployment,
@@ -123,7 +124,9 @@ class Lives(RuleBasedStateMachine):
     @rule(version=st.sampled_from([None, *VERSIONS]))
     def roll_back(self, version: str | None) -> None:
         self._ask(
-            lambda: self.life.delivery.rollback(MODEL, version, actor="ann", reason="it smells")
+            lambda: Rollbacks(self.life.delivery).roll_back(
+                MODEL, version, actor="ann", reason="it smells"
+            )
         )
 
     def _begin(self, plan: str, challenger: str) -> None:

@@ -163,6 +163,16 @@ def test_publisher_writes_again_what_was_lost(tmp_path: Path) -> None:
     assert read(path) == table(1)
 
 
+def test_publisher_remembers_that_the_file_is_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "routing.json"
+    Publisher(path).publish(table(7))
+    publisher = Publisher(path)
+    assert not publisher.publish(table(2))
+    assert publisher.has(2)
+    assert publisher.ahead_of(2) == 7
+    assert publisher.ahead_of(7) == 0
+
+
 def test_publisher_shows_readers_whole_tables_only(tmp_path: Path) -> None:
     path = tmp_path / "routing.json"
     Publisher(path).publish(table(1))

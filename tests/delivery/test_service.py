@@ -10,6 +10,7 @@ from tests.delivery.conftest import World
 from serinus import clock
 from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.reconcile import Decision
+from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.types import DeploymentSpec, Outcome, Phase
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.registry.types import GateResult, Stage
@@ -154,36 +155,36 @@ def test_commands_on_an_ended_deployment_are_refused_with_the_reason(champion: W
 
 def test_rollback_of_a_live_deployment_returns_to_its_champion(champion: World) -> None:
     deployment = champion.delivery.create(spec(), actor="ann")
-    done = champion.delivery.rollback("fraud", None, actor="ann", reason="smells")
-    assert (done["from"], done["to"]) == ("1.1.0", "1.0.0")
+    done = Rollbacks(champion.delivery).roll_back("fraud", None, actor="ann", reason="smells")
+    assert (done.taken_back, done.to) == ("1.1.0", "1.0.0")
     assert champion.delivery.get(deployment.id).phase is Phase.ROLLED_BACK
     assert champion.registry.get("fraud", "1.1.0").stage is Stage.ARCHIVED
-    assert published(champion).revision == done["revision"]
+    assert published(champion).revision == done.revision
 
 
 def test_rollback_without_a_deployment_returns_to_the_former_champion(champion: World) -> None:
     for stage in (Stage.STAGING, Stage.PRODUCTION):
         champion.registry.transition(None, "fraud", "1.1.0", stage, actor="ann", reason="")
-    done = champion.delivery.rollback("fraud", None, actor="ann", reason="smells")
-    assert (done["from"], done["to"]) == ("1.1.0", "1.0.0")
+    done = Rollbacks(champion.delivery).roll_back("fraud", None, actor="ann", reason="smells")
+    assert (done.taken_back, done.to) == ("1.1.0", "1.0.0")
     assert published(champion).routes["fraud"].champion.version == "1.0.0"
 
 
 def test_rollback_to_a_named_version_works_even_if_it_was_never_staged(champion: World) -> None:
     champion.register("0.9.0")
-    done = champion.delivery.rollback("fraud", "0.9.0", actor="ann", reason="smells")
-    assert done["to"] == "0.9.0"
+    done = Rollbacks(champion.delivery).roll_back("fraud", "0.9.0", actor="ann", reason="smells")
+    assert done.to == "0.9.0"
     assert published(champion).routes["fraud"].champion.version == "0.9.0"
 
 
 def test_rollback_with_nothing_to_go_back_to_is_refused(world: World) -> None:
     world.register("1.0.0")
     with pytest.raises(Conflict, match="no version of fraud is in production"):
-        world.delivery.rollback("fraud", None, actor="ann", reason="")
+        Rollbacks(world.delivery).roll_back("fraud", None, actor="ann", reason="")
     for stage in (Stage.STAGING, Stage.PRODUCTION):
         world.registry.transition(None, "fraud", "1.0.0", stage, actor="ann", reason="")
     with pytest.raises(NotFound, match="has replaced no version"):
-        world.delivery.rollback("fraud", None, actor="ann", reason="")
+        Rollbacks(world.delivery).roll_back("fraud", None, actor="ann", reason="")
 
 
 def test_history_tells_who_did_what_and_why(champion: World) -> None:
@@ -299,16 +300,17 @@ def test_commands_wake_the_controller(champion: World) -> None:
 def test_rollback_twice_does_not_bring_the_bad_version_back(champion: World) -> None:
     for stage in (Stage.STAGING, Stage.PRODUCTION):
         champion.registry.transition(None, "fraud", "1.1.0", stage, actor="ann", reason="")
-    assert champion.delivery.rollback("fraud", None, actor="ann", reason="bad")["to"] == "1.0.0"
+    done = Rollbacks(champion.delivery).roll_back("fraud", None, actor="ann", reason="bad")
+    assert done.to == "1.0.0"
     with pytest.raises(NotFound, match="has replaced no version"):
-        champion.delivery.rollback("fraud", None, actor="bob", reason="double click")
+        Rollbacks(champion.delivery).roll_back("fraud", None, actor="bob", reason="double click")
     assert published(champion).routes["fraud"].champion.version == "1.0.0"
 
 
 def test_rollback_to_the_challenger_itself_is_refused(champion: World) -> None:
     champion.delivery.create(spec(), actor="ann")
     with pytest.raises(Conflict, match="would be taken back"):
-        champion.delivery.rollback("fraud", "1.1.0", actor="ann", reason="typo")
+        Rollbacks(champion.delivery).roll_back("fraud", "1.1.0", actor="ann", reason="typo")
 
 
 def test_publish_overtakes_what_gateways_know_of_an_earlier_store(champion: World) -> None:
@@ -318,6 +320,33 @@ def test_publish_overtakes_what_gateways_know_of_an_earlier_store(champion: Worl
     assert table.revision == 58
     assert published(champion) == table
     assert champion.delivery.publish() == table
+
+
+def test_moves_overtake_what_gateways_know_of_an_earlier_store(champion: World) -> None:
+    """Restored under a process that goes on: what it remembers of the file does not mislead it."""
+    champion.delivery.publish()
+    champion.table.write_bytes(msgspec.json.encode(RoutingTable(57, {})))
+    champion.delivery.publisher.publish(champion.delivery.routing())
+    assert champion.delivery.publish().revision == 58
+    champion.table.write_bytes(msgspec.json.encode(RoutingTable(90, {})))
+    Rollbacks(champion.delivery).set_fallback("fraud", 0, actor="ann", reason="")
+    assert published(champion).revision >= 91
+    assert published(champion).routes["fraud"].default == 0
+
+
+def test_promote_is_refused_until_the_challenger_is_loaded(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    for command in (champion.delivery.promote, champion.delivery.resume):
+        with pytest.raises(Conflict, match="that is pending cannot become") as refusal:
+            command(deployment.id, actor="ann", reason="")
+        assert "loading" in (refusal.value.remedy or "")
+    assert champion.delivery.get(deployment.id).phase is Phase.PENDING
+
+
+def test_reason_with_a_nul_is_kept_without_it(champion: World) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.delivery.abort(deployment.id, actor="ann", reason="torn \0here")
+    assert champion.delivery.get(deployment.id).reason == "torn here"
 
 
 def test_create_refuses_what_could_not_decide_and_says_what_could(champion: World) -> None:

@@ -227,7 +227,10 @@ class Publisher:
     def ahead_of(self, revision: int) -> int:
         """The published revision if it is higher than ``revision``, else 0."""
         known = self._known()
-        present = self._present_revision() if known is None else known
+        try:
+            present = self._present_revision() if known is None else known
+        except OSError:
+            return 0  # To publish says what is wrong.
         return present if present > revision else 0
 
     def _known(self) -> int | None:

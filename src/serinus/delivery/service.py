@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -22,7 +21,6 @@ from serinus.delivery.proposing import Asked, Planner
 from serinus.delivery.queries import Queries
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.rollback import repository as rollbacks
-from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.routing import Beside, Publisher
 from serinus.delivery.types import Deployment, Outcome, Phase
@@ -206,29 +204,6 @@ class Delivery(Queries):
                 rollbacks.give_up(connection, back, clock.now(), why)
         self._tell(model)
         return self.registry.get(model, version)
-
-    def rollback(
-        self, model: str, version: str | None, *, actor: str, reason: str
-    ) -> dict[str, Any]:
-        """Take a model back: from a live deployment to its champion, else to an earlier version.
-
-        Args:
-            model: the model.
-            version: where to; None is the live deployment's champion or the former champion.
-            actor: who asks.
-            reason: why, kept in the history.
-
-        Raises:
-            NotFound: no such model or version. Conflict: nothing to roll back to.
-        """
-        done = Rollbacks(self).roll_back(model, version, actor=actor, reason=reason)
-        return {
-            "model": model,
-            "from": done.taken_back,
-            "to": done.to,
-            "deployment": done.deployment,
-            "revision": done.revision,
-        }
 
     # -------------------------------------------------------- what the controller also needs
 

@@ -8,6 +8,7 @@ from tests.delivery.conftest import World
 from tests.delivery.experiments.living import Lab
 
 from serinus.delivery.experiments.types import Action, View
+from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.types import Phase
 from serinus.errors import Conflict
 from serinus.store import schema
@@ -112,7 +113,7 @@ def test_winner_is_promoted_by_hand_once_and_not_after_it_was_taken_back(lab: La
         assert (done.phase, done.challenger) == (Phase.SOAKING, "1.2.0")
     with pytest.raises(Conflict, match=r"1\.1\.0 is not the winner"):
         lab.experiments.promote_winner(begun.id, version="1.1.0", actor="ada", reason="")
-    lab.world.delivery.rollback("fraud", None, actor="ada", reason="")
+    Rollbacks(lab.world.delivery).roll_back("fraud", None, actor="ada", reason="")
     lab.look()
     with pytest.raises(Conflict, match="this experiment has ended"):
         lab.experiments.promote_winner(begun.id, version=None, actor="ada", reason="")

@@ -14,6 +14,8 @@ from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.types import Phase
+from serinus.errors import Conflict
+from serinus.registry.types import Stage
 
 
 def later(champion: World, seconds: float) -> None:
@@ -141,3 +143,52 @@ def test_step_follows_what_the_controller_took_back_by_itself(champion: World) -
     assert (made.deployment, made.cause, made.actor) == (deployment, "load", "controller")
     assert made.revision == champion.delivery.routing().revision
     assert made.sound_until == champion.delivery.get(deployment).created_at
+
+
+def warming(champion: World, rollbacks: Rollbacks) -> str:
+    """A rollback whose version is being loaded; its deployment was taken back at once."""
+    champion.register("0.9.0", uri="s3://models/fraud/0.9.0")
+    begin(champion)
+    champion.report("1.0.0", "1.1.0")
+    settle(champion)
+    done = rollbacks.roll_back(FRAUD, "0.9.0", actor="ann", reason="older is better")
+    assert done.state is State.WARMING
+    return done.id
+
+
+def test_step_routes_nothing_over_a_version_that_was_placed_meanwhile(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    champion.register("1.2.0")
+    identity = warming(champion, rollbacks)
+    champion.delivery.place(FRAUD, "1.2.0", Stage.PRODUCTION, actor="bob", reason="fixed")
+    ended = rollbacks.get(identity)
+    assert ended.state is State.FAILED
+    assert "bob has placed 1.2.0 in Production meanwhile" in ended.steps[-1].reason
+    champion.report("1.0.0", "0.9.0", "1.2.0")
+    settle(champion)
+    assert champion.delivery.routing().routes[FRAUD].champion.version == "1.2.0"
+
+
+def test_step_routes_nothing_over_a_champion_that_changed_by_itself(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    """The registry was told directly, which knows of no rollback."""
+    champion.register("1.2.0")
+    identity = warming(champion, rollbacks)
+    promote(champion, "1.2.0")
+    champion.report("1.0.0", "0.9.0", "1.2.0")
+    settle(champion)
+    ended = rollbacks.get(identity)
+    assert ended.state is State.FAILED
+    assert "The champion was 1.0.0, and now it is 1.2.0." in ended.steps[-1].reason
+
+
+def test_retry_is_refused_while_a_rollback_is_on_its_way(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    identity = warming(champion, rollbacks)
+    deployment = rollbacks.get(identity).deployment
+    assert deployment is not None
+    with pytest.raises(Conflict, match=r"on its way back to 0\.9\.0"):
+        champion.delivery.retry(deployment, actor="bob", reason="")

@@ -143,14 +143,15 @@ class Progress:
         if not workers or not plan.is_warm(label, workers):
             return False
         reason = f"{label} is loaded on all {len(workers)} workers."
+        done = None
         with turns.turn(self._delivery.engine, guard) as connection:
             overruled = _overruled(connection, rollback)
             if not overruled:
-                routed, table = handover.route(self._delivery, connection, rollback, reason, now)
-        if overruled:
+                done = handover.route(self._delivery, connection, rollback, reason, now)
+        if done is None:
             self._end(rollback, State.FAILED, f"{overruled} Nothing was changed.", now, guard)
             return True
-        handover.tell(self._delivery, routed, table, guard)
+        handover.tell(self._delivery, *done, guard)
         return True
 
     def _report(
