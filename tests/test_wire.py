@@ -187,3 +187,11 @@ def test_fitting_answer_of_classes_is_one_of_them(classes: Any, given: Any, fits
 def test_fitting_answer_of_a_regression_is_a_finite_number(given: Any, fits: Any) -> None:
     found = manifest("regression", ()).fitting(given)
     assert (found, type(found)) == (fits, type(fits))
+
+
+def test_failure_that_was_written_without_its_features_is_read() -> None:
+    assignment = wire.Assignment("m", wire.Arm.CHAMPION, 0.0, 1)
+    whole = wire.Failure(5, assignment, "1", "no", 9, "", None, (1.0, "a"))
+    told = msgspec.msgpack.decode(msgspec.msgpack.encode(whole))
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode(told[:-1]), type=wire.Failure)
+    assert old == msgspec.structs.replace(whole, features=())

@@ -37,7 +37,7 @@ def test_recorder_wakes_requests_once_their_events_are_in_the_ledger(tmp_path):
         found = {record.id: record.event for record in Reader(tmp_path).scan()}
         assert [type(found[row.id]) for row in rows] == [Prediction, Failure, Prediction]
         assert (found[rows[1].id].reason, found[rows[1].id].fallback) == ("broken", "first")
-        assert found[rows[0].id].features == rows[0].features
+        assert all(found[row.id].features == row.features for row in rows)
         writer.close()
 
     asyncio.run(scenario())

@@ -99,6 +99,7 @@ class Controller:
         self._token: int | None = None
         self._judged: dict[str, _Judged] = {}
         self._kept: dict[str, tuple[float, Outcome, int]] = {}
+        self._steering = steering.Steering()
         self._next_publish = 0.0
         self._unpublished: Unavailable | None = None
 
@@ -181,6 +182,7 @@ class Controller:
             stale = self._stale(live)
             evidence = repository.evidences(connection, [item.deployment.id for item in stale])
             workers = repository.workers(connection, now, self._delivery.worker_seconds)
+            self._steering.look(connection, [item.deployment for item in live])
         until = clock.monotonic() + _JUDGE_SECONDS
         for standing in stale:
             self._judge(standing, evidence[standing.deployment.id])
@@ -231,7 +233,7 @@ class Controller:
 
     def _steer(self, deployment: Deployment, now: datetime) -> tuple[Decision | None, str | None]:
         """What an experiment does by itself: drop who harms, share traffic anew, end."""
-        found = steering.steer(self._delivery.engine, deployment, self._guard, now)
+        found = self._steering.steer(self._delivery.engine, deployment, self._guard, now)
         if found is None:
             return None, None
         if found.moved:

@@ -98,3 +98,19 @@ def test_nothing_yet_is_no_data() -> None:
     assert found.findings[0].state == "no_data"
     assert found.progress.share == 0.0
     assert found.arms[0].value is None
+
+
+def test_covariate_that_one_arm_lacks_more_often_is_not_adjusted_for_and_that_is_told() -> None:
+    asked = design(covariate="age")
+    items = [settled(n, n % 2, x=None if n % 10 == 1 else float(n % 7)) for n in range(1_200)]
+    found = conclude.evaluate(
+        ("d1", "fraud"), question(asked, covariate=0), folded(items, asked), asked.shares, {}
+    )
+    assert found.findings[0].reduction is None
+    assert any(note.startswith("age is missing more often in one arm") for note in found.notes)
+    whole = [settled(n, n % 2, x=float(n % 7)) for n in range(1_200)]
+    found = conclude.evaluate(
+        ("d1", "fraud"), question(asked, covariate=0), folded(whole, asked), asked.shares, {}
+    )
+    assert found.findings[0].reduction is not None
+    assert not found.notes

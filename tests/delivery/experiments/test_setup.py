@@ -44,3 +44,10 @@ def test_setup_without_a_profile_has_no_groups() -> None:
 def test_covariate_must_be_an_input_of_numbers(name: str) -> None:
     with pytest.raises(InvalidInput, match="those are amount, age"):
         setup.make(MANIFEST, PROFILE, name)
+
+
+def test_origin_of_a_covariate_is_the_median_of_its_profile() -> None:
+    assert setup.origin(MANIFEST, PROFILE, 1) == pytest.approx(50, abs=2)
+    assert setup.origin(MANIFEST, PROFILE, 2) is None
+    assert setup.origin(MANIFEST, {}, 1) is None
+    assert setup.origin(MANIFEST, PROFILE, None) is None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
+import msgspec
 import pytest
 from tests.delivery.conftest import World
 from tests.delivery.experiments.living import Lab
 
 from serinus import clock
 from serinus.delivery import repository as deployments
-from serinus.delivery.experiments import steering
+from serinus.delivery.experiments import repository, steering
 from serinus.delivery.types import Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.store.engine import reading
@@ -73,3 +76,67 @@ def test_paused_experiment_goes_on_measuring_and_does_not_end(lab: Lab) -> None:
 def test_canary_is_not_steered(lab: Lab) -> None:
     begun = lab.world.delivery.create({"model": "fraud", "challenger": "1.1.0"}, actor="test")
     assert steering.steer(lab.world.engine, begun, lambda _: None, clock.now()) is None
+
+
+def test_crowned_challenger_that_turns_out_harmful_waits_for_nobody(lab: Lab) -> None:
+    begun = lab.start(others=("1.2.0",), split=(0.3, 0.3), min_requests=500, approvals=True)
+    lab.send(600, wrong=(0.4, 0.3, 0.05))
+    lab.look()
+    waiting = lab.now(begun)
+    assert (waiting.phase, waiting.challenger) == (Phase.PAUSED, "1.2.0")
+    assert waiting.waits_for_approval
+    lab.send(600, wrong=(0.4, 0.3, 0.05), failing=(0.0, 0.0, 0.5))
+    lab.look()
+    with reading(lab.world.engine) as connection:
+        moves = deployments.history(connection, begun.id)
+    assert any(move.reason.startswith("1.2.0 is out: Errors") for move in moves)
+    # The measuring was over, so without it the experiment comes to its end.
+    ended = lab.now(begun)
+    assert (ended.phase, ended.verdict) == (Phase.SUCCEEDED, Outcome.PROMOTE)
+    assert "1.2.0" not in ended.reason
+    assert lab.world.delivery.routing().routes["fraud"].champion.version == "1.0.0"
+
+
+def test_quiet_experiment_is_loaded_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = lab.start(others=("1.2.0",), split=(0.3, 0.3), min_requests=5_000)
+    lab.send(300, wrong=(0.1, 0.1, 0.1))
+    lab.look()
+    loaded = []
+    load = repository.load
+    monkeypatch.setattr(
+        repository, "load", lambda connection, key: loaded.append(key) or load(connection, key)
+    )
+    lab.look(5)
+    assert loaded == []
+    lab.send(100, wrong=(0.1, 0.1, 0.1), worth=(0.0, 0.0, 0.0))
+    lab.look(5)
+    # Once to count, and once to steer.
+    assert set(loaded) == {begun.id}
+    assert len(loaded) <= 4
+
+
+def test_pass_over_two_hundred_quiet_experiments_costs_little(lab: Lab) -> None:
+    begun = lab.start(others=("1.2.0",), split=(0.3, 0.3), min_requests=5_000)
+    lab.send(300, wrong=(0.1, 0.1, 0.1))
+    lab.look()
+    engine, known = lab.world.engine, lab.now(begun)
+    trials = [msgspec.structs.replace(known, id=f"t{number}") for number in range(200)]
+    steers = steering.Steering()
+    with engine.begin() as connection:
+        state = repository.load(connection, begun.id)
+        assert state is not None
+        for trial in trials:
+            repository.save(connection, trial.id, state, clock.now())
+            deployments.begin_evidence(connection, trial)
+
+    def seconds() -> float:
+        began = time.process_time()
+        with reading(engine) as connection:
+            steers.look(connection, trials)
+        for trial in trials:
+            steers.steer(engine, trial, lambda _: None, clock.now())
+        return time.process_time() - began
+
+    first, quiet = seconds(), min(seconds() for _ in range(3))
+    assert quiet < 0.1
+    assert quiet < first / 10

@@ -183,7 +183,7 @@ def _recommend(
         if view is View.BEFORE_THE_END and live:
             told += "; it may be promoted before the planned end"
         return Recommendation(Action.PROMOTE, winner.version, f"Promote: {told}.")
-    known = [item for item in findings if item.difference is not None]
+    known = [item for item in findings if item.difference is not None and item.state != "dropped"]
     worse = [item for item in findings if item.state in ("worse", "dropped")]
     if findings and len(worse) == len(findings):
         each = "; ".join(f"{item.version}: {_gap(question, item)}" for item in worse)

@@ -6,15 +6,27 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, takewhile
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import (
+    Connection,
+    String,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from serinus.delivery.experiments import sums as su
 from serinus.delivery.experiments.fold import Draw, Settled, UnitSums
 from serinus.delivery.experiments.sums import Shares, Sums
 from serinus.delivery.experiments.types import Allocation, Setup
+from serinus.delivery.types import Deployment
 from serinus.store import schema
 from serinus.wire import Answer
 
@@ -36,6 +48,8 @@ _WAIT = text(
     " facts = CASE WHEN length(awaiting.facts) = 0 THEN excluded.facts ELSE awaiting.facts END,"
     " outcome = coalesce(awaiting.outcome, excluded.outcome)"
 )
+Stamp: TypeAlias = tuple[Any, tuple[int, ...]]
+"""When an experiment was written, and the folds of its comparisons; may only be compared."""
 _KEEP = text(
     "INSERT INTO experiment_units (deployment, unit, arm, stretch, y, n, x, groups)"
     " VALUES (:deployment, :unit, :arm, :stretch, :y, :n, :x, :groups)"
@@ -103,6 +117,27 @@ def shares(connection: Connection, deployments: Collection[str]) -> dict[str, Sh
         select(_STATE.c.deployment, _STATE.c.shares).where(_STATE.c.deployment.in_(deployments))
     )
     return {row.deployment: tuple(row.shares) for row in rows}
+
+
+def stamps(connection: Connection, trials: Sequence[Deployment]) -> dict[str, Stamp]:
+    """By experiment that has begun, how far it and each of its comparisons is."""
+    whose = {part: item.id for item in trials for part in item.comparisons.values()}
+    names = iter(whose)
+    folds: dict[str, list[int]] = {}
+    written: dict[str, Any] = {}
+    while chunk := list(islice(names, _CHUNK)):
+        evidence = schema.evidence
+        rows = connection.execute(
+            select(evidence.c.deployment, evidence.c.fold)
+            .where(evidence.c.deployment.in_(chunk))
+            .order_by(evidence.c.deployment)
+        )
+        for part, fold in rows:
+            folds.setdefault(whose[part], []).append(fold)
+        at = type_coerce(_STATE.c.updated_at, String)
+        query = select(_STATE.c.deployment, at).where(_STATE.c.deployment.in_(chunk))
+        written.update((row[0], row[1]) for row in connection.execute(query))
+    return {key: (at, tuple(folds.get(key, ()))) for key, at in written.items()}
 
 
 # ------------------------------------------------------------------ entities

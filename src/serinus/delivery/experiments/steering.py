@@ -6,7 +6,7 @@ controller's own; one that is cut off anywhere is simply steered again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from serinus.delivery.experiments import (
     repository,
 )
 from serinus.delivery.experiments.analysis import Question
-from serinus.delivery.experiments.repository import State
+from serinus.delivery.experiments.repository import Stamp, State
 from serinus.delivery.experiments.sums import Look, Shares
 from serinus.delivery.experiments.types import Allocation, Evaluation
 from serinus.delivery.reconcile import Decision
@@ -99,9 +99,43 @@ def steer(engine: Engine, deployment: Deployment, guard: Guard, now: datetime) -
     if len(state.dropped) == len(deployment.challengers):
         reasons = " ".join(why for _, why in sorted(state.dropped.items()))
         return Steered(_to(deployment, Phase.ROLLED_BACK, Outcome.ROLLBACK, reasons))
+    crowned = deployment.challengers.index(deployment.challenger)
+    if deployment.waits_for_approval and crowned in state.dropped:
+        # Nobody may approve of what does harm: the rest goes on, or comes to its end without it.
+        why = f"{deployment.challenger} is out: {state.dropped[crowned]}"
+        return Steered(_to(deployment, Phase.RUNNING, Outcome.CONTINUE, why), changed is not None)
     if deployment.phase is not Phase.RUNNING or not state.sums.closed_at:
         return Steered(None, moved=changed is not None)
     return _ended(deployment, state)
+
+
+class Steering:
+    """Steers live experiments, and loads none again of which nothing came since. For one thread."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Stamp] = {}
+        self._quiet: dict[str, tuple[Deployment, Stamp]] = {}
+
+    def look(self, connection: Connection, live: Sequence[Deployment]) -> None:
+        """Ask how far each experiment is, before it is steered: two queries for all of them."""
+        trials = [item for item in live if design.is_collecting(item)]
+        self._seen = repository.stamps(connection, trials)
+        self._quiet = {key: item for key, item in self._quiet.items() if key in self._seen}
+
+    def steer(
+        self, engine: Engine, deployment: Deployment, guard: Guard, now: datetime
+    ) -> Steered | None:
+        """As :func:`steer`; None as well where that would find what it found last time: nothing."""
+        stamp = self._seen.get(deployment.id)
+        known = self._quiet.get(deployment.id)
+        if known is not None and known[0] is deployment and known[1] == stamp:
+            return None
+        self._quiet.pop(deployment.id, None)
+        found = steer(engine, deployment, guard, now)
+        # What came between the look and here has another stamp at the next look.
+        if stamp is not None and (found is None or (found.decision is None and not found.moved)):
+            self._quiet[deployment.id] = (deployment, stamp)
+        return found
 
 
 def retried(connection: Connection, deployment: Deployment) -> Verdict:
