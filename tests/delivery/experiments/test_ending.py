@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select
 from tests.delivery.conftest import World
 from tests.delivery.experiments.living import Lab
 
+from serinus import clock
+from serinus.delivery.experiments import repository
 from serinus.delivery.experiments.types import Action, View
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.types import Phase
@@ -117,6 +121,26 @@ def test_winner_is_promoted_by_hand_once_and_not_after_it_was_taken_back(lab: La
     lab.look()
     with pytest.raises(Conflict, match="this experiment has ended"):
         lab.experiments.promote_winner(begun.id, version=None, actor="ada", reason="")
+
+
+def test_winner_that_was_dropped_while_it_waited_is_promoted_by_nobody(lab: Lab) -> None:
+    begun = lab.start(**THREE, min_requests=900, auto_promote=False)
+    lab.send(1_000, wrong=(0.4, 0.4, 0.1))
+    lab.look()
+    delivery = lab.world.delivery
+    waiting = delivery.get(begun.id)
+    assert (waiting.phase, waiting.challenger) == (Phase.PAUSED, "1.2.0")
+    with lab.world.engine.begin() as connection:
+        state = repository.load(connection, begun.id)
+        assert state is not None
+        place = waiting.challengers.index("1.2.0")
+        harmed = replace(state, dropped={place: "It raises."})
+        repository.save_steering(connection, begun.id, harmed, clock.now())
+    for command in (delivery.approve, delivery.promote):
+        with pytest.raises(Conflict, match=r"1\.2\.0 was dropped") as refusal:
+            command(begun.id, actor="ada", reason="")
+        assert refusal.value.remedy
+    assert delivery.get(begun.id).phase is Phase.PAUSED
 
 
 def test_experiment_that_the_champion_won_has_nobody_to_promote_or_retry(lab: Lab) -> None:
