@@ -42,20 +42,20 @@ def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
     [
         ("0.05", "0.05 is 0.05 %; write 5 for 5 %"),
         ("0.05,0.5", "0.05 is 0.05 %; write 5 for 5 %"),
-        ("0,50", "0 % is no part of the traffic"),
-        ("5,100", "100 % is no part of the traffic"),
         ("nan", "nan % is no part of the traffic"),
         ("5,", "'5,' is no list of percentages"),
     ],
 )
 def test_shares_that_are_no_percentages_are_refused(text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        deploying._percentages(text, option="--shares")
+        deploying.percentages(text, option="--shares")
     assert (refusal.value.what, refusal.value.where) == (said, "--shares")
 
 
 def test_shares_may_begin_below_one_percent() -> None:
-    assert deploying._percentages("0.5, 5,50%", option="--shares") == [0.005, 0.05, 0.5]
+    assert deploying.percentages("0.5, 5,50%", option="--shares") == [0.005, 0.05, 0.5]
+    # What makes no plan is told by the control plane, with everything else.
+    assert deploying.percentages("0,150", option="--shares") == [0.0, 1.5]
 
 
 def test_deploy_with_a_wrong_share_is_2(faces: Faces) -> None:
@@ -171,4 +171,24 @@ def test_deploy_of_nothing_named_is_2(faces: Faces) -> None:
     answer = call(faces, "deploy", MODEL)
 
     assert answer.code == 2
-    assert "nobody says which challenger" in answer.err
+    assert "challenger: m" in answer.err
+
+
+def test_faults_that_cannot_be_sent_are_told_with_the_others(faces: Faces, tmp_path: Path) -> None:
+    spec = tmp_path / "plan.yaml"
+    spec.write_text("chalenger: 1.1.0\nmodel: nosuch\nsoak_seconds: -1\nlabels: perhaps\n")
+
+    sent = call(faces, "deploy", "nosuch", "9.9.9", "--shares", "50,20,150", "--max-hours", "0")
+    unsent = call(
+        faces, "deploy", "--spec", str(spec), "--shares", "ten", "--split", "nan", "--with", "x",
+        "--max-hours", "0",
+    )  # fmt: skip
+
+    assert (sent.code, unsent.code) == (2, 2)
+    for words in ("nosuch", "between 0 and 1", "larger than the one before", "max_hours"):
+        assert words in sent.err, words
+    for words in (
+        "did you mean challenger?", "challenger: m", "soak_seconds", "labels: must be",
+        "max_hours", "--shares: 'ten' is no list", "--split: nan %", "--with: 'x' is not",
+    ):  # fmt: skip
+        assert words in unsent.err, words

@@ -30,6 +30,8 @@ def test_experiment_is_begun_looked_at_and_listed(faces: Faces) -> None:
         faces, "experiments", "start", MODEL, "1.1.0", "--sample", "5000", "--split", "40", "--json"
     ).json
     assert begun["plan"]["experiment"]["split"] == [0.4]
+    # A model stands for its newest experiment.
+    assert MODEL in call(faces, "experiments", "show", MODEL).out
     shown = call(faces, "experiments", "evaluate", begun["id"]).out
     assert "Before the planned end: valid at every look" in shown
     assert "Go on: nothing is proven of any challenger yet." in shown

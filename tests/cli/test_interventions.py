@@ -23,7 +23,11 @@ def test_approve_and_retry(faces: Faces) -> None:
     pass_gate(faces, begun)
     answer = call(faces, "deployments", "approve", begun, "--reason", "fine", "--json")
     assert (answer.json["phase"], answer.json["step"]) == ("running", 1)
-    assert call(faces, "deployments", "abort", begun, "--json").json["phase"] == "aborted"
-    said = call(faces, "deployments", "retry", begun, "--reason", "once more")
+    assert call(faces, "deployments", "abort", MODEL, "--json").json["phase"] == "aborted"
+    # A model stands for its newest deployment.
+    said = call(faces, "deployments", "retry", MODEL, "--reason", "once more")
     assert said.code == 0
     assert "is pending" in said.out
+    nobody = call(faces, "deployments", "pause", "nobody")
+    assert nobody.code == 2
+    assert "neither a deployment nor a model" in nobody.err

@@ -11,7 +11,7 @@ from tests.cli.documents import IDENTITY, NOW, deployment, drawn, rail, status
 from serinus.cli import bars
 from serinus.cli.screen import Sight, line, screen
 from serinus.client.foresight import Duration, Forecast, StepForecast
-from serinus.client.types import DeploymentStatus, Verdict
+from serinus.client.types import DeploymentStatus, Experiment, Verdict
 
 
 def text(item: DeploymentStatus, width: int = 80, **given: object) -> str:
@@ -90,7 +90,9 @@ def test_soak_shows_all_traffic_and_how_long_it_lasts() -> None:
         status().ahead, waits_for="soak", seconds=None, until=NOW + timedelta(seconds=300),
         sentence="The former champion stays warm.",
     )  # fmt: skip
-    shown = text(status(deployment=deployment(phase="soaking", step=4), ahead=ahead))
+    counts = msgspec.structs.replace(status().counts, share=1.0)
+    soaking = deployment(phase="soaking", step=4)
+    shown = text(status(deployment=soaking, ahead=ahead, counts=counts))
     assert "100 % to 1.1.0" in shown
     assert "about 5 min: The former champion stays warm." in shown
 
@@ -101,6 +103,34 @@ def test_deployment_that_ended_says_how() -> None:
     assert "rolled back at 25 %" in shown
     assert "took 2 h 13 min" in shown
     assert "proof of harm" in shown
+
+
+def test_a_plan_that_was_to_find_out_gives_nobody_traffic() -> None:
+    item = deployment(phase="succeeded", step=0, verdict="promote", ended_at=NOW)
+    plan = msgspec.structs.replace(item.plan, steps=item.plan.steps[:1], promotes=False)
+    watched = msgspec.structs.replace(item, plan=plan, strategy="shadow")
+    counts = msgspec.structs.replace(status().counts, share=0.0)
+    shown = text(status(deployment=watched, counts=counts, ahead=None))
+    assert "succeeded at shadow" in shown
+    assert "✓ shadow" in shown
+    assert "0 % to 1.1.0" in shown
+    assert "all traffic" not in shown.split("latest")[0]
+
+
+def test_every_challenger_of_an_experiment_is_on_the_screen() -> None:
+    test = Experiment(("1.1.0", "1.2.0"), (1 / 3, 1 / 3), "accuracy", 1, 2, 0.95, "", "fixed")
+    item = deployment(step=0, strategy="ab_test")
+    plan = msgspec.structs.replace(item.plan, steps=item.plan.steps[1:2], experiment=test)
+    shares = {"1.0.0": 2 / 3, "1.1.0": 1 / 3, "1.2.0": 0.0}
+    counts = msgspec.structs.replace(status().counts, share=1 / 3, shares=shares)
+    compared = msgspec.structs.replace(item, plan=plan)
+    why = "Errors: proof of harm."
+    shown = text(status(deployment=compared, counts=counts, dropped={"1.2.0": why}))
+    for words in (
+        "1.0.0 → 1.1.0, 1.2.0", "▶ 33.3 % + 33.3 %", "33.3 % to 1.1.0", " 0 % to 1.2.0",
+        f"1.2.0 was dropped: {why}",
+    ):  # fmt: skip
+        assert words in shown, words
 
 
 def test_first_version_has_nobody_to_be_compared_with() -> None:

@@ -37,6 +37,21 @@ def test_table_never_breaks_an_id() -> None:
     assert max(map(len, captured.get().splitlines())) <= 80
 
 
+def test_lists_keep_states_whole_and_cut_reasons() -> None:
+    name = "20261121-164230-123456-abcd"
+    row = (name, "fraud", "1.0.0 → 1.1.0", "rolled_back", "all traffic", show.brief("why " * 40))
+    heads = ("deployment", "model", "what", "phase", "at", "why")
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as captured:
+        console.print(show.table("", heads, [row]))
+    line = captured.get().splitlines()[1]
+    assert "rolled_back" in line
+    assert "all traffic" in line
+    assert line.rstrip().endswith("…")
+    assert captured.get().count("why") < 6
+    assert len(captured.get().splitlines()) <= 4
+
+
 @pytest.mark.parametrize(("width", "across"), [(40, False), (80, False), (200, True)])
 def test_rows_stand_below_each_other_where_no_table_fits(
     width: int, *, across: bool

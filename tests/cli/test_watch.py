@@ -63,7 +63,8 @@ def test_watch_writes_a_line_of_json_for_each_change(canary: tuple[Faces, str]) 
     assert first["deployment"]["phase"] == "running"
     assert told[-1]["deployment"]["phase"] == "rolled_back"
     assert told[-1]["verdict"]["outcome"] == "rollback"
-    assert (watcher.returncode, err) == (0, "")
+    # Whoever waits for it in a script must not take a rollback for success.
+    assert (watcher.returncode, err) == (1, "")
 
 
 def test_watch_without_a_terminal_is_lines_and_ctrl_c_says_how_to_come_back(
@@ -92,7 +93,7 @@ def test_watch_on_a_terminal_is_alive_and_leaves_the_last_picture(
         faces.traffic(100, 100, failures=60)
         last = read(ours, "serinus deployments show")
         watcher.wait(timeout=60)
-    assert watcher.returncode == 0
+    assert watcher.returncode == 1
     assert "rolled back" in last
     assert "evidence" in last
     assert "\x1b[3" not in last

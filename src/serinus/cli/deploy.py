@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +11,12 @@ from serinus.cli import values
 from serinus.cli.options import ControlUrl, Json
 from serinus.cli.session import finish
 from serinus.cli.watch import follow
-from serinus.errors import InvalidInput
+from serinus.errors import InvalidInput, SerinusError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from serinus.client import Serinus
     from serinus.client.foresight import Proposal
     from serinus.client.types import Deployment
 
@@ -118,10 +120,15 @@ def deploy(
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Begin bringing a version to traffic, step by step on evidence."""
-    asked = _asked(context.params)
-    name, challenger = asked.pop("model"), asked.pop("challenger")
+    """Begin bringing a version to traffic, step by step on evidence.
+
+    With --watch it exits with 1 if it ended rolled back, aborted or inconclusive.
+    """
+    asked, wrong = _asked(context.params)
+    name, challenger = asked.pop("model", None) or "", asked.pop("challenger", None) or ""
     with context.obj.client(url) as client:
+        if wrong:
+            raise refusal(client, wrong, {"model": name, "challenger": challenger, **asked})
         if dry_run:
             _tell_forecast(client.forecast(name, challenger, **asked), as_json=as_json)
             return
@@ -132,33 +139,63 @@ def deploy(
     _tell_begun(begun, as_json=as_json)
 
 
-def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that were said: options above ``--with``, above the file.
+def refusal(client: Serinus, wrong: list[InvalidInput], asked: Mapping[str, Any]) -> InvalidInput:
+    """What the command line cannot even send, with every fault of the rest.
+
+    Args:
+        client: who knows the faults of what can be sent.
+        wrong: what cannot.
+        asked: the fields that can, with model and challenger.
+    """
+    try:
+        faults = client.forecast(**asked).faults
+    except Unavailable:
+        faults = ()
+    except SerinusError as error:
+        faults = error.faults or (error.what,)
+    if len(wrong) == 1 and not faults:
+        return wrong[0]
+    told = [f"{error.where}: {error.what}; {error.remedy}".rstrip("; ") for error in wrong]
+    return InvalidInput(
+        "this cannot be deployed", remedy="Correct each of these.", faults=(*told, *faults)
+    )
+
+
+def _asked(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidInput]]:
+    """The fields that were said: options above ``--with``, above the file; and what is no field.
 
     Raises:
-        InvalidInput: an option cannot be read, or nobody names the model or the version.
+        InvalidInput: the file cannot be read.
     """
     asked = values.policy(options["spec"], option="--spec") if options["spec"] else {}
-    for name, value in values.pairs(options["given"] or [], option="--with").items():
-        lists = isinstance(value, str) and value.startswith(("[", "{"))
-        asked[name] = values.document(value, option=f"--with {name}") if lists else value
+    wrong: list[InvalidInput] = []
+    for text in options["given"] or []:
+        try:
+            asked |= _given(text)
+        except InvalidInput as error:
+            wrong.append(error)
     said = {name: options[name] for name in options if name not in _NO_FIELDS}
     said["model"], said["challenger"] = options["model"], options["version"]
     for name in ("shares", "split"):
-        said[name] = _percentages(options[name], option=f"--{name}")
+        try:
+            said[name] = percentages(options[name], option=f"--{name}")
+        except InvalidInput as error:
+            wrong.append(error)
+            # What stands in its place must not be faulted, nor the file's be taken for it.
+            asked.pop(name, None)
+            said[name] = None
     if options["others"]:
         said["others"] = [name.strip() for name in options["others"].split(",")]
     if options["strategy"]:
         said["strategy"] = options["strategy"].replace("-", "_")
     asked |= {name: value for name, value in said.items() if value is not None}
-    missing = [name for name in ("model", "challenger") if not asked.get(name)]
-    if missing:
-        raise InvalidInput(
-            f"nobody says which {' and which '.join(missing)}",
-            where="serinus deploy",
-            remedy="Write serinus deploy MODEL VERSION, or put model and challenger in --spec.",
-        )
-    return asked
+    return asked, wrong
+
+
+def _given(text: str) -> dict[str, Any]:
+    ((name, value),) = values.pairs([text], option="--with").items()
+    lists = isinstance(value, str) and value.startswith(("[", "{"))
+    return {name: values.document(value, option=f"--with {name}") if lists else value}
 
 
 _NO_FIELDS = ("spec", "given", "version", "dry_run", "watch", "url", "as_json")
@@ -183,7 +220,12 @@ def _tell_forecast(proposal: Proposal, *, as_json: bool) -> None:
         raise typer.Exit(2)
 
 
-def _percentages(text: str | None, *, option: str) -> list[float] | None:
+def percentages(text: str | None, *, option: str) -> list[float] | None:
+    """Shares from a list of percentages; whether they make a plan, the control plane says.
+
+    Raises:
+        InvalidInput: it is no list of numbers, or of shares in place of percentages.
+    """
     if text is None:
         return None
     try:
@@ -194,14 +236,14 @@ def _percentages(text: str | None, *, option: str) -> list[float] | None:
             where=option,
             remedy="Write percentages with commas, such as 5,25,50.",
         ) from error
-    outside = [number for number in found if not 0 < number < 100]
-    if outside:
+    strange = [number for number in found if not isfinite(number)]
+    if strange:
         raise InvalidInput(
-            f"{outside[0]:g} % is no part of the traffic",
+            f"{strange[0]:g} % is no part of the traffic",
             where=option,
             remedy="Write percentages above 0 and below 100 with commas, such as 5,25,50.",
         )
-    if max(found) < 1:
+    if 0 < max(found) < 1:
         # The API takes 0.05 for 5 %, so this is far likelier a slip than so small a share.
         part = found[0]
         raise InvalidInput(

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from serinus.cli.deploy import percentages, refusal
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first
-from serinus.errors import InvalidInput
+from serinus.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from serinus.client import Serinus
     from serinus.client.experiments import Evaluation, Interval
     from serinus.client.foresight import Proposal
 
+T = TypeVar("T")
+
 commands = typer.Typer(help="A/B tests over versions there are.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id.")]
+Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id, or a model for its newest.")]
 AutoPromote = Annotated[
     bool | None,
     typer.Option("--auto-promote/--no-auto-promote", help="Promote a winner by itself."),
@@ -72,7 +77,6 @@ def start(
     """Begin an A/B test of a version, or of several, against the champion."""
     said = {
         "others": other or None,
-        "split": _shares(split),
         "metric": metric,
         "min_requests": sample,
         "min_hours": min_hours,
@@ -84,8 +88,17 @@ def start(
         "labels": labels,
         "auto_promote": auto_promote,
     }
-    asked = {name: value for name, value in said.items() if value is not None}
+    wrong: list[InvalidInput] = []
+    try:
+        shares = percentages(split, option="--split")
+    except InvalidInput as error:
+        wrong.append(error)
+        shares = None
+    asked = {name: value for name, value in (said | {"split": shares}).items() if value is not None}
     with context.obj.client(url) as client:
+        if wrong:
+            named = {"model": model, "challenger": version, "strategy": "ab_test"}
+            raise refusal(client, wrong, named | asked)
         if dry_run:
             proposal = client.forecast(model, version, strategy="ab_test", **asked)
             finish(proposal, as_json=as_json, show=lambda out: _show_proposal(out, proposal))
@@ -131,18 +144,21 @@ def _list(
     with context.obj.client(url) as client:
         found = first(client.experiments(model=model, live=live or None), limit)
 
+    from serinus.cli.show import brief, phase, table
+
     def show(out: Console) -> None:
-        table = _table("experiment", "model", "champion", "challenger", "phase", "what came of it")
-        for item in found:
-            table.add_row(
+        rows = [
+            (
                 item.id,
                 item.model,
-                item.champion or "",
-                item.challenger,
-                item.phase,
-                item.reason,
+                f"{item.champion} → {item.versions}",
+                phase(item.phase),
+                brief(item.reason),
             )
-        out.print(table if found else "There is none.")
+            for item in found
+        ]
+        heads = ("experiment", "model", "what", "phase", "what came of it")
+        out.print(table("", heads, rows) if found else "There is none.")
 
     finish(found, as_json=as_json, show=show)
 
@@ -154,7 +170,7 @@ def evaluate(
 ) -> None:
     """What may be said now: a table and one sentence."""
     with context.obj.client(url) as client:
-        found = client.evaluate(experiment)
+        found = _of(client, experiment, client.evaluate)
     finish(found, as_json=as_json, show=lambda out: show_evaluation(out, found))
 
 
@@ -169,7 +185,11 @@ def promote_winner(
 ) -> None:
     """Bring the proven winner to production now."""
     with context.obj.client(url) as client:
-        done = client.promote_winner(experiment, version=version, reason=reason)
+        done = _of(
+            client,
+            experiment,
+            lambda it: client.promote_winner(it, version=version, reason=reason),
+        )
     line = f"{done.challenger} has all traffic of {done.model}; {done.champion} is kept warm."
     finish(done, as_json=as_json, show=lambda out: out.print(line))
 
@@ -213,6 +233,21 @@ def power(
         f"{chance:.0%} at {confidence:.0%} confidence: serinus experiments start … --sample {units}"
     )
     finish({"units": units}, as_json=as_json, show=lambda out: out.print(line))
+
+
+def _of(client: Serinus, name: str, ask: Callable[[str], T]) -> T:
+    """What an experiment answers, named by its id or by the model whose newest one it is.
+
+    Raises:
+        NotFound: there is neither.
+    """
+    try:
+        return ask(name)
+    except NotFound:
+        newest = first(client.experiments(model=name), 1)
+        if not newest:
+            raise
+        return ask(newest[0].id)
 
 
 # ------------------------------------------------------------------ for people
@@ -289,16 +324,3 @@ def _table(*columns: str) -> Table:
         # An id that is cut off cannot be copied.
         table.add_column(name, no_wrap=name == "experiment")
     return table
-
-
-def _shares(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        return [float(part) / 100 for part in text.split(",")]
-    except ValueError as error:
-        raise InvalidInput(
-            f"{text!r} is no list of percentages",
-            where="--split",
-            remedy="Write them as 50 or 25,25.",
-        ) from error

@@ -9,6 +9,7 @@ import typer
 
 from serinus.cli.options import ControlUrl, Json, Reason
 from serinus.cli.session import finish
+from serinus.cli.watch import identity
 
 _VERBS = {
     "pause": "Hold a deployment where it is; evidence goes on, a rollback stays possible.",
@@ -19,7 +20,7 @@ _VERBS = {
     "retry": "Take up again what ended without success: same plan, step and evidence.",
 }
 
-Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id.")]
+Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id, or a model for its newest.")]
 
 
 def add_to(commands: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def _intervention(verb: str) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         with context.obj.client(url) as client:
-            done = getattr(client, verb)(deployment, reason=reason)
+            done = getattr(client, verb)(identity(client, deployment), reason=reason)
         finish(
             done,
             as_json=as_json,

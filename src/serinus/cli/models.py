@@ -215,7 +215,7 @@ def promote(
 ) -> None:
     """Move a version to a stage by hand, past every canary."""
     with context.obj.client(url) as client:
-        moved = client.promote_version(model, version, stage=stage, reason=reason)
+        moved = client.promote_version(model, version, stage=stage.capitalize(), reason=reason)
     finish(
         moved,
         as_json=as_json,

@@ -169,14 +169,14 @@ def _show_plan(out: Console, plan: RollbackPlan) -> None:
 
 
 def _show_all(out: Console, found: list[Rollback]) -> None:
-    from serinus.cli.show import table
+    from serinus.cli.show import brief, table
 
     rows = [
         (
             item.id,
             item.model,
             f"{item.taken_back} → {item.to}",
-            item.cause,
+            brief(item.cause),
             item.state,
             item.actor,
         )

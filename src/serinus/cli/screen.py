@@ -17,7 +17,7 @@ from serinus.cli import bars
 from serinus.cli.bars import Marks
 from serinus.cli.show import PHASE_STYLES, STATE_STYLES, words
 from serinus.client.foresight import Forecast
-from serinus.client.types import Assessment, DeploymentStatus, step_name
+from serinus.client.types import Assessment, DeploymentStatus, percent, step_name
 
 NAMES = {
     "distribution": "predictions",
@@ -101,7 +101,7 @@ def _header(sight: Sight) -> RenderableType:
     item = sight.status.deployment
     arrow = sight.marks.arrow
     title = Text.assemble(
-        (item.model, "bold"), f"  {item.champion or 'none'} {arrow} {item.challenger}  ",
+        (item.model, "bold"), f"  {item.champion or 'none'} {arrow} {item.versions}  ",
         (words(item.strategy), "dim"),
     )  # fmt: skip
     phase = Text(
@@ -125,21 +125,25 @@ def _header(sight: Sight) -> RenderableType:
 
 def _steps(sight: Sight) -> Text:
     item = sight.status.deployment
-    names = [step_name(item.plan, number) for number in range(len(item.plan.steps) + 1)]
     over = item.phase == "succeeded"
-    return bars.steps(names, item.step, sight.columns, over=over, marks=sight.marks)
+    return bars.steps(item.steps, item.step, sight.columns, over=over, marks=sight.marks)
 
 
 def _traffic(sight: Sight) -> RenderableType:
     item, counts = sight.status.deployment, sight.status.counts
-    share = 1.0 if item.phase in ("soaking", "succeeded") else counts.share
-    words_ = f" {100 * share:g} % to {item.challenger}"
+    shares = {version: counts.shares.get(version, 0.0) for version in item.challengers}
+    shares[item.challenger] = counts.share
+    told = {version: f" {percent(share)} to {version}" for version, share in shares.items()}
     if counts.mirror:
         watcher = item.champion if item.phase == "soaking" else item.challenger
-        words_ += f", {watcher} answers {100 * counts.mirror:g} % unseen"
-    wide = max(8, min(24, sight.columns - len(words_)))
-    split = bars.bar(share, wide, "yellow", sight.marks)
-    split.append(words_)
+        told[item.challenger] += f", {watcher} answers {percent(counts.mirror)} unseen"
+    wide = max(8, min(24, sight.columns - max(map(len, told.values()))))
+    split = Text("\n").join(
+        bars.bar(share, wide, "yellow", sight.marks).append(told[version])
+        for version, share in shares.items()
+    )
+    for version, why in sight.status.dropped.items():
+        split.append(f"\n{version} was dropped: {why}", "red")
     table = Table.grid(padding=(0, 2))
     for _ in range(5):
         table.add_column(justify="right", no_wrap=True)

@@ -26,23 +26,32 @@ PHASE_STYLES = {
     "inconclusive": "yellow",
 }
 _FOLDED = 24
-_IDS = ("deployment", "live deployment", "job")
+_WHOLE = (
+    "deployment", "live deployment", "experiment", "rollback", "job",
+    "phase", "state", "stage", "at",
+)  # fmt: skip
+_LEAST = 6
 STATE_STYLES = {"harm": "red", "safe": "green", "open": "blue", "no_data": "dim"}
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; numbers to the right are up to the caller's formatting. Ids are never broken."""
+    """A table; numbers to the right are up to the caller's formatting.
+
+    Ids and states are never broken over lines.
+    """
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     cells = list(rows)
     for place, column in enumerate(columns):
-        # An id over two lines cannot be copied; what else is too long for the line is folded.
-        widest = max((len(str(row[place])) for row in cells), default=0) if column in _IDS else None
+        # An id over two lines cannot be copied; what else is too long for the line is folded, but
+        # what is brief ends in the line where it began.
+        widest = max((len(str(row[place])) for row in cells), default=0)
+        whole = column in _WHOLE
         made.add_column(
             column,
             header_style="dim",
             overflow="fold",
-            no_wrap=widest is not None,
-            min_width=widest,
+            no_wrap=whole,
+            min_width=max(widest if whole else min(widest, _LEAST), *map(len, column.split()), 0),
         )
     for row in cells:
         made.add_row(*(escape(str(cell)) if not isinstance(cell, Text) else cell for cell in row))
@@ -77,9 +86,14 @@ def phase(name: str) -> Text:
     return Text(name, style=PHASE_STYLES.get(name, ""))
 
 
+def brief(text: str) -> Text:
+    """A reason in one line of a list, cut where the line ends."""
+    return Text(" ".join(text.split()), no_wrap=True, overflow="ellipsis")
+
+
 def share(value: float) -> str:
     """A share as a percentage."""
-    return f"{100 * value:g} %"
+    return types.percent(value)
 
 
 def models(items: Sequence[types.Model]) -> Table:
@@ -128,14 +142,14 @@ def deployments(items: Sequence[types.Deployment]) -> Table:
         (
             item.id,
             item.model,
-            f"{item.champion or 'none'} → {item.challenger}",
+            f"{item.champion or 'none'} → {item.versions}",
             phase(item.phase),
             item.position,
-            item.reason,
+            brief(item.reason),
         )
         for item in items
     ]
-    return table("", ("deployment", "model", "versions", "phase", "at", "why"), rows)
+    return table("", ("deployment", "model", "what", "phase", "at", "why"), rows)
 
 
 def proposal(item: foresight.Proposal) -> RenderableType:

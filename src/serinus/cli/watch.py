@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from serinus.client.watching import Glance
 
 _PER_SECOND = 4
+_WITHOUT_SUCCESS = ("rolled_back", "aborted", "inconclusive")
 
 Which = Annotated[
     str | None, typer.Argument(metavar="DEPLOYMENT", help="Its id, or a model for its newest.")
@@ -37,7 +38,10 @@ def watch(
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Watch a deployment until it has ended, or all of them; Ctrl-C leaves them running."""
+    """Watch a deployment until it has ended, or all of them; Ctrl-C leaves them running.
+
+    Exits with 1 if it ended rolled back, aborted or inconclusive.
+    """
     if every is (deployment is not None):
         raise InvalidInput(
             "it is not clear what to watch",
@@ -70,7 +74,11 @@ def identity(client: Serinus, name: str) -> str:
 
 
 def follow(client: Serinus, deployment: str, *, as_json: bool) -> None:
-    """Show a deployment until it has ended."""
+    """Show a deployment until it has ended.
+
+    Raises:
+        typer.Exit: with 1, it ended without success.
+    """
     from serinus.client.following import Away
     from serinus.client.following import deployment as following
 
@@ -86,6 +94,8 @@ def follow(client: Serinus, deployment: str, *, as_json: bool) -> None:
                 news(found)
     if view.status is not None and not as_json:
         _tell_end(out, view)
+    if view.status is not None and view.status.deployment.phase in _WITHOUT_SUCCESS:
+        raise typer.Exit(1)
 
 
 def _tell_end(out: Console, view: _View) -> None:

@@ -268,13 +268,44 @@ class Deployment(msgspec.Struct, frozen=True):
         """Where it is, in words: ``shadow``, ``25 %`` or ``all traffic``."""
         return step_name(self.plan, self.step)
 
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """The challengers in the order of the plan; but for an experiment there is one."""
+        return self.plan.experiment.challengers if self.plan.experiment else (self.challenger,)
+
+    @property
+    def versions(self) -> str:
+        """The challengers in words: ``1.1.0, 1.2.0``."""
+        return ", ".join(self.challengers)
+
+    @property
+    def kept_champion(self) -> bool:
+        """Whether it ended well and brought nothing to production: it was to find out, and did."""
+        return self.phase == "succeeded" and self.step < len(self.plan.steps)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Its steps in words; ``all traffic`` is one of them only if it leads there."""
+        onward = self.plan.promotes or self.step >= len(self.plan.steps)
+        count = len(self.plan.steps) + (onward and not self.kept_champion)
+        return tuple(step_name(self.plan, number) for number in range(count))
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one decimal, and more where it is below 1 %: ``33.3 %``."""
+    number = 100 * share
+    return f"{round(number, 1 if number >= 1 else 3):g} %"
+
 
 def step_name(plan: Plan, step: int) -> str:
     """A step in words: ``shadow``, ``25 %``, or ``all traffic`` past the last one."""
     if step >= len(plan.steps):
         return "all traffic"
     current = plan.steps[step]
-    return "shadow" if current.mirror > 0 else f"{100 * current.share:g} %"
+    if current.mirror > 0:
+        return "shadow"
+    split = plan.experiment.split if plan.experiment else (current.share,)
+    return " + ".join(percent(share) for share in split)
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -344,6 +375,7 @@ class Counts(msgspec.Struct, frozen=True):
     do not count; ``labelled`` how many of the labels are evidence. Labels count in the order of
     their requests: ``delayed`` of them wait for an earlier request that has none yet, until
     ``delayed_until`` at the latest. ``rates`` are requests (pairs) a second by arm of late.
+    ``share`` is the challenger's in the routing table, ``shares`` those of all versions.
     """
 
     requests: dict[str, int]
@@ -357,6 +389,7 @@ class Counts(msgspec.Struct, frozen=True):
     delayed: int = 0
     delayed_until: datetime | None = None
     rates: dict[str, float] = {}
+    shares: dict[str, float] = {}
 
 
 class Ahead(msgspec.Struct, frozen=True):
@@ -394,7 +427,8 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     """A deployment with all that is known of it now.
 
     ``latest`` are its newest transitions, oldest first; ``retries`` how often it was begun again;
-    ``rollback`` is the one that ended it, and of a live deployment the model's last.
+    ``rollback`` is the one that ended it, and of a live deployment the model's last; ``dropped``
+    says of challengers of an experiment why they were taken out.
     """
 
     deployment: Deployment
@@ -404,6 +438,7 @@ class DeploymentStatus(msgspec.Struct, frozen=True):
     latest: tuple[Transition, ...] = ()
     retries: int = 0
     rollback: Setback | None = None
+    dropped: dict[str, str] = {}
 
 
 # ------------------------------------------------------------------ health

@@ -51,15 +51,25 @@ def model(app: App, name: str) -> dict[str, Any]:
 def deployment(app: App, identity: str) -> dict[str, Any]:
     """One deployment. Raises NotFound."""
     found = app.delivery.status(identity)
-    item = found.deployment
+    item, shown = found.deployment, views.status(found)
     return {
-        "status": views.status(found),
+        "status": shown,
+        "outcome": outcome(shown),
         "history": app.delivery.history(identity),
-        "steps": range(len(item.plan.steps) + 1),
         "verbs": verbs(item),
         "every_verb": VERBS,
         "mirrors": any(step.shadow for step in item.plan.steps),
     }
+
+
+def outcome(status: types.DeploymentStatus) -> str:
+    """The verdict as the page says it: passing a plan that was to find out promotes nobody."""
+    item = status.deployment
+    if item.kept_champion:
+        return (
+            "passed; the champion stays" if item.plan.experiment is None else "the champion stays"
+        )
+    return status.verdict.outcome if item.live and status.verdict else item.verdict
 
 
 VERBS = {

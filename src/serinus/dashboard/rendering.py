@@ -25,7 +25,8 @@ def odds(log_e: float | None) -> str:
         return "> 1,000,000 : 1"
     if log_e < 0:
         return "< 1 : 1"
-    return f"{exp(log_e):,.3g} : 1"
+    number = exp(log_e)
+    return f"{number:,.0f} : 1" if number >= 100 else f"{number:.3g} : 1"
 
 
 def filled(log_e: float | None, bound: float) -> int:

@@ -20,7 +20,7 @@ from serinus.delivery.types import Deployment, Transition, Verdict
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.store import schema
-from serinus.wire import Arm, RoutingTable
+from serinus.wire import Arm, Route, RoutingTable
 
 LATEST = 6
 """Transitions that come with a status; all of them are a deployment's history."""
@@ -44,9 +44,10 @@ _COUNTED = {
 class Counts(msgspec.Struct, frozen=True):
     """Requests, failures and labels by arm, and what is in force at the gateways.
 
-    ``told`` is how many labels and values came at all; ``delayed`` labels wait for an earlier
-    request that has none yet, until ``delayed_until`` at the latest. ``rates`` are requests (pairs)
-    a second of late.
+    ``share`` is the challenger's in the newest routing table, ``shares`` are those of all versions
+    compared. ``told`` is how many labels and values came at all; ``delayed`` labels wait for an
+    earlier request that has none yet, until ``delayed_until`` at the latest. ``rates`` are requests
+    (pairs) a second of late.
     """
 
     requests: dict[str, int]
@@ -60,6 +61,7 @@ class Counts(msgspec.Struct, frozen=True):
     delayed: int = 0
     delayed_until: datetime | None = None
     rates: dict[str, float] = {}
+    shares: dict[str, float] = {}
 
 
 class Setback(msgspec.Struct, frozen=True):
@@ -78,7 +80,10 @@ class Setback(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """One deployment with all that is known of it now; ``latest`` transitions are oldest first."""
+    """One deployment with all that is known of it now; ``latest`` transitions are oldest first.
+
+    ``dropped`` says of challengers of an experiment why they were taken out.
+    """
 
     deployment: Deployment
     counts: Counts
@@ -87,6 +92,7 @@ class Status(msgspec.Struct, frozen=True):
     latest: tuple[Transition, ...] = ()
     retries: int = 0
     rollback: Setback | None = None
+    dropped: dict[str, str] = {}
 
 
 def newest(connection: Connection, limit: int, after: str | None) -> list[Deployment]:
@@ -129,6 +135,7 @@ def read(
     waiting = _waiting(connection, ids)
     latest, retries = _latest(connection, ids)
     setbacks = _setbacks(connection, deployments)
+    dropped = _dropped(connection, deployments)
     workers = repository.workers(connection, at, worker_seconds)
     table = routing.newest(connection)
     found = []
@@ -149,6 +156,7 @@ def read(
                 latest=tuple(latest.get(item.id, ())),
                 retries=retries.get(item.id, 0),
                 rollback=setbacks.get(item.id),
+                dropped=dropped.get(item.id, {}),
             )
         )
     return found
@@ -163,6 +171,9 @@ def _counts(
     deployment = facts.deployment
     route = table.routes.get(deployment.model) if table else None
     mine = route if route and route.deployment == deployment.id else None
+    compared = (deployment.champion, *deployment.challengers)
+    known = _in_force(route) if route else {}
+    shares = {version: known.get(version, 0.0) for version in compared if version}
     requests = {str(arm): evidence.total(kind, arm) for arm, kind in _COUNTED.items()}
     delayed, oldest = waiting or (0, None)
     window = timedelta(seconds=deployment.plan.label_window_seconds)
@@ -178,14 +189,42 @@ def _counts(
             name: evidence.total(Measure.TOLD, level=level)
             for level, name in enumerate(("labels", "values"))
         },
-        share=mine.share if mine else 0.0,
+        share=shares.get(deployment.challenger, 0.0),
         mirror=mine.mirror if mine else 0.0,
         revision=table.revision if table else 0,
         workers=facts.workers,
         delayed=delayed,
         delayed_until=clock.from_epoch_us(oldest) + window if oldest and delayed else None,
         rates=rates(facts, requests),
+        shares=shares,
     )
+
+
+def _in_force(route: Route) -> dict[str, float]:
+    """By version, the share of a model's requests that it answers."""
+    found = {variant.target.version: variant.share for variant in route.others}
+    if route.challenger is not None:
+        found[route.challenger.version] = route.share
+    return found | {route.champion.version: 1.0 - sum(found.values())}
+
+
+def _dropped(
+    connection: Connection, deployments: Iterable[Deployment]
+) -> dict[str, dict[str, str]]:
+    """Of each experiment: the challengers that were taken out, and why."""
+    tests = {item.id: item for item in deployments if item.plan.experiment}
+    if not tests:
+        return {}
+    table = schema.experiments
+    rows = connection.execute(
+        select(table.c.deployment, table.c.dropped).where(table.c.deployment.in_(tuple(tests)))
+    )
+    return {
+        row.deployment: {
+            tests[row.deployment].challengers[int(place)]: why for place, why in row.dropped.items()
+        }
+        for row in rows
+    }
 
 
 def _evidence(connection: Connection, ids: Sequence[str]) -> dict[str, Evidence]:

@@ -119,7 +119,8 @@ def forecast(
 
 def step_name(step: Step) -> str:
     """A step in words: ``shadow`` or ``25 %``."""
-    return "shadow" if step.shadow else f"{100 * step.share:g} %"
+    digits = 1 if step.share >= 0.01 else 3
+    return "shadow" if step.shadow else f"{round(100 * step.share, digits):g} %"
 
 
 @dataclass(frozen=True)
