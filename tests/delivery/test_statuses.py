@@ -13,11 +13,12 @@ from tests.delivery.conftest import World
 from tests.delivery.test_pace import DEPLOYMENT
 
 from serinus import clock
-from serinus.delivery import repository, statuses
+from serinus.delivery import repository, routing, statuses
 from serinus.delivery.statuses import Status
 from serinus.delivery.types import Assessment, Phase
 from serinus.store import schema
 from serinus.store.engine import reading
+from serinus.wire import Route, Target
 
 
 @contextmanager
@@ -96,6 +97,26 @@ def test_status_has_everything_of_its_deployment_alone(engine: Engine) -> None:
         assert item.ahead.waits_for == "requests"
         assert set(item.counts.rates) == {"champion", "challenger", "shadow"}
         assert (item.retries, item.rollback) == (0, None)
+
+
+@pytest.mark.parametrize(("champion", "share"), [("1.0.0", 0.25), ("1.1.0", 1.0), ("0.9.0", 0.25)])
+def test_traffic_is_what_the_routing_table_says(
+    engine: Engine, champion: str, share: float
+) -> None:
+    with engine.begin() as connection:
+        identity = begin(connection, 0)
+        new = DEPLOYMENT.challenger
+        route = Route("m000", Target(champion, ""), deployment=identity)
+        if champion != new:
+            other = Target(new, "")
+            route = msgspec.structs.replace(route, challenger=other, share=0.25)
+        routing.revise(connection, {"m000": route}, "why")
+        # How it ended says nothing of who answers.
+        values = {"phase": Phase.SUCCEEDED, "ended_at": clock.now(), "live_model": None}
+        connection.execute(schema.deployments.update().values(**values))
+    (found,) = all_of(engine)
+    assert found.counts.share == share
+    assert found.counts.shares[new] == share
 
 
 def test_pages_are_by_model_and_go_on_after_a_name(engine: Engine) -> None:

@@ -88,12 +88,7 @@ def start(
         "labels": labels,
         "auto_promote": auto_promote,
     }
-    wrong: list[InvalidInput] = []
-    try:
-        shares = percentages(split, option="--split")
-    except InvalidInput as error:
-        wrong.append(error)
-        shares = None
+    shares, wrong = _split(split)
     asked = {name: value for name, value in (said | {"split": shares}).items() if value is not None}
     with context.obj.client(url) as client:
         if wrong:
@@ -106,6 +101,14 @@ def start(
         begun = client.start_experiment(model, version, **asked)
     line = f"{begun.id} has begun. See what it says: serinus experiments evaluate {begun.id}"
     finish(begun, as_json=as_json, show=lambda out: out.print(line))
+
+
+def _split(text: str | None) -> tuple[list[float] | None, list[InvalidInput]]:
+    """The shares that were said, or what is wrong with them."""
+    try:
+        return percentages(text, option="--split"), []
+    except InvalidInput as error:
+        return None, [error]
 
 
 @commands.command("list")
