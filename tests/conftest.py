@@ -26,12 +26,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from serinus.processes import ports
 from serinus.store.engine import migrate, open_engine
+
+# The library's own choice draws every traceback with the values of all its variables: in seconds.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
+)
 
 hypothesis_settings.register_profile("serinus", deadline=None, print_blob=True)
 # Many more of all random inputs: `pytest --hypothesis-profile=stress`, as `make stress` does.

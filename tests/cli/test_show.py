@@ -53,9 +53,7 @@ def test_lists_keep_states_whole_and_cut_reasons() -> None:
 
 
 @pytest.mark.parametrize(("width", "across"), [(40, False), (80, False), (200, True)])
-def test_rows_stand_below_each_other_where_no_table_fits(
-    width: int, *, across: bool
-) -> None:
+def test_rows_stand_below_each_other_where_no_table_fits(width: int, *, across: bool) -> None:
     columns = [f"column_{number}" for number in range(9)]
     cells = [[f"value-{row}-{number}" for number in range(9)] for row in range(2)]
     console = Console(width=width, force_terminal=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.client.desks import Desk, Reply
 
 from serinus.client import AsyncSerinus, Serinus, bulk
-from serinus.client.types import Sent, Told, Untold
+from serinus.client.predictions import Sent, Told, Untold
 from serinus.errors import InvalidInput, NotFound, Unavailable
 
 

@@ -9,7 +9,7 @@ from tests.api.running import Faces
 
 from serinus.client import calls
 from serinus.client.methods import Blocking, Listing, Method
-from serinus.client.types import Prediction, Problem, Refused
+from serinus.client.predictions import Prediction, Problem, Refused
 
 SAMPLES = {
     "str": "x",

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from serinus.client import labels
 from serinus.client.labels import Columns, LabelFile
-from serinus.client.types import Told, Untold
+from serinus.client.predictions import Told, Untold
 from serinus.errors import InvalidInput
 
 

@@ -19,7 +19,7 @@ from serinus.errors import InvalidInput, SerinusError
 if TYPE_CHECKING:
     from serinus.client import Serinus
     from serinus.client.labels import LabelFile
-    from serinus.client.types import Sent, Untold
+    from serinus.client.predictions import Sent, Untold
 
 REFUSED, INTERRUPTED = 2, 130
 _TELL = "tell"
@@ -138,7 +138,7 @@ def _import(
 ) -> dict[str, Any]:
     """Send a file's rows; what became of them, and how many to skip if Ctrl-C ended it."""
     from serinus import clock
-    from serinus.client.types import Sent
+    from serinus.client.predictions import Sent
 
     started = clock.monotonic()
     sent, interrupted = Sent(settled=skip), False

@@ -32,7 +32,7 @@ def predict(
     """Ask for a prediction (or several)."""
     from serinus.cli import show
     from serinus.cli.values import document
-    from serinus.client.types import Refused
+    from serinus.client.predictions import Refused
 
     asked = document(sys.stdin.read() if features == "-" else features, option="features")
     rows = asked if isinstance(asked, list) else [asked]

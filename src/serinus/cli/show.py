@@ -14,6 +14,7 @@ from rich.text import Text
 from serinus.client import foresight, types
 from serinus.client.jobs import Job
 from serinus.client.monitoring import ColumnProfile, Profile
+from serinus.client.predictions import Prediction
 
 PHASE_STYLES = {
     "pending": "cyan",
@@ -254,7 +255,7 @@ def jobs(items: Sequence[Job]) -> Table:
     return table("", ("job", "kind", "state", "progress", "attempt"), rows)
 
 
-def prediction(item: types.Prediction) -> str:
+def prediction(item: Prediction) -> str:
     """One answer of the gateway."""
     chances = item.probabilities or {}
     likely = ", ".join(f"{name}: {chance:.3f}" for name, chance in chances.items())

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from serinus import clock
-from serinus.client.types import Sent, Told, Untold
+from serinus.client.predictions import Sent, Told, Untold
 from serinus.errors import InvalidInput, NotFound, SerinusError, Unavailable
 
 ROWS = 1_000

@@ -14,6 +14,7 @@ import msgspec
 from serinus.client import cells
 from serinus.client.cells import Rows
 from serinus.client.foresight import Proposal, Replay, WhatIf
+from serinus.client.predictions import Prediction, Refused
 from serinus.client.types import (
     Comparison,
     Deployment,
@@ -22,8 +23,6 @@ from serinus.client.types import (
     Look,
     Model,
     Page,
-    Prediction,
-    Refused,
     StageChange,
     Transition,
     Version,

@@ -21,7 +21,7 @@ import pyarrow as pa
 from msgspec import UNSET
 from pyarrow import parquet
 
-from serinus.client.types import Told, Untold
+from serinus.client.predictions import Told, Untold
 from serinus.errors import InvalidInput
 from serinus.wire import Answer
 

@@ -21,7 +21,8 @@ from serinus.client import bulk, calls
 from serinus.client.calls import Call
 from serinus.client.cells import Rows
 from serinus.client.methods import Awaiting, Blocking
-from serinus.client.types import DeploymentStatus, Page, Prediction, Refused, Sent, Told, Untold
+from serinus.client.predictions import Prediction, Refused, Sent, Told, Untold
+from serinus.client.types import DeploymentStatus, Page
 from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
 
 P = ParamSpec("P")

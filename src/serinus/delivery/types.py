@@ -252,12 +252,14 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     and a tenth elsewhere. ``soak_mirror`` is the share of requests that the former champion scores
     too while it is kept warm.
 
-    A rolling plan replaces ``batch`` of ``replicas`` at a time; left out, those are the live gateway
-    workers, at least two. An A/B test has further challengers in ``others``; ``split`` is the share
-    of each, the first challenger's first (empty: all versions have equal parts); ``metric`` is what
-    success is judged by (empty: accuracy, or the squared error of a regression); it runs at least
-    ``min_hours`` and ends after ``max_hours``; ``covariate`` names an input that explains part of
-    the metric; ``allocation`` is whether shares are fixed or follow what was learnt.
+    A rolling plan replaces ``batch`` of ``replicas`` at a time; left out, those are the live
+    gateway workers, at least two.
+
+    An A/B test has further challengers in ``others``; ``split`` is the share of each, the first
+    challenger's first (empty: all versions have equal parts); ``metric`` is what success is judged
+    by (empty: accuracy, or the squared error of a regression); it runs at least ``min_hours`` and
+    ends after ``max_hours``; ``covariate`` names an input that explains part of the metric;
+    ``allocation`` is whether shares are fixed or follow what was learnt.
     """
 
     model: str
