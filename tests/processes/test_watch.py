@@ -10,6 +10,8 @@ import pytest
 from tests.api.running import MODEL, Faces, running
 
 from serinus import clock
+from serinus.delivery.rollback import repository
+from serinus.delivery.rollback.types import State as Rolled
 from serinus.ledger import ids
 from serinus.monitoring.types import Action, Recommendation, State
 from serinus.processes.watch import Watch, condition_of, payload_of
@@ -55,6 +57,25 @@ def answer(faces: Faces, windows: int, *, shift: float, seed: int) -> None:
             for id, item in zip(found, predictions, strict=True)
         ]
     )
+
+
+def test_nothing_is_retrained_on_what_was_found_to_be_elsewhere(watched: Faces) -> None:
+    """What breaks every version, such as wrong labels, would be learnt by the next one."""
+    watched.register("1.0.1", stage=Stage.PRODUCTION)
+    done = watched.app.rollbacks.roll_back(MODEL, "1.0.0", actor="ann", reason="worse")
+    with watched.app.engine.begin() as connection:
+        done = repository.get(connection, done.id)
+        for state in (Rolled.VERIFYING, Rolled.NOT_THE_MODEL):
+            done = repository.move(
+                connection, done, state, actor="t", at=clock.now(), reason="both err"
+            )
+    watch = Watch(watched.app)
+    answer(watched, 40, shift=0.0, seed=2)
+    watch.look()
+    answer(watched, 30, shift=2.0, seed=3)
+    watch.look()
+    assert watched.app.monitor.recommendation(MODEL).action is not Action.NO_ACTION_NEEDED
+    assert watched.app.jobs.list() == ()
 
 
 def test_drift_asks_for_one_retraining_with_its_reason(watched: Faces) -> None:

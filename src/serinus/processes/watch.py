@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from serinus import clock
 from serinus.app import App
+from serinus.delivery.rollback.types import State
 from serinus.monitoring.labelled import labelled_count
 from serinus.monitoring.types import Action, Recommendation, Reference
 from serinus.registry.types import ModelVersion
@@ -52,10 +54,24 @@ class Watch:
         if condition is not None and self._app.delivery.find(model) is not None:
             # What is on its way may be the answer; one deployment at a time anyway.
             condition = None
+        if condition is not None and self._is_elsewhere(version):
+            condition = None
         rows = labelled_count(self._app.engine, model, advice.since) if condition else 0
         self._app.triggers.observe(
             model, RETRAIN, condition, rows=rows, payload=payload_of(advice, model)
         )
+
+    def _is_elsewhere(self, version: ModelVersion) -> bool:
+        """Whether a rollback to this champion found lately that no version was to blame.
+
+        What breaks every version, such as wrong labels, would be learnt by the next one.
+        """
+        newest = self._app.rollbacks.page(version.model, limit=1, after=None)
+        if not newest or newest[0].state is not State.NOT_THE_MODEL:
+            return False
+        rest = timedelta(seconds=self._app.settings.retrain_cooldown_seconds)
+        ended = newest[0].ended_at
+        return newest[0].to == version.version and ended is not None and clock.now() < ended + rest
 
 
 def condition_of(advice: Recommendation, version: ModelVersion) -> Condition | None:

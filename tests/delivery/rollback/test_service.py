@@ -70,6 +70,17 @@ def test_roll_back_asked_twice_at_once_is_one(champion: World, rollbacks: Rollba
     assert rollbacks.roll_back(FRAUD, "1.0.0", actor="bob", reason="bad").id == first.id
 
 
+def test_roll_back_without_a_version_goes_no_further_while_one_is_verified(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    """Be it a person's second call, or the first after the controller took the version back."""
+    begin(champion)
+    first = rollbacks.roll_back(FRAUD, None, actor="ann", reason="bad")
+    again = rollbacks.roll_back(FRAUD, None, actor="bob", reason="bad")
+    assert (first.id, first.to) == (again.id, "1.0.0")
+    assert champion.delivery.routing().routes[FRAUD].champion.version == "1.0.0"
+
+
 def test_roll_back_of_what_was_promoted_again_is_another_one(
     champion: World, rollbacks: Rollbacks
 ) -> None:

@@ -231,7 +231,11 @@ class Rollbacks:
             )
         if version is not None:
             plan.check(version, live)
+        present = repository.find_open(connection, model)
         number = version or (live.champion if live else None)
+        if number is None and present is not None and _has_led(present, champion):
+            # Who asks while it is being verified means that one, not one version further.
+            number = present.to
         if number is None:
             number = plan.former(champion, versions.history(connection, model, _MOST_HISTORY))
         target = versions.find(connection, model, number)
@@ -244,7 +248,6 @@ class Rollbacks:
                 faults=[f"{gate.name}: {gate.detail}" for gate in target.failed_gates],
                 remedy="Name another version: serinus rollback MODEL --to VERSION.",
             )
-        present = repository.find_open(connection, model)
         workers = deployments.workers(connection, now, self._delivery.worker_seconds)
         return _Asked(champion, target, live, present, workers)
 
@@ -315,6 +318,11 @@ class Rollbacks:
             connection, made, State.WARMING, actor=made.actor, at=now, reason=reason
         )
         return warming, self._delivery.revise(connection, f"rollback {made.id} begins")
+
+
+def _has_led(present: Rollback, champion: ModelVersion) -> bool:
+    """Whether a rollback that is under way has brought the champion back."""
+    return present.state in (State.ROUTED, State.VERIFYING) and present.to == champion.version
 
 
 def _repeated(asked: _Asked, version: str | None) -> Rollback | None:
