@@ -13,7 +13,7 @@ def test_model_shows_champion_and_live_deployment(faces: Faces) -> None:
         begun = client.deploy(MODEL, "1.1.0")
 
     app = faces.app
-    shown = views.model(app, app.model(MODEL), app.registry.champions())
+    shown = views.model(app.delivery, app.model(MODEL), app.registry.champions())
 
     assert (shown.champion, shown.deployment) == ("1.0.0", begun.id)
 

@@ -124,6 +124,8 @@ def deploy(
 
     With --watch it exits with 1 if it ended rolled back, aborted or inconclusive.
     """
+    if model is None and version is None and spec is None and not given:
+        raise typer.BadParameter("name a model and a version, or a file: --spec FILE")
     asked, wrong = _asked(context.params)
     name, challenger = asked.pop("model", None) or "", asked.pop("challenger", None) or ""
     with context.obj.client(url) as client:

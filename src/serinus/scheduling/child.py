@@ -112,7 +112,9 @@ def _take_input() -> int:
 
 
 def _die_with_worker(source: int, lease_seconds: float) -> None:
-    while select.select([source], [], [], lease_seconds)[0] and os.read(source, 64):
+    words = select.poll()
+    words.register(source, select.POLLIN)
+    while words.poll(1e3 * lease_seconds) and os.read(source, 64):
         pass
     os.killpg(0, signal.SIGKILL)
 

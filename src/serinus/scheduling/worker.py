@@ -204,6 +204,9 @@ class Child:
 
     def __enter__(self) -> Child:
         self._messages, theirs = os.pipe()
+        # Not select(): a process with many connections has descriptors beyond what that can take.
+        self._arrivals = select.poll()
+        self._arrivals.register(self._messages, select.POLLIN)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "serinus.scheduling.child", str(theirs), self._factory],
             stdin=subprocess.PIPE,
@@ -236,7 +239,7 @@ class Child:
 
     def listen(self, seconds: float) -> Iterator[Message]:
         """Messages as they come, waiting at most so long for the first."""
-        if not select.select([self._messages], [], [], seconds)[0]:
+        if not self._arrivals.poll(1e3 * seconds):
             # A process it forked may hold the pipe open beyond its death.
             self.ended = self._end() is not None
             return
