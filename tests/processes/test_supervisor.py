@@ -13,6 +13,7 @@ from tests.processes import supervising
 
 from serinus import clock
 from serinus.errors import InvalidInput, Unavailable
+from serinus.processes import lifeline
 from serinus.processes import supervisor as supervision
 from serinus.processes.supervisor import Program, Supervisor
 
@@ -169,3 +170,18 @@ def test_program_that_dies_again_and_again_waits_longer(tmp_path: Path) -> None:
 
     # After 0.2, 0.4 and 0.8 seconds: four starts fit, a loop without pauses would make dozens.
     assert 2 <= len(marks.read_text().split()) <= 4
+
+
+def test_program_that_had_come_up_is_back_soon_however_often_it_dies(tmp_path: Path) -> None:
+    stop = threading.Event()
+    command = ["sh", "-c", f"echo {lifeline.READY}; sleep 0.1; exit 1"]
+    supervisor = Supervisor([Program("killed", command)], stop)
+    try:
+        assert supervisor.start(seconds=20)
+        threading.Thread(target=supervisor.run, daemon=True).start()
+        (child,) = supervisor._children
+        eventually(lambda: child.failures >= 5)
+        assert child.pause == supervision._LONGEST_PAUSE_OF_ABLE
+    finally:
+        stop.set()
+        supervisor.end()

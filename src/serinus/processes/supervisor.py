@@ -33,6 +33,8 @@ _STEADY_SECONDS = 30.0
 _STEADY_PAUSES = 20
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
+# One that had come up before it died can work: what killed it is not in its start.
+_LONGEST_PAUSE_OF_ABLE = 0.8
 _TICK_SECONDS = 0.1
 _PROBE_SECONDS = 2.0
 
@@ -197,7 +199,8 @@ class Supervisor:
         if not child.restart_at:
             steady = now - child.started > min(_STEADY_SECONDS, _STEADY_PAUSES * child.pause)
             child.failures = 1 if steady else child.failures + 1
-            pause = min(_SHORTEST_PAUSE * 2 ** (child.failures - 1), _LONGEST_PAUSE)
+            longest = _LONGEST_PAUSE_OF_ABLE if child.ready.is_set() else _LONGEST_PAUSE
+            pause = min(_SHORTEST_PAUSE * 2 ** (child.failures - 1), longest)
             child.pause = pause
             child.restart_at = now + pause
             log.warning(
