@@ -1,10 +1,12 @@
 import threading
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ledger.conftest import prediction, predictions
 
 from serinus import wire
+from serinus.errors import NotFound
 from serinus.ledger import ids
 from serinus.ledger.files import segments
 from serinus.ledger.files.reader import Reader
@@ -210,3 +212,25 @@ def test_reader_reads_stretches_again_as_they_were(tmp_path):
         offsets = batch.offsets
     writer.close()
     assert len(seen) == 300
+
+
+def test_reader_says_that_a_segment_went_between_two_pieces_of_it(tmp_path, monkeypatch):
+    writer = Writer(tmp_path, segment_bytes=1 << 20)
+    writer.append([prediction(number) for number in range(300)])
+    reader = Reader(tmp_path)
+    end = reader.read({}, 1_000).offsets[writer.name]
+    looked, read = [], reader._read_segment
+
+    def removed_behind_the_first_piece(*args, **kwargs):
+        if looked:
+            segments.path(tmp_path, writer.name, 0).unlink()
+        looked.append(args)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(reader, "_read_segment", removed_behind_the_first_piece)
+    # Fewer records a piece than there are, because these are smaller than usual ones.
+    monkeypatch.setattr("serinus.ledger.files.reader._USUAL_FRAME", 1 << 10)
+    with pytest.raises(NotFound, match="segment 0 of the log"):
+        reader.between(writer.name, Offset(0, 0), end)
+    assert len(looked) == 2
+    writer.close()

@@ -79,13 +79,6 @@ class Reader:
         records: list[Record] = []
         here = start
         while here < end:
-            size = segments.size(self._folder, writer, here.segment)
-            if size is None:
-                raise NotFound(
-                    f"segment {here.segment} of the log {writer} is not there any more",
-                    where=str(self._folder),
-                    remedy="Keep the ledger for as long as its verdicts are to be replayed.",
-                )
             limit = CHUNK_BYTES // 4096
             if here.segment == end.segment:
                 # Short stretches are many: decode about as much as they hold, not all behind them.
@@ -93,6 +86,13 @@ class Reader:
             piece = self._read_segment(writer, here, limit, final=True)
             reached = piece.offset
             if reached == here:
+                # Asked after reading: a segment may go at any moment, and never comes again.
+                if segments.size(self._folder, writer, here.segment) is None:
+                    raise NotFound(
+                        f"segment {here.segment} of the log {writer} is not there any more",
+                        where=str(self._folder),
+                        remedy="Keep the ledger for as long as its verdicts are to be replayed.",
+                    )
                 reached = Offset(here.segment + 1, 0)
             records += [record for record in piece.records if _address(record) < end]
             here = reached
