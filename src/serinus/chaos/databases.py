@@ -75,6 +75,9 @@ class Server:
         )
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute(command)
+            # A sequence that was copied says what it gave out only behind the next checkpoint:
+            # stopped before, it would give the same numbers again.
+            connection.execute("CHECKPOINT")
 
     def disconnect(self) -> int:
         """End every other connection from the server's side; how many there were."""

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 # After a fault the loop waits at least this long, twice as long each time, up to the longest: what
 # was away and is back must not be waited for any longer than a restart takes.
 _FAULT_SECONDS = 0.5
-_LONGEST_FAULT_SECONDS = 2.0
+_LONGEST_FAULT_SECONDS = 1.0
 
 
 class Loop:
