@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from sklearn.datasets import load_breast_cancer
 from tests.api.running import Faces
 
 from serinus import clock
 from serinus.delivery.types import DeploymentSpec
-from serinus.errors import InvalidInput
+from serinus.errors import Conflict, InvalidInput
 from serinus.processes import handlers
 from serinus.processes.worker import plain
 from serinus.registry.types import Stage
@@ -97,11 +98,33 @@ def test_retrain_goes_all_the_way_and_keeps_the_reason(
     assert newest is not None
     assert newest.version == results[0]["version"] != "1.0.0"
     assert newest.tags["serinus.reason"] == "the traffic moved"
-    if not newest.failed_gates:
-        live = app.delivery.find(MODEL)
-        assert live is not None
-        assert live.id == results[0]["deployment"]
-        assert live.requested_by == f"retrain job {job.id}"
+    live = app.delivery.find(MODEL)
+    assert live is not None
+    assert live.id == results[0]["deployment"]
+    assert live.requested_by == f"retrain job {job.id}"
+
+
+def test_retrain_whose_version_fails_its_gates_has_failed(
+    trained: tuple[Faces, Job, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that its trigger asks again when there are more labels."""
+    faces, _, _ = trained
+    app = faces.app
+    (first,) = app.delivery.list(MODEL, limit=5, after=None)
+    app.delivery.abort(first.id, actor="test", reason="")
+    app.promote(MODEL, "1.0.0", Stage.PRODUCTION, actor="test", reason="")
+    serve(faces, 400)
+    types = app.types
+    strict = msgspec.structs.replace(types["classification"], least={"roc_auc": 1.1})
+    monkeypatch.setattr(app, "types", {**types, "classification": strict})
+    job = app.jobs.enqueue("retrain", "alarm", {"model": MODEL, "reason": "", "since": None})
+
+    for _ in range(2):
+        with pytest.raises(Conflict, match="failed its gates: threshold roc_auc: "):
+            handlers.retrain(app, job, lambda text: None)
+
+    assert [version.version for version in app.registry.versions(MODEL)] == ["1.1.0", "1.0.0"]
+    assert app.delivery.find(MODEL) is None
 
 
 def test_retrain_on_too_few_rows_is_refused(trained: tuple[Faces, Job, list[str]]) -> None:

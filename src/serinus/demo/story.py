@@ -311,6 +311,8 @@ class _Story:
 
         if not self._wait(lambda: begun() is not None, JOB_SECONDS, "waiting for the retraining"):
             self.report("   no retrained version came in time")
+            for job in self.client.jobs("retrain"):
+                self.report(f"   {job.id} {job.state} {job.progress}{job.error}")
             return
         deployment = begun()
         assert deployment is not None

@@ -61,6 +61,10 @@ def retrain(app: App, job: Job, tell: Tell) -> dict[str, Any]:
     """Train the champion's algorithm on the labelled rows it answered, and begin a canary.
 
     The payload names the ``model``, the ``reason``, and since when rows count (``since``, ISO).
+
+    Raises:
+        Conflict: no version is in production, or the new one failed its gates. Such a job has
+            failed: its trigger asks again after its rest, when there are more rows.
     """
     model, reason = str(job.payload["model"]), str(job.payload["reason"])
     version = _made_before(app, model, job)
@@ -87,6 +91,13 @@ def retrain(app: App, job: Job, tell: Tell) -> dict[str, Any]:
             progress=_stages(tell),
         ).version
     deployment = _deploy(app, version, job, tell)
+    if deployment is None:
+        raise Conflict(
+            f"the retrained version failed its gates: {'; '.join(_failed(version))}",
+            where=f"{model} {version.version}",
+            remedy="It is registered and gets no traffic; another is trained when there are more "
+            "labels, if the reason persists.",
+        )
     return {**_outcome(version, deployment), "reason": reason}
 
 
@@ -148,6 +159,10 @@ def _outcome(version: ModelVersion, deployment: Deployment | None) -> dict[str, 
     return {
         "model": version.model,
         "version": version.version,
-        "gates_failed": [f"{gate.name}: {gate.detail}" for gate in version.failed_gates],
+        "gates_failed": _failed(version),
         "deployment": deployment.id if deployment else None,
     }
+
+
+def _failed(version: ModelVersion) -> list[str]:
+    return [f"{gate.name}: {gate.detail}" for gate in version.failed_gates]
