@@ -1,4 +1,4 @@
-"""What every test may ask for: a migrated database of each kind, and free ports.
+"""What every test may ask for: a migrated database of each kind, MLflow's store, free ports.
 
 The environment is scrubbed before anything of Serinus is imported, so that a developer's own
 installation is never read or written by a test.
@@ -6,13 +6,17 @@ installation is never read or written by a test.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import sqlite3
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 for _name in tuple(os.environ):
     if _name.startswith(
@@ -28,7 +32,7 @@ import psycopg
 import pytest
 import structlog
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from serinus.processes import ports
@@ -50,14 +54,59 @@ _TEMPLATE = "serinus_template"
 _TEMPLATE_LOCK = 5373
 
 
+@event.listens_for(Engine, "connect")
+def _trust_the_power(connection: Any, _record: object) -> None:
+    """MLflow's SQLite need not outlive a power cut here; Serinus's own engine says otherwise."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
+
+
 @pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, made once and copied for each test."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    engine = open_engine(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with both databases migrated, for all workers: that takes seconds, once."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "template"
+    with home.with_suffix(".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not home.exists():
+            from serinus.registry import tracking
+
+            unfinished = home.with_suffix(".unfinished")
+            unfinished.mkdir()
+            engine = open_engine(f"sqlite:///{unfinished / 'serinus.db'}")
+            migrate(engine)
+            engine.dispose()
+            tracking.client(f"sqlite:///{unfinished / 'mlflow.db'}").search_experiments()
+            _close_mlflow()
+            unfinished.rename(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(template: Path) -> Path:
+    """A migrated SQLite file, to be copied for each test."""
+    return template / "serinus.db"
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(template: Path) -> Path:
+    """An MLflow store on SQLite, to be copied for each test."""
+    return template / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_closed() -> Iterator[None]:
+    """MLflow keeps an open engine of every store it ever met: one is all that a process has."""
+    yield
+    _close_mlflow()
+
+
+def _close_mlflow() -> None:
+    for kind in ("tracking", "model_registry"):
+        module = sys.modules.get(f"mlflow.store.{kind}.sqlalchemy_store")
+        for engine in module.SqlAlchemyStore._engine_map.values() if module else ():
+            if engine.pool.checkedin():
+                engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """The same faces as the API's tests."""
 
-from tests.api.conftest import faces, template
+from tests.api.conftest import faces
 
-__all__ = ["faces", "template"]
+__all__ = ["faces"]

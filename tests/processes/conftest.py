@@ -1,5 +1,5 @@
 """Faces for the control plane's passes, and one whole installation for what needs processes."""
 
-from tests.api.conftest import faces, template
+from tests.api.conftest import faces
 
-__all__ = ["faces", "template"]
+__all__ = ["faces"]

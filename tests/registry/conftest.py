@@ -13,18 +13,11 @@ from serinus.registry import tracking
 from serinus.registry.service import Registry
 
 
-@pytest.fixture(scope="session")
-def _mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "template.db"
-    tracking.client(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def tracking_uri(_mlflow_template: Path, tmp_path: Path) -> str:
+def tracking_uri(mlflow_template: Path, tmp_path: Path) -> str:
     """The address of a fresh MLflow store on SQLite."""
     path = tmp_path / "mlflow.db"
-    shutil.copyfile(_mlflow_template, path)
+    shutil.copyfile(mlflow_template, path)
     return f"sqlite:///{path}"
 
 

@@ -14,17 +14,10 @@ from serinus.registry.service import Registry
 from serinus.store.engine import open_engine
 
 
-@pytest.fixture(scope="session")
-def _mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "template.db"
-    tracking.client(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def registry(_mlflow_template: Path, _sqlite_template: Path, tmp_path: Path) -> Iterator[Registry]:
+def registry(mlflow_template: Path, _sqlite_template: Path, tmp_path: Path) -> Iterator[Registry]:
     """A registry on SQLite; its own rows are tested on both databases in tests/registry."""
-    shutil.copyfile(_mlflow_template, tmp_path / "mlflow.db")
+    shutil.copyfile(mlflow_template, tmp_path / "mlflow.db")
     shutil.copyfile(_sqlite_template, tmp_path / "serinus.db")
     engine = open_engine(f"sqlite:///{tmp_path}/serinus.db")
     yield Registry(engine, f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "artifacts")
