@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from tests.delivery.conftest import World, mlflow_template, world
-from tests.delivery.test_replay import Gateways, deployed, drive, start
+from tests.delivery.folding.test_replay import Gateways, deployed, drive, start
 
 from serinus import clock
 from serinus.app import archiving as module
 from serinus.app.archiving import Archiving
-from serinus.delivery.replay import Replays
+from serinus.delivery.folding.replay import Replays
 from serinus.errors import Conflict
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.archive.retention import Decision

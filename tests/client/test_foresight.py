@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from serinus.client import foresight
-from serinus.delivery import replay
+from serinus.delivery.folding import replay
 from serinus.delivery.forecast import types
 
 

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.proposing import Planner
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery

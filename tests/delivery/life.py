@@ -17,8 +17,8 @@ from sqlalchemy import Engine, event
 
 from serinus import clock
 from serinus.delivery import leases
-from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.forecast import feasibility, simulation
 from serinus.delivery.forecast.types import Forecast, Traffic
 from serinus.delivery.leases import Lease

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.delivery.conftest import World
 
 from serinus import clock
-from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase

@@ -28,9 +28,10 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select
 from tests.delivery.life import LEASE_SECONDS, MODEL, VERSIONS, Killed, Life, prepare
 
-from serinus.delivery import repository, routing
+from serinus.delivery import routing
 from serinus.delivery.controller import ACTOR
-from serinus.delivery.replay import Replays
+from serinus.delivery.folding.replay import Replays
+from serinus.delivery.records import deployments, evidence
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.types import (
     TRANSITIONS,
@@ -234,11 +235,11 @@ class Lives(RuleBasedStateMachine):
             assert len(live) <= 1
             held = versions.in_stage(connection, versions.Stage.PRODUCTION, MODEL)
             assert len(held) == 1
-            moves = {item.id: repository.history(connection, item.id) for item in found}
+            moves = {item.id: deployments.history(connection, item.id) for item in found}
             table = routing.newest(connection)
             for item in found:
                 _check_history(item, moves[item.id])
-                self._check_evidence(item, repository.evidence(connection, item.id))
+                self._check_evidence(item, evidence.get(connection, item.id))
         if table is not None:
             assert table.revision >= self.revision
             self.revision = table.revision
@@ -304,7 +305,7 @@ class Lives(RuleBasedStateMachine):
             ids = connection.execute(
                 select(history.c.deployment).group_by(history.c.deployment).order_by(first)
             ).scalars()
-            return [repository.get(connection, identity) for identity in ids]
+            return [deployments.get(connection, identity) for identity in ids]
 
 
 def _check_history(item: Deployment, moves: list[Transition]) -> None:

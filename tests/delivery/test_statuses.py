@@ -13,7 +13,8 @@ from tests.delivery.conftest import World
 from tests.delivery.test_pace import DEPLOYMENT
 
 from serinus import clock
-from serinus.delivery import repository, routing, statuses
+from serinus.delivery import routing, statuses
+from serinus.delivery.records import deployments
 from serinus.delivery.statuses import Status
 from serinus.delivery.types import Assessment, Phase
 from serinus.store import schema
@@ -41,7 +42,7 @@ def begin(connection: Connection, number: int) -> str:
         DEPLOYMENT, id=identity, model=f"m{number:03}", created_at=clock.now() - timedelta(hours=1),
         step_entered_at=clock.now() - timedelta(minutes=5),
     )  # fmt: skip
-    repository.add(connection, item)
+    deployments.add(connection, item)
     for age, requests in ((60, 100), (1, 160)):
         rail = Assessment(
             "errors", "open", requests, requests // 4, 0.1, 0.1, 0.0, 4.6, 1.0, 3.7, "", ""

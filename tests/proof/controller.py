@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import Connection, insert
 from tests.delivery.samples import deployment
 
-from serinus.delivery import repository
-from serinus.delivery.consumer import absorb
+from serinus.delivery.folding.absorb import absorb
+from serinus.delivery.records import evidence
 from serinus.delivery.types import Deployment, Kind, Plan
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.judge import judge
@@ -65,7 +65,7 @@ def first_harm(
         for look, records in batches.items():
             now = BEGAN + timedelta(seconds=look)
             absorb(connection, list(records), [live], now, complete=True)
-            verdict = judge(plan, step, repository.evidence(connection, live.id))
+            verdict = judge(plan, step, evidence.get(connection, live.id))
             if any(one.kind == kind and one.state == "harm" for one in verdict.guardrails):
                 return float(look)
     return inf

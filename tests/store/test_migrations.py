@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.delivery import repository
+from serinus.delivery.records import deployments, evidence, looks
 from serinus.delivery.types import Outcome, Phase
 from serinus.delivery.verdicts import watch
 from serinus.delivery.verdicts.evidence import EMPTY
@@ -123,11 +123,11 @@ def test_migrations_keep_the_deployments_of_the_first_schema(empty_url: str) -> 
     migrate(engine)  # a second time is none
     with engine.begin() as connection:
         assert connection.execute(sa.select(schema.evidence_units.c.failed)).scalar_one() is False
-        kept = repository.get(connection, "d1")
-        assert repository.live(connection) == [kept]
-        evidence = repository.evidence(connection, "d1")
-        assert repository.watches_of(connection, ["d1"])["d1"] is watch.UNSEEN
-        assert repository.folded(connection, "d1") == 0
+        kept = deployments.get(connection, "d1")
+        assert deployments.live(connection) == [kept]
+        learnt = evidence.get(connection, "d1")
+        assert evidence.watches(connection, ["d1"])["d1"] is watch.UNSEEN
+        assert evidence.folded(connection, "d1") == 0
     assert (kept.phase, kept.plan_hash, kept.challenger) == (Phase.RUNNING, "of then", "1.1.0")
     assert kept.spec.shares == (0.5,)
     # What it judged then it judges still, by its own alphas and margins; and nothing else.
@@ -138,10 +138,10 @@ def test_migrations_keep_the_deployments_of_the_first_schema(empty_url: str) -> 
     assert kept.plan.steps[0].gate.error_odds == 2.0
     assert kept.plan.steps[0].gate.latency_ratio is None
     assert kept.plan.value is None
-    assert evidence == EMPTY
-    assert judge(kept.plan, 0, evidence).outcome is Outcome.NO_DATA
+    assert learnt == EMPTY
+    assert judge(kept.plan, 0, learnt).outcome is Outcome.NO_DATA
     with engine.begin() as connection:
-        verdict = judge(kept.plan, 0, evidence)
-        repository.record_verdicts(connection, [(kept, verdict, 0)], now)
-        assert len(repository.verdicts(connection, "d1", 5)) == 1
+        verdict = judge(kept.plan, 0, learnt)
+        looks.add(connection, [(kept, verdict, 0)], now)
+        assert len(looks.newest(connection, "d1", 5)) == 1
     engine.dispose()

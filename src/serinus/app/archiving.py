@@ -8,8 +8,8 @@ from typing import TypeVar
 from sqlalchemy import Engine, select
 
 from serinus import clock
-from serinus.delivery import consumer as delivery
-from serinus.delivery import repository as deployments
+from serinus.delivery.folding import consumer as delivery
+from serinus.delivery.records import deployments
 from serinus.errors import Conflict, NotFound
 from serinus.ledger.archive.catalog import Catalog
 from serinus.ledger.archive.compaction import Compaction

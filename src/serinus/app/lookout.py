@@ -24,7 +24,8 @@ from serinus import clock
 from serinus.app import views
 from serinus.client.types import step_name
 from serinus.client.watching import Glance
-from serinus.delivery import repository, routing, statuses
+from serinus.delivery import routing, statuses
+from serinus.delivery.records import workers
 from serinus.delivery.types import Plan
 from serinus.store import schema
 from serinus.store.engine import reading
@@ -142,9 +143,9 @@ class Lookout:
             .join_from(table, evidence, table.c.id == evidence.c.deployment, isouter=True)
             .where(table.c.id.in_(tuple(self._watched)))
         )
-        workers = repository.workers(connection, clock.now(), self._worker_seconds)
+        reporting = workers.read(connection, clock.now(), self._worker_seconds)
         newest = routing.newest(connection)
-        around = (newest.revision if newest else 0, workers)
+        around = (newest.revision if newest else 0, reporting)
         now = clock.monotonic()
         marks = {row[0]: (*row[1:], *around) for row in connection.execute(query)}
         changed = [name for name in marks if self._stale(name, marks[name], now)]

@@ -11,15 +11,15 @@ from sqlalchemy import Engine, select
 from serinus.app.archiving import Archiving
 from serinus.app.lookout import Lookout
 from serinus.app.prognosis import Prognoses
-from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.experiments import measuring
 from serinus.delivery.experiments.service import Experiments
+from serinus.delivery.folding.consumer import Consumer
+from serinus.delivery.folding.replay import Replays
 from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.leases import Lease
 from serinus.delivery.planning import defaults
 from serinus.delivery.proposing import Planner
-from serinus.delivery.replay import Replays
 from serinus.delivery.rollback.guard import ChampionGuard
 from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.rollback.service import Rollbacks

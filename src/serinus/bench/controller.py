@@ -18,13 +18,13 @@ from serinus import clock
 from serinus.bench import launch, usage
 from serinus.bench.bars import Bar
 from serinus.bench.table import columns
-from serinus.delivery import repository
-from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.leases import Lease
 from serinus.delivery.planning import plan as plans
 from serinus.delivery.planning.plan import Basis
 from serinus.delivery.proposing import Planner
+from serinus.delivery.records import deployments
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
@@ -223,7 +223,7 @@ def _installed(settings: Settings, count: int) -> Iterator[tuple[Engine, list[De
         versions = [_version(item, version) for item in live for version in _VERSIONS]
         connection.execute(insert(schema.model_versions), versions)
         for item in live:
-            repository.add(connection, item)
+            deployments.add(connection, item)
     yield engine, live
     engine.dispose()
 

@@ -13,8 +13,8 @@ from time import process_time
 
 from serinus.bench import traffic
 from serinus.bench.table import columns
-from serinus.delivery import repository
-from serinus.delivery.consumer import Consumer
+from serinus.delivery.folding.consumer import Consumer
+from serinus.delivery.records import deployments
 from serinus.delivery.types import Deployment, Plan
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts import fold, judge, watch
@@ -170,7 +170,7 @@ def _through_the_store(subject: Deployment, count: int) -> float:
         engine = open_engine(f"sqlite:///{Path(folder) / 'bench.db'}")
         migrate(engine)
         with engine.begin() as connection:
-            repository.add(connection, subject)
+            deployments.add(connection, subject)
         writer = Writer(Path(folder) / "ledger", segment_bytes=1 << 26, sync="os")
         told = [event for _, event in traffic.predictions(count)]
         for start in range(0, count, BATCH):

@@ -25,7 +25,7 @@ from serinus.bench.bars import Bar
 from serinus.bench.fragile import Fragile
 from serinus.bench.table import columns
 from serinus.client import Serinus
-from serinus.delivery import repository
+from serinus.delivery.records import deployments
 from serinus.delivery.types import Deployment, Outcome
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts import fold, judge, watch
@@ -182,7 +182,7 @@ class _Stage:
         """When the request came with which the evidence sufficed."""
         engine = open_engine(self._settings.database)
         with reading(engine) as connection:
-            subject = repository.get(connection, deployment_id)
+            subject = deployments.get(connection, deployment_id)
         engine.dispose()
         at = _proof(subject, self._ledger())
         if at is None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, Engine, select
 
-from serinus.delivery import journal, repository
+from serinus.delivery.records import deployments, evidence, journal
 from serinus.delivery.types import TRANSITIONS, Phase, Transition
 from serinus.registry import repository as versions
 from serinus.store import schema
@@ -46,13 +46,13 @@ class Course:
 def read(engine: Engine, deployment: str) -> Course:
     """The course of a deployment so far."""
     with reading(engine) as connection:
-        found = repository.get(connection, deployment)
-        history = repository.history(connection, deployment)
+        found = deployments.get(connection, deployment)
+        history = deployments.history(connection, deployment)
         return Course(
             phase=str(found.phase),
             verdict=str(found.verdict),
             reason=found.reason,
-            digest=repository.evidence(connection, deployment).digest(),
+            digest=evidence.get(connection, deployment).digest(),
             moves=tuple(_move(item) for item in history),
             revisions=_revisions(connection),
             folds=tuple(

@@ -13,7 +13,7 @@ from serinus import clock
 from serinus.chaos import control, course, record
 from serinus.chaos.types import Note, Orders
 from serinus.client import Serinus
-from serinus.delivery import repository
+from serinus.delivery.records import deployments
 from serinus.delivery.types import Phase, Transition
 from serinus.demo import rows
 from serinus.demo.installation import Installation
@@ -159,7 +159,7 @@ def _audit(system: Installation, life: Life) -> None:
     try:
         for id in ids:
             with reading(engine) as connection:
-                history = repository.history(connection, id)
+                history = deployments.history(connection, id)
             life.transitions += len(history)
             life.faults += [f"{id}: {fault}" for fault in course.faults(history, [])]
             life.faults += [f"{id}: {fault}" for fault in _steps(history)]

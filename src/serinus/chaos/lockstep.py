@@ -25,8 +25,9 @@ from serinus.chaos.course import Course
 from serinus.chaos.scene import Scene
 from serinus.chaos.script import Scribe, Script
 from serinus.chaos.types import Note, Orders
-from serinus.delivery import consumer, repository
-from serinus.delivery.replay import Replays
+from serinus.delivery.folding import consumer
+from serinus.delivery.folding.replay import Replays
+from serinus.delivery.records import deployments
 from serinus.errors import Unavailable
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.consumer import load_offsets
@@ -233,7 +234,7 @@ class Lockstep:
         """What of the history cannot be."""
         found = course.read(self.engine, self.deployment)
         with reading(self.engine) as connection:
-            history = repository.history(connection, self.deployment)
+            history = deployments.history(connection, self.deployment)
         return course.faults(history, [number for number, _ in found.revisions])
 
     @property
@@ -257,7 +258,7 @@ class Lockstep:
 
     def _is_live(self) -> bool:
         with reading(self.engine) as connection:
-            return repository.get(connection, self.deployment).live
+            return deployments.get(connection, self.deployment).live
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -307,7 +308,7 @@ class Lockstep:
         """How often the deployment has moved; None while events wait to be folded."""
         with reading(self.engine) as connection:
             offsets = load_offsets(connection, consumer.NAME)
-            moves = len(repository.history(connection, self.deployment))
+            moves = len(deployments.history(connection, self.deployment))
         return None if self._reader.read(offsets, 1).records else moves
 
 

@@ -16,13 +16,14 @@ import structlog
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import repository, turns
-from serinus.delivery.consumer import Consumer
+from serinus.delivery import turns
 from serinus.delivery.experiments import steering
+from serinus.delivery.folding.consumer import Consumer
+from serinus.delivery.folding.roster import Standing
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision, Snapshot, WorkerView, reconcile
+from serinus.delivery.records import evidence, looks, workers
 from serinus.delivery.rollback.progress import Progress
-from serinus.delivery.roster import Standing
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.delivery.verdicts.evidence import Evidence, Measure
@@ -180,18 +181,18 @@ class Controller:
         with reading(self._delivery.engine) as connection:
             live = self._consumer.roster.read(connection)
             stale = self._stale(live)
-            evidence = repository.evidences(connection, [item.deployment.id for item in stale])
-            workers = repository.workers(connection, now, self._delivery.worker_seconds)
+            learnt = evidence.some(connection, [item.deployment.id for item in stale])
+            reporting = workers.read(connection, now, self._delivery.worker_seconds)
             self._steering.look(connection, [item.deployment for item in live])
         until = clock.monotonic() + _JUDGE_SECONDS
         for standing in stale:
-            self._judge(standing, evidence[standing.deployment.id])
+            self._judge(standing, learnt[standing.deployment.id])
             if clock.monotonic() > until:
                 break
         ids = {item.deployment.id for item in live}
         self._judged = {key: item for key, item in self._judged.items() if key in ids}
         self._kept = {key: item for key, item in self._kept.items() if key in ids}
-        self._carry_out([news for item in live for news in self._news(item, workers, now)], now)
+        self._carry_out([news for item in live for news in self._news(item, reporting, now)], now)
         return bool(live)
 
     def _stale(self, live: Sequence[Standing]) -> list[Standing]:
@@ -245,14 +246,14 @@ class Controller:
         """Rollbacks first. A batch of moves is one transaction, and one revision of the table."""
         moves = [item for item in news if item.decision is not None]
         moves.sort(key=lambda item: item.judged.verdict.outcome is not Outcome.ROLLBACK)
-        looks = [item for item in news if item.decision is None]
+        others = [item for item in news if item.decision is None]
         for start in range(0, len(moves), _MOST_MOVES):
             self._move(moves[start : start + _MOST_MOVES], now)
-        if looks:
+        if others:
             with self._delivery.engine.begin() as connection:
                 self._guard(connection)
-                seen = [(item.deployment, item.judged.verdict, item.judged.fold) for item in looks]
-                repository.record_verdicts(connection, seen, now)
+                seen = [(item.deployment, item.judged.verdict, item.judged.fold) for item in others]
+                looks.add(connection, seen, now)
 
     def _move(self, news: Sequence[_News], now: datetime) -> None:
         delivery = self._delivery
@@ -289,7 +290,7 @@ class Controller:
     def _move_one(self, connection: Connection, news: _News, now: datetime) -> Deployment:
         assert news.decision is not None
         seen = (news.deployment, news.judged.verdict, news.judged.fold)
-        repository.record_verdicts(connection, [seen], now)
+        looks.add(connection, [seen], now)
         deployment = news.deployment
         if news.winner is not None:
             deployment = steering.crown(connection, deployment.id, news.winner, now)

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from serinus import clock
-from serinus.delivery import eligible, repository
+from serinus.delivery import eligible
 from serinus.delivery.experiments import setup
 from serinus.delivery.forecast import feasibility
 from serinus.delivery.forecast.types import Proposal, Traffic
@@ -20,6 +20,7 @@ from serinus.delivery.planning.decoding import decode
 from serinus.delivery.planning.defaults import specification
 from serinus.delivery.planning.plan import Basis, score_cuts
 from serinus.delivery.planning.strategies import complete
+from serinus.delivery.records import deployments, workers
 from serinus.delivery.types import DeploymentSpec
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.registry import model_types
@@ -166,7 +167,7 @@ class Planner:
         if champion is not None and spec.strategy == "ab_test":
             wrong += setup.faults(champion.manifest, spec.covariate or None)
         with reading(self.engine) as connection:
-            live = next(iter(repository.live(connection, model)), None)
+            live = next(iter(deployments.live(connection, model)), None)
         overlap = list(eligible.overlapping(live, where))
         return _Found(spec, where, champion, challengers, type_name, kind, refusals, overlap, wrong)
 
@@ -193,7 +194,7 @@ class Planner:
 
     def _workers(self) -> int:
         with reading(self.engine) as connection:
-            return len(repository.workers(connection, clock.now(), self.worker_seconds))
+            return len(workers.read(connection, clock.now(), self.worker_seconds))
 
     def _forecast(self, found: _Found, *, salt: str, harms: bool) -> Proposed:
         champion, (challenger, *others) = found.champion, found.challengers

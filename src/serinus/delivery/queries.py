@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.delivery import repository, routing, statuses
+from serinus.delivery import routing, statuses
+from serinus.delivery.records import deployments, evidence, looks, workers
 from serinus.delivery.statuses import Status
 from serinus.delivery.types import Deployment, Transition, Verdict
 from serinus.delivery.verdicts.evidence import Evidence
@@ -40,29 +41,29 @@ class Queries:
     def get(self, deployment_id: str) -> Deployment:
         """One deployment. Raises NotFound."""
         with reading(self.engine) as connection:
-            return repository.get(connection, deployment_id)
+            return deployments.get(connection, deployment_id)
 
     def find(self, model: str) -> Deployment | None:
         """The live deployment of a model, if there is one."""
         with reading(self.engine) as connection:
-            return next(iter(repository.live(connection, model)), None)
+            return next(iter(deployments.live(connection, model)), None)
 
     def list(self, model: str | None, *, limit: int, after: str | None) -> Page:
         """A page of deployments, newest first; ``after`` is the last id of the page before."""
         with reading(self.engine) as connection:
-            return repository.listing(connection, model, limit, after)
+            return deployments.listing(connection, model, limit, after)
 
     def history(self, deployment_id: str) -> Transitions:
         """Every transition, oldest first. Raises NotFound."""
         with reading(self.engine) as connection:
-            repository.get(connection, deployment_id)
-            return repository.history(connection, deployment_id)
+            deployments.get(connection, deployment_id)
+            return deployments.history(connection, deployment_id)
 
     def verdicts(self, deployment_id: str, *, limit: int) -> Looks:
         """The newest recorded looks at the evidence, oldest first. Raises NotFound."""
         with reading(self.engine) as connection:
-            repository.get(connection, deployment_id)
-            return repository.verdicts(connection, deployment_id, limit)
+            deployments.get(connection, deployment_id)
+            return looks.newest(connection, deployment_id, limit)
 
     def latest_verdict(self, deployment_id: str) -> Verdict | None:
         """The last recorded look, if there was one. Raises NotFound."""
@@ -72,13 +73,13 @@ class Queries:
     def evidence(self, deployment_id: str) -> Evidence:
         """The evidence so far. Raises NotFound."""
         with reading(self.engine) as connection:
-            repository.get(connection, deployment_id)
-            return repository.evidence(connection, deployment_id)
+            deployments.get(connection, deployment_id)
+            return evidence.get(connection, deployment_id)
 
     def status(self, deployment_id: str) -> Status:
         """Everything there is to see of one deployment. Raises NotFound."""
         with reading(self.engine) as connection:
-            found = repository.get(connection, deployment_id)
+            found = deployments.get(connection, deployment_id)
             return statuses.read(connection, [found], self.worker_seconds)[0]
 
     def statuses(self, limit: int, after: str | None) -> Statuses:
@@ -90,7 +91,7 @@ class Queries:
     def workers(self) -> Workers:
         """The gateway workers that reported lately and what they have ready."""
         with reading(self.engine) as connection:
-            views = repository.workers(connection, clock.now(), self.worker_seconds)
+            views = workers.read(connection, clock.now(), self.worker_seconds)
         return [msgspec.to_builtins(view) for view in views]
 
     def routing(self) -> RoutingTable:

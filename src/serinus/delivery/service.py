@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import interventions, repository, routing, turns
+from serinus.delivery import interventions, routing, turns
 from serinus.delivery.experiments import repository as experiments
 from serinus.delivery.experiments import steering, traffic
 from serinus.delivery.forecast.types import Proposal
@@ -20,6 +20,7 @@ from serinus.delivery.planning import plan as plans
 from serinus.delivery.proposing import Asked, Planner
 from serinus.delivery.queries import Queries
 from serinus.delivery.reconcile import Decision
+from serinus.delivery.records import deployments
 from serinus.delivery.rollback import repository as rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.routing import Beside, Publisher
@@ -101,7 +102,7 @@ class Delivery(Queries):
         with turns.turn(self.engine) as connection:
             versions.hold_model(connection, spec.model)
             self._still(connection, deployment)
-            repository.add(connection, deployment)
+            deployments.add(connection, deployment)
             self._stage(
                 connection,
                 spec.model,
@@ -127,7 +128,7 @@ class Delivery(Queries):
         """Let through a gate that has passed; refused where none waits."""
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
-            last = repository.history(connection, now.id)[-1]
+            last = deployments.history(connection, now.id)[-1]
             return _unharmed(connection, now, interventions.approve(now, last))
 
         return self._act(deployment_id, decide, actor, reason)
@@ -163,7 +164,7 @@ class Delivery(Queries):
             holder = versions.champions(connection, now.model).get(now.model)
             decision = interventions.retry(
                 now,
-                newest=repository.newest(connection, now.model) or now.id,
+                newest=deployments.newest(connection, now.model) or now.id,
                 champion=holder[0] if holder else None,
                 verdict=steering.retried(connection, now),
             )
@@ -189,7 +190,7 @@ class Delivery(Queries):
         self.registry.get(model, version)
         with turns.turn(self.engine) as connection:
             versions.hold_model(connection, model)
-            for live in repository.live(connection, model):
+            for live in deployments.live(connection, model):
                 if stage is Stage.PRODUCTION:
                     raise Conflict(
                         f"the deployment {live.id} decides on what serves {model}",
@@ -234,7 +235,7 @@ class Delivery(Queries):
         at: datetime,
     ) -> Deployment:
         """The same without the revision, which the caller makes for all that moved at once."""
-        moved = repository.move(connection, deployment, decision, actor=actor, at=at)
+        moved = deployments.move(connection, deployment, decision, actor=actor, at=at)
         for version, stage in _stages_after(deployment, decision.phase):
             self._stage(connection, deployment.model, version, stage, actor, decision.reason)
         if decision.phase is Phase.ROLLED_BACK:
@@ -336,7 +337,7 @@ class Delivery(Queries):
     def _routes(
         self, connection: Connection, live: Sequence[Deployment] | None = None
     ) -> dict[str, Route]:
-        live = repository.live(connection) if live is None else live
+        live = deployments.live(connection) if live is None else live
         others = {item.id: (item.model, _beside(item)) for item in live}
         folders = versions.folders(connection, list(others.values()))
         champions = versions.champions(connection)
@@ -381,7 +382,7 @@ class Delivery(Queries):
     ) -> Deployment:
         """Look and act in one transaction; what is done already is left as it is."""
         with turns.turn(self.engine) as connection:
-            now = repository.get(connection, deployment_id)
+            now = deployments.get(connection, deployment_id)
             decision = decide(connection, now)
             if decision is None:
                 return now

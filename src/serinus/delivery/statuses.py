@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, literal, select, union_all
+from sqlalchemy import Connection, Row, func, select
 
 from serinus import clock
-from serinus.delivery import repository, routing
+from serinus.delivery import routing
 from serinus.delivery.pace import Ahead, Facts, Seen, ahead, rates
 from serinus.delivery.reconcile import WorkerView
+from serinus.delivery.records import awaiting, deployments, evidence, looks, workers
 from serinus.delivery.types import Deployment, Transition, Verdict
-from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.store import schema
 from serinus.wire import Arm, Route, RoutingTable
@@ -27,10 +27,6 @@ LATEST = 6
 
 # Rates are taken over at least this long: shorter ones jump.
 _RATE_SECONDS = 10.0
-# A status is asked for every second, and a long label window keeps millions of requests.
-_MOST_WAITING = 50_000
-# SQLite joins no more than 500 queries to one.
-_UNION = 200
 # The levels at which a challenger failed: of pairs the one where only it did.
 _FAILED = {Measure.ERROR: 1, Measure.PAIR_ERROR: 2}
 _MATURED = {Arm.SHADOW: Measure.PAIR_MATURED}
@@ -106,14 +102,14 @@ def newest(connection: Connection, limit: int, after: str | None) -> list[Deploy
         .limit(limit)
     )
     query = select(table).where(table.c.id.in_(last)).order_by(table.c.model)
-    return [repository.deployment_of(row) for row in connection.execute(query)]
+    return [deployments.deployment_of(row) for row in connection.execute(query)]
 
 
 def find(connection: Connection, ids: Iterable[str]) -> list[Deployment]:
     """Those of these deployments that there are, oldest first."""
     table = schema.deployments
     query = select(table).where(table.c.id.in_(tuple(ids))).order_by(table.c.id)
-    return [repository.deployment_of(row) for row in connection.execute(query)]
+    return [deployments.deployment_of(row) for row in connection.execute(query)]
 
 
 def read(
@@ -130,20 +126,20 @@ def read(
         return []
     at = clock.now()
     ids = [item.id for item in deployments]
-    evidence = _evidence(connection, ids)
-    looks = _looks(connection, ids, at - timedelta(seconds=_RATE_SECONDS))
-    waiting = _waiting(connection, ids)
+    known = evidence.some(connection, ids)
+    looked = _looks(connection, ids, at - timedelta(seconds=_RATE_SECONDS))
+    waiting = awaiting.delayed(connection, ids)
     latest, retries = _latest(connection, ids)
     setbacks = _setbacks(connection, deployments)
     dropped = _dropped(connection, deployments)
-    workers = repository.workers(connection, at, worker_seconds)
+    reporting = workers.read(connection, at, worker_seconds)
     table = routing.newest(connection)
     found = []
     for item in deployments:
-        seen = evidence.get(item.id, ev.EMPTY)
-        now, before, first = looks.get(item.id, (None, None, None))
+        seen = known[item.id]
+        now, before, first = looked.get(item.id, (None, None, None))
         fresh = seen.total(Measure.STEP, level=item.step)
-        facts = Facts(item, fresh, workers, at, now, before, first)
+        facts = Facts(item, fresh, reporting, at, now, before, first)
         counts = _counts(facts, seen, table, waiting.get(item.id))
         mirrored = item.step < len(item.plan.steps) and item.plan.steps[item.step].shadow
         rate = sum(number for arm, number in counts.rates.items() if (arm == "shadow") is mirrored)
@@ -227,12 +223,6 @@ def _dropped(
     }
 
 
-def _evidence(connection: Connection, ids: Sequence[str]) -> dict[str, Evidence]:
-    table = schema.evidence
-    query = select(table.c.deployment, table.c.summary).where(table.c.deployment.in_(ids))
-    return {row.deployment: ev.decode(row.summary) for row in connection.execute(query)}
-
-
 def _looks(
     connection: Connection, ids: Sequence[str], before: datetime
 ) -> dict[str, tuple[Seen | None, Seen | None, Seen | None]]:
@@ -253,42 +243,8 @@ def _looks(
     ).all()
     wanted = {number for row in chosen for number in row[1:] if number is not None}
     rows = connection.execute(select(table).where(table.c.id.in_(wanted)))
-    found = {row.id: Seen(row.at, repository.verdict_of(row)) for row in rows}
+    found = {row.id: Seen(row.at, looks.verdict_of(row)) for row in rows}
     return {row[0]: (found.get(row[1]), found.get(row[2]), found.get(row[3])) for row in chosen}
-
-
-def _waiting(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Of each: labels that wait for an earlier request, and when that one was predicted."""
-    table, deployments = schema.awaiting, schema.deployments
-    asked = (table.c.kind == "label") & (table.c.facts != b"")
-    oldest = (
-        select(table.c.predicted_at)
-        .where(table.c.deployment == deployments.c.id, asked, table.c.outcome.is_(None))
-        .order_by(table.c.predicted_at)
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = connection.execute(select(deployments.c.id, oldest).where(deployments.c.id.in_(ids)))
-    since = {row[0]: row[1] for row in rows if row[1] is not None}
-    counted: dict[str, int] = {}
-    waiting = list(since.items())
-    for start in range(0, len(waiting), _UNION):
-        parts = []
-        for identity, moment in waiting[start : start + _UNION]:
-            behind = (
-                select(table.c.outcome)
-                .where(
-                    table.c.deployment == identity,
-                    asked,
-                    table.c.predicted_at >= moment,
-                )
-                .order_by(table.c.predicted_at)
-                .limit(_MOST_WAITING)
-                .subquery()
-            )
-            parts.append(select(literal(identity), func.count(behind.c.outcome)))
-        counted.update({row[0]: row[1] for row in connection.execute(union_all(*parts))})
-    return {identity: (counted[identity], moment) for identity, moment in since.items()}
 
 
 def _latest(
@@ -303,7 +259,7 @@ def _latest(
     )
     found: dict[str, list[Transition]] = {}
     for row in rows:
-        found.setdefault(row.deployment, []).append(repository.transition_of(row))
+        found.setdefault(row.deployment, []).append(deployments.transition_of(row))
     begun = connection.execute(
         select(table.c.deployment, func.count())
         .where(

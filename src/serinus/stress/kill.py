@@ -14,7 +14,7 @@ from pathlib import Path
 from serinus import clock
 from serinus.client import Serinus
 from serinus.client.types import DeploymentStatus
-from serinus.delivery import journal
+from serinus.delivery.records import journal
 from serinus.demo import installation, rows
 from serinus.demo.installation import Installation
 from serinus.demo.traffic import Tally, Traffic

@@ -9,10 +9,10 @@ import numpy as np
 from tests.delivery.conftest import World
 
 from serinus import clock
-from serinus.delivery.consumer import NAME, Consumer
 from serinus.delivery.controller import Controller
 from serinus.delivery.experiments import measuring
 from serinus.delivery.experiments.service import Experiments
+from serinus.delivery.folding.consumer import NAME, Consumer
 from serinus.delivery.types import Deployment
 from serinus.ledger.consumer import load_offsets
 from serinus.ledger.files.reader import Reader

@@ -8,9 +8,9 @@ from sqlalchemy import select, update
 from tests.delivery.conftest import World
 from tests.delivery.experiments.living import Lab
 
-from serinus.delivery import consumer as consumers
 from serinus.delivery.experiments import repository
-from serinus.delivery.replay import Replay, Replays
+from serinus.delivery.folding import consumer as consumers
+from serinus.delivery.folding.replay import Replay, Replays
 from serinus.delivery.types import Phase
 from serinus.ledger.files.reader import Reader
 from serinus.store import schema

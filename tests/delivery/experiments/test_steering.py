@@ -10,8 +10,8 @@ from tests.delivery.conftest import World
 from tests.delivery.experiments.living import Lab
 
 from serinus import clock
-from serinus.delivery import repository as deployments
 from serinus.delivery.experiments import repository, steering
+from serinus.delivery.records import deployments, evidence
 from serinus.delivery.types import Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.store.engine import reading
@@ -49,14 +49,14 @@ def test_crown_brings_the_evidence_along(lab: Lab) -> None:
     lab.send(300, wrong=(0.1, 0.1, 0.1), failing=(0.0, 0.0, 0.1))
     lab.look(1)
     with reading(lab.world.engine) as connection:
-        mine = deployments.evidence(connection, begun.id)
-        other = deployments.evidence(connection, f"{begun.id}+1")
+        mine = evidence.get(connection, begun.id)
+        other = evidence.get(connection, f"{begun.id}+1")
     assert mine != other
     assert other.total(Measure.ERROR, Arm.CHALLENGER, 1) > 0
     with lab.world.engine.begin() as connection:
         crowned = steering.crown(connection, begun.id, "1.2.0", clock.now())
-        assert deployments.evidence(connection, begun.id) == other
-        assert deployments.evidence(connection, f"{begun.id}+0") == mine
+        assert evidence.get(connection, begun.id) == other
+        assert evidence.get(connection, f"{begun.id}+0") == mine
         assert steering.crown(connection, begun.id, "1.2.0", clock.now()) == crowned
     assert lab.now(begun).challenger == "1.2.0"
 
@@ -127,7 +127,7 @@ def test_pass_over_two_hundred_quiet_experiments_costs_little(lab: Lab) -> None:
         assert state is not None
         for trial in trials:
             repository.save(connection, trial.id, state, clock.now())
-            deployments.begin_evidence(connection, trial)
+            evidence.begin(connection, trial)
 
     def seconds() -> float:
         began = time.process_time()

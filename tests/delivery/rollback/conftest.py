@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.delivery.conftest import World
 
-from serinus.delivery.consumer import Consumer
 from serinus.delivery.controller import Controller
+from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.vitals import Vitals
 from serinus.ledger.files.reader import Reader

@@ -11,7 +11,7 @@ from tests.delivery.rollback.test_service import requests
 from tests.delivery.samples import answered
 
 from serinus import clock
-from serinus.delivery import repository as deployments
+from serinus.delivery.records import deployments
 from serinus.delivery.rollback import vitals
 from serinus.delivery.rollback.counts import Counts, Key
 from serinus.delivery.rollback.repository import Routed

@@ -6,8 +6,8 @@ import pytest
 from tests.delivery.conftest import World
 from tests.delivery.shadows import traffic
 
-from serinus.delivery.consumer import Consumer
-from serinus.delivery.replay import Replays
+from serinus.delivery.folding.consumer import Consumer
+from serinus.delivery.folding.replay import Replays
 from serinus.delivery.types import DeploymentSpec, Phase
 from serinus.delivery.verdicts.evidence import SOAK, Measure
 from serinus.ledger.files.reader import Reader
@@ -64,7 +64,7 @@ def test_replay_of_cloned_pairs_is_exact_wherever_batches_ended(
     world.report("1.0.0", "1.1.0")
     world.controller.run_once()
     traffic.write(world.writer, 300, deployment=begun, clone=0.7, noise=0.05, failing=0.0, batch=50)
-    monkeypatch.setattr("serinus.delivery.consumer.BATCH", 7)
+    monkeypatch.setattr("serinus.delivery.folding.consumer.BATCH", 7)
     consumer = Consumer(world.engine, Reader(world.ledger))
     while consumer.fold():
         pass

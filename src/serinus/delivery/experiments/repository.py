@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, takewhile
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,11 +12,9 @@ from sqlalchemy import (
     Connection,
     String,
     delete,
-    func,
     insert,
     select,
     text,
-    tuple_,
     type_coerce,
     update,
 )
@@ -26,28 +23,18 @@ from serinus.delivery.experiments import sums as su
 from serinus.delivery.experiments.fold import Draw, Settled, UnitSums
 from serinus.delivery.experiments.sums import Shares, Sums
 from serinus.delivery.experiments.types import Allocation, Setup
+from serinus.delivery.records import awaiting
 from serinus.delivery.types import Deployment
 from serinus.store import schema
+from serinus.store.chunks import chunks
 from serinus.wire import Answer
 
 KIND = "experiment"
-_CHUNK = 500
-_PAGE = 2_000
 _STATE = schema.experiments
 _UNITS = schema.experiment_units
-_AWAITING = schema.awaiting
 _pack = msgspec.msgpack.Encoder().encode
 _DRAW = msgspec.msgpack.Decoder(Draw)
-_OUTCOME: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 _GROUPS = msgspec.msgpack.Decoder(tuple[int, ...])
-# A request and what came of it may be read in either order, and the first that came counts.
-_WAIT = text(
-    "INSERT INTO awaiting (prediction, deployment, kind, predicted_at, facts, outcome)"
-    " VALUES (:prediction, :deployment, :kind, :predicted_at, :facts, :outcome)"
-    " ON CONFLICT (prediction, deployment, kind) DO UPDATE SET"
-    " facts = CASE WHEN length(awaiting.facts) = 0 THEN excluded.facts ELSE awaiting.facts END,"
-    " outcome = coalesce(awaiting.outcome, excluded.outcome)"
-)
 Stamp: TypeAlias = tuple[Any, tuple[int, ...]]
 """When an experiment was written, and the folds of its comparisons; may only be compared."""
 _KEEP = text(
@@ -122,10 +109,9 @@ def shares(connection: Connection, deployments: Collection[str]) -> dict[str, Sh
 def stamps(connection: Connection, trials: Sequence[Deployment]) -> dict[str, Stamp]:
     """By experiment that has begun, how far it and each of its comparisons is."""
     whose = {part: item.id for item in trials for part in item.comparisons.values()}
-    names = iter(whose)
     folds: dict[str, list[int]] = {}
     written: dict[str, Any] = {}
-    while chunk := list(islice(names, _CHUNK)):
+    for chunk in chunks(whose):
         evidence = schema.evidence
         rows = connection.execute(
             select(evidence.c.deployment, evidence.c.fold)
@@ -146,8 +132,7 @@ def stamps(connection: Connection, trials: Sequence[Deployment]) -> dict[str, St
 def units(connection: Connection, deployment: str, wanted: Collection[int]) -> dict[int, UnitSums]:
     """Those of these entities that were met before."""
     found: dict[int, UnitSums] = {}
-    names = iter(sorted(wanted))
-    while chunk := list(islice(names, _CHUNK)):
+    for chunk in chunks(sorted(wanted)):
         rows = connection.execute(
             select(_UNITS).where(_UNITS.c.deployment == deployment, _UNITS.c.unit.in_(chunk))
         )
@@ -179,7 +164,7 @@ def save_units(connection: Connection, deployment: str, changed: Mapping[int, Un
 def forget(connection: Connection, deployment: str) -> None:
     """Let go of what only counting needs: entities, and requests that still wait."""
     connection.execute(delete(_UNITS).where(_UNITS.c.deployment == deployment))
-    connection.execute(delete(_AWAITING).where(*_here(deployment)))
+    awaiting.forget(connection, [deployment], KIND)
 
 
 # ------------------------------------------------------------------ waiting
@@ -199,19 +184,7 @@ def wait(
         asked: by prediction, when it was made and its draw.
         told: by prediction, when it was made and what came of it.
     """
-    rows = [
-        {
-            "prediction": prediction,
-            "deployment": deployment,
-            "kind": KIND,
-            "predicted_at": asked[prediction][0] if prediction in asked else told[prediction][0],
-            "facts": _pack(asked[prediction][1]) if prediction in asked else b"",
-            "outcome": _pack(told[prediction][1]) if prediction in told else None,
-        }
-        for prediction in {**asked, **told}
-    ]
-    if rows:
-        connection.execute(_WAIT, rows)
+    awaiting.add(connection, deployment, KIND, asked, told)
 
 
 def settled(connection: Connection, deployment: str, given_up: int) -> Iterator[list[Settled]]:
@@ -222,47 +195,18 @@ def settled(connection: Connection, deployment: str, given_up: int) -> Iterator[
         deployment: whose.
         given_up: nothing more is waited for of requests predicted until then.
     """
-    place = tuple_(_AWAITING.c.predicted_at, _AWAITING.c.prediction)
-    asked = (*_here(deployment), _AWAITING.c.facts != b"")
-    count = _PAGE
-    while count == _PAGE:
-        rows = connection.execute(
-            select(_AWAITING).where(*asked).order_by(*place.clauses).limit(_PAGE)
-        ).all()
-        done = list(
-            takewhile(lambda row: row.outcome is not None or row.predicted_at <= given_up, rows)
-        )
-        count = len(done)
-        if done:
-            last = done[-1]
-            connection.execute(
-                delete(_AWAITING).where(
-                    *asked,
-                    # Said twice, because only this one finds its rows by the index.
-                    _AWAITING.c.predicted_at <= last.predicted_at,
-                    place <= tuple_(last.predicted_at, last.prediction),
-                )
-            )
-            yield [_settled(row) for row in done]
+    first = awaiting.first(connection, deployment, KIND, given_up)
+    for page in awaiting.settled(connection, deployment, KIND, first):
+        yield [
+            Settled(row.predicted_at, _DRAW.decode(row.facts), awaiting.answer_of(row.outcome))
+            for row in page
+        ]
 
 
 def oldest(connection: Connection, deployment: str) -> int | None:
     """When the oldest request that still waits was predicted; None if none waits."""
-    found: int | None = connection.execute(
-        select(func.min(_AWAITING.c.predicted_at)).where(
-            *_here(deployment), _AWAITING.c.facts != b""
-        )
-    ).scalar()
-    return found
-
-
-def _here(deployment: str) -> Sequence[Any]:
-    return (_AWAITING.c.deployment == deployment, _AWAITING.c.kind == KIND)
-
-
-def _settled(row: Any) -> Settled:
-    outcome = None if row.outcome is None else _OUTCOME.decode(row.outcome)
-    return Settled(row.predicted_at, _DRAW.decode(row.facts), outcome)
+    first = awaiting.first(connection, deployment, KIND)
+    return first[0] if first else None
 
 
 # ------------------------------------------------------------------ steering
@@ -311,8 +255,4 @@ def swap_evidence(connection: Connection, deployment: str, place: int, before: i
             connection.execute(
                 update(table).where(table.c.deployment == old).values(deployment=new)
             )
-        connection.execute(
-            update(_AWAITING)
-            .where(_AWAITING.c.deployment == old, _AWAITING.c.kind != KIND)
-            .values(deployment=new)
-        )
+        awaiting.rename(connection, old, new, all_but=KIND)

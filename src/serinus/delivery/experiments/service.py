@@ -8,9 +8,9 @@ from typing import Protocol
 from sqlalchemy import Engine, select
 
 from serinus import clock
-from serinus.delivery import repository as deployments
 from serinus.delivery.experiments import design, measuring, repository, steering
 from serinus.delivery.experiments.types import Evaluation
+from serinus.delivery.records import deployments
 from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Conflict
 from serinus.store import schema

@@ -14,7 +14,6 @@ import msgspec
 from sqlalchemy import Connection, Engine, update
 
 from serinus.delivery import interventions, turns
-from serinus.delivery import repository as deployments
 from serinus.delivery.experiments import (
     allocation,
     comparisons,
@@ -28,6 +27,7 @@ from serinus.delivery.experiments.repository import Stamp, State
 from serinus.delivery.experiments.sums import Look, Shares
 from serinus.delivery.experiments.types import Allocation, Evaluation
 from serinus.delivery.reconcile import Decision
+from serinus.delivery.records import deployments, evidence, looks
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.delivery.verdicts import judge
 from serinus.delivery.verdicts.evidence import Evidence
@@ -95,7 +95,7 @@ def steer(engine: Engine, deployment: Deployment, guard: Guard, now: datetime) -
         with engine.begin() as connection:
             guard(connection)
             repository.save_steering(connection, deployment.id, state, now)
-            deployments.record_verdicts(connection, _looks(deployment, harmed), now)
+            looks.add(connection, _looks(deployment, harmed), now)
     if len(state.dropped) == len(deployment.challengers):
         reasons = " ".join(why for _, why in sorted(state.dropped.items()))
         return Steered(_to(deployment, Phase.ROLLED_BACK, Outcome.ROLLBACK, reasons))
@@ -144,11 +144,11 @@ def retried(connection: Connection, deployment: Deployment) -> Verdict:
     An experiment goes on while any challenger is left; not with one that was taken back as harmful
     when it had all traffic.
     """
-    evidence = deployments.evidence(connection, deployment.id)
+    learnt = evidence.get(connection, deployment.id)
     step = interventions.retried_step(deployment)
     again = msgspec.structs.replace(deployment, phase=Phase.RUNNING, step=step)
     mine = comparisons.own(again)
-    found = judge.judge(mine.plan, step, evidence)
+    found = judge.judge(mine.plan, step, learnt)
     state = repository.load(connection, deployment.id)
     if state is None or len(deployment.challengers) == 1:
         return found
@@ -162,7 +162,7 @@ def retried(connection: Connection, deployment: Deployment) -> Verdict:
     soaked = deployment.step >= len(deployment.plan.steps)
     if len(harmed) == len(deployment.challengers):
         return msgspec.structs.replace(found, outcome=Outcome.ROLLBACK, reason=reasons)
-    return found if soaked else verdict_of(again, evidence)
+    return found if soaked else verdict_of(again, learnt)
 
 
 def evaluation(deployment: Deployment, state: State) -> Evaluation:
@@ -231,8 +231,8 @@ def _judged(connection: Connection, deployment: Deployment, state: State) -> dic
     return {
         place: _Judged(
             part,
-            judge.judge(part.plan, part.step, deployments.evidence(connection, part.id)),
-            deployments.folded(connection, part.id),
+            judge.judge(part.plan, part.step, evidence.get(connection, part.id)),
+            evidence.folded(connection, part.id),
         )
         for place, part in parts.items()
         if place not in state.dropped

@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import repository as deployments
 from serinus.delivery.leases import Deposed, Guard, unguarded
+from serinus.delivery.records import deployments
 from serinus.delivery.rollback import bands, repository, vitals
 from serinus.delivery.rollback.alarms import KEPT, Alarm, Sentry
 from serinus.delivery.rollback.counts import BUCKET_SECONDS

@@ -9,10 +9,10 @@ import structlog
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import repository as deployments
 from serinus.delivery import turns
 from serinus.delivery.leases import Deposed, Guard, unguarded
 from serinus.delivery.reconcile import WorkerView
+from serinus.delivery.records import deployments, workers
 from serinus.delivery.rollback import bands, counts, handover, plan, repository, verify, vitals
 from serinus.delivery.rollback.bands import Band
 from serinus.delivery.rollback.counts import BUCKET_SECONDS, Counts
@@ -61,16 +61,16 @@ class Progress:
             now: the time.
             guard: what makes sure that a controller may still write.
         """
-        workers: tuple[WorkerView, ...] = ()
+        reporting: tuple[WorkerView, ...] = ()
         with reading(self._delivery.engine) as connection:
             found = repository.open_ones(connection)
             if found:
-                workers = deployments.workers(connection, now, self._delivery.worker_seconds)
+                reporting = workers.read(connection, now, self._delivery.worker_seconds)
         self._forget_but({item.id for item in found})
         pause = max(_LOOK_SECONDS, _SECONDS_EACH * len(found))
         for rollback in found:
             if clock.monotonic() >= self._next_look.get(rollback.id, 0.0):
-                self._look(rollback, workers, now, guard, pause)
+                self._look(rollback, reporting, now, guard, pause)
         if self._champions is not None:
             self._champions.step(now, guard)
         return any(item.state is not State.PLANNED for item in found)

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serinus import clock
-from serinus.delivery import repository as deployments
 from serinus.delivery.reconcile import Decision
+from serinus.delivery.records import looks
 from serinus.delivery.rollback import plan as plans
 from serinus.delivery.rollback.types import (
     OPEN,
@@ -132,8 +132,8 @@ def criteria(
 def _cause(connection: Connection, deployment: Deployment, actor: str) -> Cause:
     if deployment.phase is Phase.PENDING:
         return "load" if actor == "controller" else "by hand"
-    looks = deployments.verdicts(connection, deployment.id, 1)
-    harms = [item.kind for item in looks[-1][2].guardrails if item.state == "harm"] if looks else []
+    last = looks.newest(connection, deployment.id, 1)
+    harms = [item.kind for item in last[-1][2].guardrails if item.state == "harm"] if last else []
     return plans.CAUSES.get(harms[0], "by hand") if harms else "by hand"
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import repository as deployments
 from serinus.delivery import turns
 from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.reconcile import Decision, WorkerView
+from serinus.delivery.records import deployments, workers
 from serinus.delivery.rollback import handover, plan, repository
 from serinus.delivery.rollback.handover import Moves
 from serinus.delivery.rollback.types import (
@@ -248,8 +248,8 @@ class Rollbacks:
                 faults=[f"{gate.name}: {gate.detail}" for gate in target.failed_gates],
                 remedy="Name another version: serinus rollback MODEL --to VERSION.",
             )
-        workers = deployments.workers(connection, now, self._delivery.worker_seconds)
-        return _Asked(champion, target, live, present, workers)
+        reporting = workers.read(connection, now, self._delivery.worker_seconds)
+        return _Asked(champion, target, live, present, reporting)
 
     def _write(self, connection: Connection, asked: _Asked) -> RollbackPlan:
         return plan.write(

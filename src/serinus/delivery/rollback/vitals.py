@@ -6,7 +6,7 @@ A model that is always asked has some 720 rows of ten seconds and 288 of ten min
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,13 +15,14 @@ from sqlalchemy import Connection, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serinus import clock
-from serinus.delivery import repository as deployments
+from serinus.delivery.records import deployments
 from serinus.delivery.rollback import counts as counting
 from serinus.delivery.rollback import repository
 from serinus.delivery.rollback.counts import BUCKET_SECONDS, Counts, Key
 from serinus.delivery.rollback.types import Seen
 from serinus.delivery.types import Deployment
 from serinus.store import schema
+from serinus.store.chunks import chunks
 from serinus.wire import Arm, Assignment, Event, Prediction
 
 BLOCK_SECONDS = 600
@@ -33,7 +34,6 @@ _TABLE = schema.vitals
 _KEY = (_TABLE.c.model, _TABLE.c.version, _TABLE.c.start, _TABLE.c.seconds)
 _TIDY_SECONDS = 60.0
 _MOST_TIDIED = 2_000
-_CHUNK = 400
 # Deployments that ended: labels of their requests come for days.
 _MOST_REMEMBERED = 10_000
 
@@ -152,7 +152,7 @@ def add(connection: Connection, more: Mapping[Key, Counts]) -> None:
         index_elements=[column.name for column in _KEY],
         set_={"counts": statement.excluded.counts},
     )
-    for keys in _chunks(list(more)):
+    for keys in chunks(more):
         held = _held(connection, keys)
         rows = [
             {
@@ -196,7 +196,7 @@ def tidy(connection: Connection, present: int) -> bool:
         block.append(counting.decode(row.counts))
     add(connection, {key: counting.total(parts) for key, parts in blocks.items()})
     gone = [Key(row.model, row.version, row.start, row.seconds) for row in rows]
-    for keys in _chunks(gone):
+    for keys in chunks(gone):
         connection.execute(delete(_TABLE).where(tuple_(*_KEY).in_(keys)))
     return len(rows) == _MOST_TIDIED
 
@@ -229,8 +229,3 @@ def since(connection: Connection, start: int) -> dict[str, list[Stretch]]:
         seen = Stretch(row.version, row.start, row.seconds, counting.decode(row.counts))
         found.setdefault(row.model, []).append(seen)
     return found
-
-
-def _chunks(items: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from serinus import clock
-from serinus.delivery import journal, repository
-from serinus.delivery.journal import Span
+from serinus.delivery.records import deployments, evidence, journal
+from serinus.delivery.records.journal import Span
 from serinus.delivery.shadows import wording
 from serinus.delivery.shadows.comparison import Comparison
 from serinus.delivery.shadows.joining import Joiner
@@ -61,13 +61,13 @@ class Shadows:
                 remedy=f"Ask for 1 to {MOST_PAIRS:,}.",
             )
         with reading(self.engine) as connection:
-            deployment = repository.get(connection, deployment_id)
-            evidence = repository.evidence(connection, deployment_id)
+            deployment = deployments.get(connection, deployment_id)
+            learnt = evidence.get(connection, deployment_id)
             spans = [fold.spans for fold in journal.folds(connection, deployment_id)]
         reader = self.open_reader()
         try:
             stretches = _Stretches(reader, [span for fold in spans for span in fold])
-            of = evidence.total(Measure.PAIR_ERROR)
+            of = learnt.total(Measure.PAIR_ERROR)
             if deployment.plan.unit == "entity":
                 # Evidence has each entity once.
                 of = sum(_pairs(deployment, records) for records in stretches)
@@ -77,7 +77,7 @@ class Shadows:
                 comparison.add(joiner.join(records))
         finally:
             reader.close()
-        verdict = judge(deployment.plan, deployment.step, evidence)
+        verdict = judge(deployment.plan, deployment.step, learnt)
         return _report(deployment, comparison, of, stretches.missing, verdict.guardrails)
 
     def _comparison(self, deployment: Deployment) -> Comparison:

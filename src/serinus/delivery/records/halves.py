@@ -14,11 +14,11 @@ from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.evidence import Evidence
 from serinus.delivery.verdicts.pairs import Flip, Halves
 from serinus.store import schema
+from serinus.store.chunks import chunks
 
 KIND = "clone"
 # By the ledger's own time: who reads from far behind drops no more than who is up to date.
 WAIT_SECONDS = 60.0
-_CHUNK = 500
 _AWAITING = schema.awaiting
 _pack = msgspec.msgpack.Encoder().encode
 _FLIP = msgspec.msgpack.Decoder(Flip)
@@ -45,9 +45,9 @@ def join(connection: Connection, deployment: str, new: Halves) -> Evidence:
     columns = (_AWAITING.c.prediction, _AWAITING.c.facts, _AWAITING.c.outcome)
     both = Halves(dict(new.challenger), dict(new.clone))
     waited: list[bytes] = []
-    for start in range(0, len(keys), _CHUNK):
-        chunk = _AWAITING.c.prediction.in_(keys[start : start + _CHUNK])
-        for prediction, facts, outcome in connection.execute(select(*columns).where(here, chunk)):
+    for some in chunks(keys):
+        query = select(*columns).where(here, _AWAITING.c.prediction.in_(some))
+        for prediction, facts, outcome in connection.execute(query):
             # The first that came counts, as it does within a batch.
             if facts:
                 both.challenger[prediction] = _FLIP.decode(facts)
@@ -56,9 +56,8 @@ def join(connection: Connection, deployment: str, new: Halves) -> Evidence:
             waited.append(prediction)
     sights = both.join()
     met = [key for key in waited if key not in both.challenger and key not in both.clone]
-    for start in range(0, len(met), _CHUNK):
-        chunk = _AWAITING.c.prediction.in_(met[start : start + _CHUNK])
-        connection.execute(delete(_AWAITING).where(here, chunk))
+    for some in chunks(met):
+        connection.execute(delete(_AWAITING).where(here, _AWAITING.c.prediction.in_(some)))
     _keep(connection, deployment, both)
     late = newest - round(WAIT_SECONDS * 1e6)
     connection.execute(delete(_AWAITING).where(here, _AWAITING.c.predicted_at < late))

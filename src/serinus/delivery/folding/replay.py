@@ -17,16 +17,16 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
-from serinus.delivery import journal, repository
-from serinus.delivery.consumer import absorb
 from serinus.delivery.experiments import comparisons, design, measuring, steering
 from serinus.delivery.experiments import repository as experiments
 from serinus.delivery.experiments.repository import State
 from serinus.delivery.experiments.sums import Sums
+from serinus.delivery.folding.absorb import absorb
 from serinus.delivery.forecast.simulation import step_name
-from serinus.delivery.journal import Fold
 from serinus.delivery.planning import plan
 from serinus.delivery.planning.plan import Basis
+from serinus.delivery.records import awaiting, deployments, evidence, journal, looks
+from serinus.delivery.records.journal import Fold
 from serinus.delivery.types import (
     LIVE,
     Deployment,
@@ -144,7 +144,7 @@ class Replays:
             NotFound: there is no such deployment, or the ledger does not reach back so far.
         """
         with reading(self.engine) as connection:
-            deployment = repository.get(connection, deployment_id)
+            deployment = deployments.get(connection, deployment_id)
             folds = list(journal.folds(connection, *_ids(deployment)))
             found = _looks(connection, *_ids(deployment))
             stored = _stored(connection, deployment)
@@ -188,7 +188,7 @@ class Replays:
             InvalidInput: the policy has unknown fields, or asks what the traffic cannot answer.
         """
         with reading(self.engine) as connection:
-            deployment = repository.get(connection, deployment_id)
+            deployment = deployments.get(connection, deployment_id)
             folds = list(journal.folds(connection, *_ids(deployment)))
             looks = _looks(connection, deployment_id)
             begun = _begun(connection, deployment)
@@ -226,7 +226,7 @@ class Replays:
         Of an experiment as it stands (``trial``) also what it measures is counted again.
         """
         with reading(self.engine) as connection:
-            entered = repository.phases(connection, deployment.id)
+            entered = deployments.phases(connection, deployment.id)
         then = deployment
         with _memory(deployment, trial) as connection:
             for fold in folds:
@@ -234,7 +234,7 @@ class Replays:
                     phase = entered.pop(0)[1]
                     if phase not in LIVE:
                         # It ended here and was retried: what waited then does not any more.
-                        repository.forget_waiting(connection, deployment)
+                        awaiting.forget(connection, deployment.comparisons.values())
                     then = msgspec.structs.replace(deployment, phase=phase)
                 records = [
                     (record.id, record.event)
@@ -259,7 +259,7 @@ def _memory(deployment: Deployment, trial: State | None) -> Iterator[Connection]
     try:
         with engine.begin() as connection:
             schema.metadata.create_all(connection)
-            repository.begin_evidence(connection, deployment)
+            evidence.begin(connection, deployment)
             if trial is not None:
                 begun = State(trial.setup, design.of(deployment).shares, {}, Sums())
                 experiments.save(connection, deployment.id, begun, deployment.created_at)
@@ -281,13 +281,13 @@ def _lead(deployment: Deployment) -> int:
 def _stored(connection: Connection, deployment: Deployment) -> dict[int, Evidence]:
     """By the challenger's place, the evidence so far."""
     names = deployment.comparisons
-    found = repository.evidences(connection, [*names.values()])
+    found = evidence.some(connection, [*names.values()])
     return {place: found[name] for place, name in names.items()}
 
 
-def _looks(connection: Connection, *ids: str) -> list[repository.Look]:
+def _looks(connection: Connection, *ids: str) -> list[looks.Look]:
     """In the order of what they knew: one of two controllers may record an older state later."""
-    return sorted(repository.looks(connection, *ids), key=lambda look: look.fold)
+    return sorted(looks.every(connection, *ids), key=lambda look: look.fold)
 
 
 def _asked(folds: int) -> set[int]:
@@ -298,13 +298,13 @@ def _asked(folds: int) -> set[int]:
 
 def _begun(connection: Connection, deployment: Deployment) -> datetime:
     """When the first step began; of a deployment that never ran, when it was created."""
-    moves = repository.history(connection, deployment.id)
+    moves = deployments.history(connection, deployment.id)
     ran = (move.at for move in moves if move.to_phase is Phase.RUNNING)
     return next(ran, deployment.created_at)
 
 
 def _compare(
-    deployment: Deployment, look: repository.Look, evidence: Mapping[int, Evidence]
+    deployment: Deployment, look: looks.Look, evidence: Mapping[int, Evidence]
 ) -> list[Mismatch]:
     soaking = look.step >= len(deployment.plan.steps)
     judged = look.challenger or deployment.challenger
@@ -354,7 +354,7 @@ def _told(verdict: Verdict) -> str:
     return f"{verdict.outcome} after {verdict.requests}: {verdict.reason}"
 
 
-def _recorded(looks: Sequence[repository.Look]) -> tuple[Passed, ...]:
+def _recorded(looks: Sequence[looks.Look]) -> tuple[Passed, ...]:
     """The gates that were passed in fact: a step's last look, where it says promote."""
     last = {look.step: look for look in looks}
     return tuple(
@@ -413,8 +413,8 @@ def _decide(begun: datetime, other: Plan, told: Iterable[tuple[datetime, Evidenc
     passed: list[Passed] = []
     verdict, at = judge(other, 0, ev.EMPTY), None
     entered, before = begun, 0
-    for at, evidence in told:
-        verdict = judge(other, len(passed), evidence)
+    for at, learnt in told:
+        verdict = judge(other, len(passed), learnt)
         while (
             verdict.outcome is Outcome.PROMOTE
             and verdict.requests - before >= other.steps[len(passed)].min_requests
@@ -424,7 +424,7 @@ def _decide(begun: datetime, other: Plan, told: Iterable[tuple[datetime, Evidenc
             if len(passed) == len(other.steps):
                 return _Decided(Outcome.PROMOTE, at, verdict.requests, verdict.reason, (*passed,))
             entered, before = at, verdict.requests
-            verdict = judge(other, len(passed), evidence)
+            verdict = judge(other, len(passed), learnt)
         if verdict.outcome in (Outcome.ROLLBACK, Outcome.INCONCLUSIVE):
             break
         if (

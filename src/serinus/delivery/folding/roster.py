@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, String, select, type_coerce
 
-from serinus.delivery import repository
+from serinus.delivery.records import deployments
 from serinus.delivery.types import Deployment
 from serinus.store import schema
 
@@ -63,7 +63,7 @@ class Roster:
             if stamps.get(identity) == item[0]
         }
         new = [identity for identity in stamps if identity not in known]
-        for deployment in repository.some(connection, new):
+        for deployment in deployments.some(connection, new):
             known[deployment.id] = (stamps[deployment.id], deployment)
         self._known = known
         return [Standing(known[row[0]][1], row[1], row[2]) for row in rows]

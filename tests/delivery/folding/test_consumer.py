@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,19 @@ from structlog.testing import capture_logs
 from tests.delivery.samples import BASIS, NUMBERS, answered, assigned, deployment
 
 from serinus import clock
-from serinus.delivery import consumer as consumers
-from serinus.delivery import repository
-from serinus.delivery.consumer import Consumer
+from serinus.delivery import statuses
+from serinus.delivery.folding import consumer as consumers
+from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.planning.plan import Basis
+from serinus.delivery.reconcile import Decision
+from serinus.delivery.records import deployments, evidence, workers
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.delivery.verdicts.judge import judge
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
 from serinus.store import schema
+from serinus.store.engine import reading
 from serinus.wire import (
     Answer,
     Arm,
@@ -47,7 +50,7 @@ class Folding:
         asked = DeploymentSpec(model="fraud", challenger="1.1.0", **spec)  # type: ignore[arg-type]
         one = deployment(asked, basis=basis, phase=Phase.RUNNING, step=1)
         with self.engine.begin() as connection:
-            repository.add(connection, one)
+            deployments.add(connection, one)
         return one
 
     def consumer(self) -> Consumer:
@@ -90,11 +93,13 @@ class Folding:
 
     def evidence(self) -> Evidence:
         with self.engine.begin() as connection:
-            return repository.evidence(connection, "d1")
+            return evidence.get(connection, "d1")
 
-    def delayed(self) -> tuple[int, int | None]:
-        with self.engine.begin() as connection:
-            return repository.delayed_labels(connection, "d1")
+    def delayed(self) -> tuple[int, datetime | None]:
+        with reading(self.engine) as connection:
+            live = deployments.live(connection)
+            counts = statuses.read(connection, live, 60.0)[0].counts
+        return counts.delayed, counts.delayed_until
 
     def waiting(self) -> int:
         table = schema.awaiting
@@ -188,7 +193,8 @@ def test_fold_waits_for_the_oldest_label_that_may_still_come(folding: Folding) -
     consumer = folding.consumer()
     drain(consumer)
     assert folding.evidence().total(Measure.LOSS) == 0
-    assert folding.delayed() == (5, first[0][1].at)
+    since = clock.from_epoch_us(first[0][1].at)
+    assert folding.delayed() == (5, since + timedelta(days=1))
     folding.label(first)
     drain(consumer)
     assert folding.delayed() == (0, None)
@@ -230,7 +236,7 @@ def test_fold_keeps_the_last_word_of_each_worker(folding: Folding) -> None:
         folding.writer.append([status])
     drain(folding.consumer())
     with folding.engine.begin() as connection:
-        (view,) = repository.workers(connection, clock.now(), 60.0)
+        (view,) = workers.read(connection, clock.now(), 60.0)
     assert (view.revision, view.ready, view.failed) == (2, ("fraud@1.0.0",), {"x": "why"})
 
 
@@ -238,9 +244,9 @@ def test_fold_keeps_the_last_word_of_each_worker(folding: Folding) -> None:
 def test_fold_of_events_that_are_nobodys_only_moves_on(folding: Folding, what: str) -> None:
     one = folding.begin()
     if what == "an ended one":
-        decision = repository.Decision(Phase.ABORTED, 1, one.verdict, "")
+        decision = Decision(Phase.ABORTED, 1, one.verdict, "")
         with folding.engine.begin() as connection:
-            repository.move(connection, one, decision, actor="t", at=clock.now())
+            deployments.move(connection, one, decision, actor="t", at=clock.now())
     deployment_id = "d1" if what == "an ended one" else "d9"
     assignment = Assignment("fraud", Arm.CHALLENGER, 0.05, 3, deployment_id, 1)
     event = Prediction(clock.epoch_us(), assignment, "1.1.0", (1.0,), Output(1), 900)
@@ -410,7 +416,7 @@ def test_fold_of_what_one_consumer_cannot_keep_costs_that_one_only(folding: Fold
     assert seen == [5, 1]
     assert folding.evidence().total(Measure.ERROR) == 6
     with folding.engine.begin() as connection:
-        assert repository.folded(connection, "d1") == 2
+        assert evidence.folded(connection, "d1") == 2
 
 
 def test_fold_of_what_one_deployment_cannot_take_costs_that_one_only(folding: Folding) -> None:
@@ -420,7 +426,7 @@ def test_fold_of_what_one_deployment_cannot_take_costs_that_one_only(folding: Fo
         for name in names:
             asked = DeploymentSpec(model=f"of {name}", challenger="1.1.0")
             one = deployment(asked, id=name, model=asked.model, phase=Phase.RUNNING, step=1)
-            repository.add(connection, one)
+            deployments.add(connection, one)
         table = schema.evidence
         connection.execute(update(table).where(table.c.deployment == "d1").values(summary=b"?"))
     for name in names:
@@ -429,6 +435,6 @@ def test_fold_of_what_one_deployment_cannot_take_costs_that_one_only(folding: Fo
         assert drain(folding.consumer()) == 12
     assert [line["who"] for line in told] == [("d1",)]
     with folding.engine.begin() as connection:
-        known = repository.evidences(connection, ["d0", "d2"])
+        known = evidence.some(connection, ["d0", "d2"])
     found = {name: evidence.total(Measure.ERROR) for name, evidence in known.items()}
     assert found == {"d0": 4, "d2": 4}

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from tests.delivery.conftest import World
 
 from serinus import clock
-from serinus.delivery import consumer as consumers
-from serinus.delivery import repository
-from serinus.delivery.replay import Replays
+from serinus.delivery.folding import consumer as consumers
+from serinus.delivery.folding.replay import Replays
+from serinus.delivery.records import looks
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.errors import InvalidInput, NotFound
@@ -223,7 +223,7 @@ def test_replay_of_looks_that_two_controllers_recorded_in_disorder_is_exact(
                 values = {name: it for name, it in source._mapping.items() if name != "id"}
                 connection.execute(update(table).where(table.c.id == target.id).values(**values))
     with deployed.engine.begin() as connection:
-        found = repository.looks(connection, deployment.id)
+        found = looks.every(connection, deployment.id)
     assert [look.fold for look in found] != sorted(look.fold for look in found)
     again = replays(deployed).replay(deployment.id)
     assert again.exact, again.mismatches
@@ -383,7 +383,7 @@ def test_whatif_says_after_how_many_batches_it_did_not_ask(
     drive(deployed, deployment, Gateways(deployed), passes=8, failing=0.0)
     every = replays(deployed).whatif(deployment.id, {})
     assert every.skipped == 0
-    monkeypatch.setattr("serinus.delivery.replay._MOST_LOOKS", 5)
+    monkeypatch.setattr("serinus.delivery.folding.replay._MOST_LOOKS", 5)
     seldom = replays(deployed).whatif(deployment.id, {})
     folds = replays(deployed).replay(deployment.id).folds
     assert folds - 5 <= seldom.skipped < folds

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
-from serinus.delivery import halves
-from serinus.delivery.halves import WAIT_SECONDS
+from serinus.delivery.records import halves
+from serinus.delivery.records.halves import WAIT_SECONDS
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.delivery.verdicts.pairs import Flip, Halves

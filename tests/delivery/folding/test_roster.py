@@ -7,9 +7,9 @@ from datetime import timedelta
 from sqlalchemy import Engine
 from tests.delivery.samples import NOON, deployment, table
 
-from serinus.delivery import journal, repository
+from serinus.delivery.folding.roster import Roster
 from serinus.delivery.reconcile import Decision
-from serinus.delivery.roster import Roster
+from serinus.delivery.records import deployments, evidence, journal
 from serinus.delivery.types import Outcome, Phase
 from serinus.delivery.verdicts import watch
 from serinus.delivery.verdicts.evidence import Measure
@@ -24,7 +24,7 @@ def test_read_gives_what_is_live_oldest_first(engine: Engine) -> None:
         assert roster.read(connection) == []
         for number, model in enumerate(("b", "a", "c")):
             at = NOON + timedelta(seconds=number)
-            repository.add(connection, deployment(id=f"d{model}", model=model, created_at=at))
+            deployments.add(connection, deployment(id=f"d{model}", model=model, created_at=at))
         found = [standing.deployment.id for standing in roster.read(connection)]
         assert found == ["db", "da", "dc"]
 
@@ -33,26 +33,26 @@ def test_read_decodes_again_only_what_moved(engine: Engine) -> None:
     roster = Roster()
     with engine.begin() as connection:
         for model in ("a", "b"):
-            repository.add(connection, deployment(id=f"d{model}", model=model))
+            deployments.add(connection, deployment(id=f"d{model}", model=model))
         first = {item.deployment.id: item.deployment for item in roster.read(connection)}
         decision = Decision(Phase.RUNNING, 1, Outcome.PROMOTE, "because")
-        moved = repository.move(connection, first["da"], decision, actor="t", at=LATER)
+        moved = deployments.move(connection, first["da"], decision, actor="t", at=LATER)
         second = {item.deployment.id: item.deployment for item in roster.read(connection)}
         assert second["da"] == moved
         assert second["db"] is first["db"]
         end = Decision(Phase.ABORTED, 1, Outcome.CONTINUE, "because")
-        repository.move(connection, moved, end, actor="t", at=LATER)
+        deployments.move(connection, moved, end, actor="t", at=LATER)
         assert [item.deployment.id for item in roster.read(connection)] == ["db"]
 
 
 def test_read_tells_when_evidence_came(engine: Engine) -> None:
     roster = Roster()
     with engine.begin() as connection:
-        repository.add(connection, deployment())
+        deployments.add(connection, deployment())
         (before,) = roster.read(connection)
         assert before.fold == 0
         more = table(Measure.ERROR, 0.05, challenger=[0, 3])
-        repository.add_evidence(connection, [("d1", more, watch.UNSEEN)], LATER)
+        evidence.add(connection, [("d1", more, watch.UNSEEN)], LATER)
         (written,) = roster.read(connection)
         assert written.written != before.written
         journal.note(connection, {}, Batch([], {"w": Offset(0, 7)}), LATER, ["d1"])

@@ -1,0 +1,162 @@
+"""Folds the ledger into evidence; evidence and offsets are saved in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from serinus import clock
+from serinus.delivery import turns
+from serinus.delivery.experiments import comparisons
+from serinus.delivery.folding.absorb import absorb
+from serinus.delivery.folding.roster import Roster
+from serinus.delivery.leases import Guard, unguarded
+from serinus.delivery.records import journal
+from serinus.delivery.types import Deployment
+from serinus.ledger import consumer as offsets_of
+from serinus.ledger.types import Batch, Offset, Reader
+from serinus.store.engine import reading
+from serinus.wire import Event
+
+NAME = "delivery"
+BATCH = 5_000
+_log = structlog.get_logger(__name__)
+
+Absorb: TypeAlias = Callable[
+    [Connection, Sequence[tuple[bytes, Event]], Sequence[Deployment], datetime],
+    Sequence[str] | None,
+]
+"""Takes a batch of events into what somebody keeps, in the transaction that saves the offsets.
+
+Called with the transaction, ids and events in ledger order, the live deployments, and the time.
+Gives the deployments of which a replay must read the batch again, if there are any.
+"""
+
+
+class Consumer:
+    """The controller's side of the ledger.
+
+    Args:
+        engine: the store.
+        reader: of the ledger.
+        others: who keeps something of the events beside the evidence.
+
+    Attributes:
+        roster: what was live at the last look.
+    """
+
+    def __init__(self, engine: Engine, reader: Reader, others: Sequence[Absorb] = ()) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._others = others
+        self._offsets: dict[str, Offset] | None = None
+        # What is read further than what is saved held nothing.
+        self._saved: dict[str, Offset] = {}
+        self._next_look = 0.0
+        self._due: dict[str, int] = {}
+        self._blamed: set[tuple[str, ...]] = set()
+        self.roster = Roster()
+
+    def forget(self) -> None:
+        """Drop what is remembered of the store, since others may have changed it."""
+        self._offsets = None
+        self._due = {}
+
+    def fold(self, guard: Guard = unguarded) -> int:
+        """Fold at most one batch of new events; the number of events read.
+
+        Without new events nothing is written, but about once a second labels that will not come
+        any more are given up.
+
+        Args:
+            guard: what makes sure that this process may still write.
+        """
+        if self._offsets is None:
+            with reading(self._engine) as connection:
+                self._saved = offsets_of.load_offsets(connection, NAME)
+            self._offsets = self._saved
+        batch = self._reader.read(self._offsets, BATCH)
+        if not batch.records and clock.monotonic() < self._next_look:
+            return 0
+        self._next_look = clock.monotonic() + 1.0
+        now = clock.now()
+        with turns.turn(self._engine, guard) as connection:
+            if offsets_of.load_offsets(connection, NAME) != self._saved:
+                # Another controller was faster: its transaction holds these events already.
+                self.forget()
+                return 0
+            live = [standing.deployment for standing in self.roster.read(connection)]
+            due: dict[str, int] = {}
+            changed = self._absorb(connection, batch, live, now, due)
+            if batch.records:
+                for other in self._others:
+                    kept = self._told(connection, other, batch, live, now)
+                    changed += [item for item in kept if item not in changed]
+                offsets_of.save_offsets(connection, NAME, batch.offsets)
+            if changed:
+                journal.note(connection, self._offsets, batch, now, changed)
+        self._offsets, self._due = dict(batch.offsets), due
+        if batch.records:
+            self._saved = {**self._saved, **self._offsets}
+        return len(batch.records)
+
+    def _absorb(
+        self,
+        connection: Connection,
+        batch: Batch,
+        live: Sequence[Deployment],
+        now: datetime,
+        due: dict[str, int],
+    ) -> list[str]:
+        """Fold a batch; a deployment that cannot take it learns nothing of it, and all others do.
+
+        Which one that is, is found by halves: one of a thousand costs twenty more tries.
+        """
+        found: dict[str, int] = {}
+        try:
+            with connection.begin_nested():
+                records, judged = comparisons.project(batch.records, live)
+                ids = [item.id for item in judged if item.id in self._due]
+                found = {identity: self._due[identity] for identity in ids}
+                changed = absorb(
+                    connection, records, judged, now, complete=batch.complete, due=found
+                )
+        except Exception as error:
+            if turns.is_everybodys(error):
+                raise
+            if len(live) <= 1:
+                self._tell("a batch could not be folded", *(item.id for item in live))
+                return []
+            half = len(live) // 2
+            first = self._absorb(connection, batch, live[:half], now, due)
+            return first + self._absorb(connection, batch, live[half:], now, due)
+        due.update(found)
+        return changed
+
+    def _told(
+        self,
+        connection: Connection,
+        other: Absorb,
+        batch: Batch,
+        live: Sequence[Deployment],
+        now: datetime,
+    ) -> Sequence[str]:
+        """What somebody else keeps of a batch; who cannot take it must not stop delivery."""
+        try:
+            with connection.begin_nested():
+                return other(connection, batch.records, live, now) or ()
+        except Exception as error:
+            if turns.is_everybodys(error):
+                raise
+            self._tell("a batch could not be kept", type(other).__name__)
+            return ()
+
+    def _tell(self, what: str, *who: str) -> None:
+        """Log the error at hand, of each deployment or consumer once."""
+        if who not in self._blamed:
+            self._blamed.add(who)
+            _log.exception(what, who=who)

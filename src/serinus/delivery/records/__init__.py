@@ -1,0 +1,1 @@
+"""What is stored of deployments, by noun."""

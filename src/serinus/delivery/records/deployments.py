@@ -1,0 +1,254 @@
+"""Deployments in the store. The only place that changes a phase, guarded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from serinus.delivery import interventions
+from serinus.delivery.reconcile import Decision
+from serinus.delivery.records import awaiting, evidence
+from serinus.delivery.types import (
+    LIVE,
+    TRANSITIONS,
+    Deployment,
+    DeploymentSpec,
+    Outcome,
+    Phase,
+    Plan,
+    Transition,
+)
+from serinus.errors import Conflict, NotFound
+from serinus.store import schema
+from serinus.store.chunks import chunks
+
+_DEPLOYMENTS = schema.deployments
+
+
+def add(connection: Connection, deployment: Deployment) -> None:
+    """Store a new deployment with the first row of its history.
+
+    Raises:
+        Conflict: another deployment of the same model is live.
+    """
+    for other in live(connection, deployment.model):
+        raise _second(deployment.model, f" ({other.id})", f": serinus deployments abort {other.id}")
+    _forget_older(connection, deployment.model)
+    values = msgspec.structs.asdict(deployment)
+    values["spec"] = msgspec.to_builtins(deployment.spec)
+    values["plan"] = msgspec.to_builtins(deployment.plan)
+    values["live_model"] = deployment.model if deployment.live else None
+    try:
+        connection.execute(insert(_DEPLOYMENTS).values(**values))
+    except IntegrityError as error:
+        # Somebody began it since the look above.
+        raise _second(deployment.model, "", ": serinus deployments list names it") from error
+    evidence.begin(connection, deployment)
+    _note(connection, deployment, deployment.phase, deployment.requested_by)
+
+
+def _forget_older(connection: Connection, model: str) -> None:
+    """Drop what only a retry of the model's last deployment could need: nothing else is left.
+
+    Evidence, of constant size, is kept for whoever looks back.
+    """
+    last = newest(connection, model)
+    if last is None:
+        return
+    names = get(connection, last).comparisons.values()
+    for table in (schema.evidence_units, schema.awaiting, schema.experiment_units):
+        connection.execute(delete(table).where(table.c.deployment.in_(names)))
+
+
+def _second(model: str, which: str, how: str) -> Conflict:
+    return Conflict(
+        f"another deployment of {model} is live{which}",
+        where=model,
+        remedy=f"Wait for its end, or abort it first{how}.",
+    )
+
+
+def move(
+    connection: Connection, deployment: Deployment, to: Decision, *, actor: str, at: datetime
+) -> Deployment:
+    """Carry out a decision; the history row is written in the same transaction, which is a turn.
+
+    Otherwise a fold that still thinks it live would write down what is deleted at an end.
+
+    Raises:
+        Conflict: the transition is not legal, the deployment has moved in the meantime, or (of a
+            retry) another deployment of the model is live.
+    """
+    if to.phase not in TRANSITIONS[deployment.phase]:
+        raise interventions.illegal(deployment, to.phase)
+    ended = to.phase not in LIVE
+    moved = msgspec.structs.replace(
+        deployment,
+        phase=to.phase,
+        step=to.step,
+        verdict=to.verdict,
+        reason=to.reason,
+        step_entered_at=at,
+        updated_at=at,
+        ended_at=at if ended else None,
+    )
+    if not (ended or deployment.live):
+        for other in live(connection, deployment.model):
+            raise _second(deployment.model, f" ({other.id})", "")
+    changed = connection.execute(
+        update(_DEPLOYMENTS)
+        .where(
+            _DEPLOYMENTS.c.id == deployment.id,
+            _DEPLOYMENTS.c.phase == deployment.phase,
+            _DEPLOYMENTS.c.step == deployment.step,
+        )
+        .values(
+            phase=moved.phase,
+            step=moved.step,
+            verdict=moved.verdict,
+            reason=moved.reason,
+            step_entered_at=at,
+            updated_at=at,
+            ended_at=moved.ended_at,
+            live_model=None if ended else deployment.model,
+        )
+    )
+    if changed.rowcount != 1:
+        raise Conflict(
+            "the deployment was changed by somebody else at the same moment",
+            where=deployment.id,
+            remedy="Look at its status and try again if that is still needed.",
+        )
+    _note(connection, moved, deployment.phase, actor)
+    if ended:
+        # Its entities stay known, so that a retry counts none of them twice.
+        awaiting.forget(connection, deployment.comparisons.values())
+    return moved
+
+
+def phases(connection: Connection, deployment_id: str) -> list[tuple[int, Phase]]:
+    """After which folds a deployment entered which phases."""
+    table = schema.deployment_history
+    rows = connection.execute(
+        select(table.c.fold, table.c.to_phase)
+        .where(table.c.deployment == deployment_id)
+        .order_by(table.c.id)
+    )
+    return [(row.fold, Phase(row.to_phase)) for row in rows]
+
+
+def get(connection: Connection, deployment_id: str) -> Deployment:
+    """One deployment.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    row = connection.execute(select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id == deployment_id)).first()
+    if row is None:
+        raise NotFound(
+            f"there is no deployment {deployment_id!r}",
+            remedy="`serinus deployments list` names them.",
+        )
+    return deployment_of(row)
+
+
+def live(connection: Connection, model: str | None = None) -> list[Deployment]:
+    """The live deployments, oldest first; of one model at most one."""
+    held = _DEPLOYMENTS.c.live_model
+    query = select(_DEPLOYMENTS).where(held.is_not(None) if model is None else held == model)
+    rows = connection.execute(query.order_by(_DEPLOYMENTS.c.created_at))
+    return [deployment_of(row) for row in rows]
+
+
+def some(connection: Connection, ids: Sequence[str]) -> Iterator[Deployment]:
+    """The deployments of these ids, in no order."""
+    for chunk in chunks(ids):
+        rows = connection.execute(select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id.in_(chunk)))
+        yield from (deployment_of(row) for row in rows)
+
+
+def newest(connection: Connection, model: str) -> str | None:
+    """The id of the model's newest deployment: the one that moved last, whatever the clock said.
+
+    An older one moves no more once another has begun.
+    """
+    moves = schema.deployment_history
+    query = (
+        select(moves.c.deployment)
+        .join_from(moves, _DEPLOYMENTS, _DEPLOYMENTS.c.id == moves.c.deployment)
+        .where(_DEPLOYMENTS.c.model == model)
+        .order_by(moves.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar()
+
+
+def listing(
+    connection: Connection, model: str | None, limit: int, after: str | None
+) -> list[Deployment]:
+    """A page of deployments, newest first; ids sort by creation."""
+    query = select(_DEPLOYMENTS).order_by(_DEPLOYMENTS.c.id.desc()).limit(limit)
+    if model is not None:
+        query = query.where(_DEPLOYMENTS.c.model == model)
+    if after is not None:
+        query = query.where(_DEPLOYMENTS.c.id < after)
+    return [deployment_of(row) for row in connection.execute(query)]
+
+
+def history(connection: Connection, deployment_id: str) -> list[Transition]:
+    """Every transition of a deployment, oldest first."""
+    table = schema.deployment_history
+    rows = connection.execute(
+        select(table).where(table.c.deployment == deployment_id).order_by(table.c.id)
+    )
+    return [transition_of(row) for row in rows]
+
+
+def _note(connection: Connection, moved: Deployment, from_phase: Phase, actor: str) -> None:
+    connection.execute(
+        insert(schema.deployment_history).values(
+            deployment=moved.id,
+            from_phase=from_phase,
+            to_phase=moved.phase,
+            step=moved.step,
+            at=moved.updated_at,
+            actor=actor,
+            verdict=moved.verdict,
+            reason=moved.reason,
+            fold=func.coalesce(
+                select(func.max(schema.evidence.c.fold))
+                .where(schema.evidence.c.deployment.in_(moved.comparisons.values()))
+                .scalar_subquery(),
+                0,
+            ),
+        )
+    )
+
+
+def transition_of(row: Row[Any]) -> Transition:
+    """The transition in a row of the history."""
+    return Transition(
+        Phase(row.from_phase),
+        Phase(row.to_phase),
+        row.step,
+        row.at,
+        row.actor,
+        Outcome(row.verdict),
+        row.reason,
+    )
+
+
+def deployment_of(row: Row[Any]) -> Deployment:
+    """The deployment in a row of its table."""
+    values = dict(row._mapping)
+    del values["live_model"]
+    values["spec"] = msgspec.convert(values["spec"], DeploymentSpec)
+    values["plan"] = msgspec.convert(values["plan"], Plan)
+    values["phase"] = Phase(values["phase"])
+    values["verdict"] = Outcome(values["verdict"])
+    return Deployment(**values)
