@@ -348,37 +348,121 @@ def test_batcher_settles_each_row_once_with_its_own_answer(plan, inline):
 
 
 @pytest.mark.parametrize("inline", [True, False], ids=["inline", "aside"])
-def test_batcher_excuses_a_challenger_for_the_champions_turn(inline):
-    """A twin of the champion, asked behind it in each turn, is recorded as quick as it."""
+def test_batcher_charges_rows_with_their_own_calls_alone(inline):
+    """A challenger is asked behind its champion in each turn, and that is none of its slowness."""
+    spent = {}
 
-    def slow(rows):
-        time.sleep(0.02)
+    def slow(version):
+        def answer(rows):
+            started = time.perf_counter()
+            time.sleep(0.02)
+            spent.setdefault(version, []).append(time.perf_counter() - started)
+            return [Output(1)] * len(rows)
+
+        return scripted.Scripted(answer)
+
+    async def scenario():
+        bench = Bench()
+        challenger = scripted.lane("2", slow("2"), inline=inline, freed=bench.batcher.wake)
+        challenger.is_champion = False
+        live = scripted.live_route(scripted.lane("1", slow("1")), challenger, share=0.5)
+        off = {"1": [], "2": []}
+        for _ in range(5):
+            arms = (Arm.CHALLENGER, Arm.CHAMPION)
+            for row in await bench.answered([scripted.row(live, arm) for arm in arms]):
+                version = row.answered_by.version
+                off[version].append(row.took / 1e9 - spent[version][-1])
+        assert all(0.0 <= median(some) < 0.01 for some in off.values()), off
+
+    asyncio.run(scenario())
+
+
+def rivals(bench, *runtimes, inline=False):
+    """A route whose champion and challengers share live traffic."""
+    made = [
+        scripted.lane(str(place), runtime, inline=inline, freed=bench.batcher.wake)
+        for place, runtime in enumerate(runtimes, 1)
+    ]
+    for lane in made[1:]:
+        lane.is_champion = False
+    made[0].is_champion = True
+    for lane in made:
+        lane.rivals = tuple(other for other in made if other is not lane)
+    return scripted.live_route(made[0], made[1], others=made[2:], share=0.5)
+
+
+def test_batcher_calls_those_that_are_compared_one_after_the_other():
+    """Else the one that is asked less often would look slower: it meets the other more often."""
+    under_way, met = [], []
+
+    def alone(rows):
+        under_way.append(1)
+        met.append(len(under_way))
+        time.sleep(0.002)
+        under_way.pop()
         return [Output(1)] * len(rows)
 
     async def scenario():
-        told = []
+        bench = Bench()
+        live = rivals(bench, *(scripted.Scripted(alone) for _ in range(3)))
+        for lane in live.answering:
+            lane._call_seconds = 1.0
+        rows = []
+        for number in range(60):
+            arm = Arm.CHALLENGER if number % 3 else Arm.CHAMPION
+            rows.append(scripted.row(live, arm, variant=number % 3 - 1 if number % 3 else 0))
+            bench.batcher.submit(rows[-1])
+            await asyncio.sleep(0.0005)
+        await scripted.settled(rows)
+        assert all(row.output for row in rows)
 
-        def record(rows):
-            now = time.perf_counter_ns()
-            for row in rows:
-                told.append((row.assignment.arm, (now - row.started - row.excused) / 1e6))
-                row.ticket.settle()
+    asyncio.run(scenario())
+    assert len(met) > 3
+    assert set(met) == {1}
 
-        batcher = Batcher(asyncio.get_running_loop(), record)
-        challenger = scripted.lane("2", scripted.Scripted(slow), inline=inline, freed=batcher.wake)
-        challenger.is_champion = False
-        live = scripted.live_route(
-            scripted.lane("1", scripted.Scripted(slow)), challenger, share=0.5
-        )
-        for _ in range(5):
-            rows = [scripted.row(live, arm) for arm in (Arm.CHALLENGER, Arm.CHAMPION)]
-            batcher.submit_many(rows)
-            await scripted.settled(rows)
-        typical = {
-            arm: median(taken for each, taken in told if each is arm)
-            for arm in (Arm.CHAMPION, Arm.CHALLENGER)
-        }
-        assert typical[Arm.CHALLENGER] < 1.3 * typical[Arm.CHAMPION], typical
-        assert typical[Arm.CHALLENGER] > 0.7 * typical[Arm.CHAMPION], typical
+
+def test_batcher_lets_those_that_are_compared_come_in_the_order_of_their_rows():
+    """A champion that always has rows waiting would leave none of its turns to a challenger."""
+    order = []
+
+    def noted(version):
+        def answer(rows):
+            order.append(version)
+            time.sleep(0.002)
+            return [Output(1)] * len(rows)
+
+        return scripted.Scripted(answer)
+
+    async def scenario():
+        bench = Bench()
+        live = rivals(bench, noted("champion"), noted("challenger"))
+        for lane in live.answering:
+            lane._call_seconds = 1.0
+        arms = (Arm.CHAMPION, Arm.CHALLENGER, Arm.CHAMPION)
+        rows = []
+        for arm in arms:
+            rows.append(scripted.row(live, arm))
+            bench.batcher.submit(rows[-1])
+            await asyncio.sleep(0)
+        await scripted.settled(rows)
+
+    asyncio.run(scenario())
+    assert order == ["champion", "challenger", "champion"]
+
+
+def test_batcher_waits_for_no_challenger_longer_than_the_champion_would_take():
+    async def scenario():
+        bench, held = Bench(), scripted.Held(2)
+        live = rivals(bench, scripted.saying(1), held)
+        behind = scripted.row(live, Arm.CHALLENGER)
+        bench.batcher.submit(behind)
+        await asyncio.sleep(0)
+        assert live.challenger.busy
+        started = time.perf_counter()
+        [row] = await bench.answered([scripted.row(live)])
+        assert time.perf_counter() - started >= 0.5 * lanes.PATIENT_SECONDS
+        assert (row.output, live.challenger.busy) == (Output(1), True)
+        held.release.set()
+        await scripted.settled([behind])
 
     asyncio.run(scenario())

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 
+import pytest
 from tests.serving import scripted
 
 from serinus.serving import lanes
@@ -22,7 +23,7 @@ def test_lane_that_is_trusted_and_cheap_is_called_in_the_loop():
         lane = scripted.lane("1", runtime)
         lane.measure()
         assert lane.is_inline(10)
-        assert lane.answer_here([ROW]) == [Output(1)]
+        assert lane.answer_here([ROW])[0] == [Output(1)]
         assert runtime.threads[-1] is threading.main_thread()
 
     asyncio.run(scenario())
@@ -37,6 +38,42 @@ def test_lane_has_to_prove_itself_in_its_own_thread():
             assert await aside(lane, [ROW]) == [Output(1)]
         assert lane.is_inline(1)
         assert threading.main_thread() not in runtime.threads
+
+    asyncio.run(scenario())
+
+
+def test_lane_is_called_in_the_loop_only_where_its_rivals_are_too():
+    async def scenario():
+        champion, challenger = (scripted.lane(name, scripted.saying(1)) for name in "12")
+        challenger.mistrust()
+        champion.rivals, challenger.rivals = (challenger,), (champion,)
+        assert champion.is_inline(1)
+        assert challenger.is_inline(1)
+        # Too dear for a challenger, not for a champion: now both go aside.
+        challenger._call_seconds = 2 * lanes.CHALLENGER_INLINE_SECONDS
+        assert not champion.is_inline(1)
+        assert not challenger.is_inline(1)
+        champion.rivals = ()
+        assert champion.is_inline(1)
+
+    asyncio.run(scenario())
+
+
+def test_lane_leaves_a_rival_at_work_to_itself_for_a_few_calls_of_its_own():
+    async def scenario():
+        held = scripted.Held(1)
+        champion, challenger = scripted.lane("1", scripted.saying(1)), scripted.lane("2", held)
+        champion.rivals = (challenger,)
+        champion._call_seconds, champion._row_seconds = 0.1, 0.01
+        assert champion.wait_seconds(0.0) == 0.0
+        begun = aside(challenger, [ROW] * 10)
+        at = challenger._called_at
+        patient = lanes.PATIENT_CALLS * 0.2 + lanes.PATIENT_SECONDS
+        assert champion.wait_seconds(at) == pytest.approx(patient)
+        assert champion.wait_seconds(at + patient) == 0.0
+        held.release.set()
+        await begun
+        assert champion.wait_seconds(at) == 0.0
 
     asyncio.run(scenario())
 
@@ -72,7 +109,7 @@ def test_lane_row_that_raises_fails_alone():
         lane = scripted.lane("1", scripted.Scripted(answer))
         bad = (-1.0, 0.0, 0.0, 0.0)
         expected = [Output(1), "ValueError: negative", Output(1)]
-        assert lane.answer_here([ROW, bad, ROW]) == expected
+        assert lane.answer_here([ROW, bad, ROW])[0] == expected
         assert await aside(lane, [ROW, bad, ROW]) == expected
 
     asyncio.run(scenario())
@@ -84,7 +121,7 @@ def test_lane_model_that_exits_fails_its_row_only():
 
     async def scenario():
         lane = scripted.lane("1", scripted.Scripted(answer))
-        assert lane.answer_here([ROW, ROW]) == ["SystemExit: 3"] * 2
+        assert lane.answer_here([ROW, ROW])[0] == ["SystemExit: 3"] * 2
         assert await aside(lane, [ROW]) == ["SystemExit: 3"]
 
     asyncio.run(scenario())
@@ -93,7 +130,7 @@ def test_lane_model_that_exits_fails_its_row_only():
 def test_lane_answers_of_another_number_are_no_answers():
     async def scenario():
         lane = scripted.lane("1", scripted.Scripted(lambda rows: [Output(1)]))
-        assert lane.answer_here([ROW, ROW]) == ["1 answers to 2 rows"] * 2
+        assert lane.answer_here([ROW, ROW])[0] == ["1 answers to 2 rows"] * 2
 
     asyncio.run(scenario())
 
@@ -131,7 +168,7 @@ def test_lane_remembers_answers_but_not_during_a_deployment():
         row = [(1.0, 0.0, 0.0, 0.0)]
         for allowed, calls in ((True, 1), (True, 1), (False, 2), (False, 3), (True, 3)):
             lane.remember(allowed=allowed)
-            assert lane.answer_here(row) == [Output(1)]
+            assert lane.answer_here(row)[0] == [Output(1)]
             assert len(runtime.calls) == calls
 
     asyncio.run(scenario())

@@ -296,6 +296,30 @@ def test_loader_serves_several_challengers_at_their_places(folders):
     asyncio.run(scenario())
 
 
+def test_loader_lets_those_that_share_live_traffic_know_of_each_other(folders):
+    async def scenario():
+        loading = loader()
+        seen = []
+        given = tables(
+            [several(folders, "good", "yes", "no")],
+            [route(folders, "good", "yes", share=0.5)],
+            [route(folders, "good", "yes", mirror=1.0)],
+        )
+        snapshot = Snapshot()
+        for item in given:
+            snapshot = await apply(loading, item, snapshot)
+            lanes = [loading.find("mood", name) for name in ("good", "yes", "no")]
+            seen.append([sorted(rival.version for rival in lane.rivals) for lane in lanes])
+        assert seen == [
+            [["no", "yes"], ["good", "no"], ["good", "yes"]],
+            [["yes"], ["good"], []],
+            # Who answers nobody is compared with nobody.
+            [[], [], []],
+        ]
+
+    asyncio.run(scenario())
+
+
 def test_loader_leaves_out_only_the_challenger_that_asks_for_other_types(folders, tmp_path):
     async def scenario():
         other = samples.manifest(inputs=(wire.Field("age", "string"),), example={"age": "old"})

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
+
+import numpy as np
+import pytest
 
 from serinus.stress import requests
 from serinus.stress.load import OpenLoad, Reply
@@ -47,6 +51,25 @@ def test_load_keeps_its_rate_and_every_request_is_answered() -> None:
     assert sorted(reply.number for reply in replies) == list(range(load.sent))
     assert {reply.connection for reply in replies} == {0, 1, 2}
     assert load.dropped == []
+
+
+def test_load_of_many_clients_comes_in_bursts() -> None:
+    due: list[float] = []
+
+    async def drive_at_random() -> None:
+        load = OpenLoad(
+            1, lambda _: b"", lambda _: None, rate=1_000, connections=0, chance=Random(3)
+        )
+        load._send = lambda _, when: due.append(when)  # type: ignore[method-assign]
+        pacing = asyncio.create_task(load._pace())
+        await asyncio.sleep(0.5)
+        pacing.cancel()
+
+    asyncio.run(drive_at_random())
+    gaps = np.diff(due)
+    # Of exponential gaps the standard deviation is the mean; of even ones it would be 0.
+    assert np.std(gaps) == pytest.approx(np.mean(gaps), rel=0.4)
+    assert np.mean(gaps) == pytest.approx(0.001, rel=0.4)
 
 
 def test_load_counts_the_time_that_a_stall_keeps_others_waiting() -> None:

@@ -90,6 +90,24 @@ def split(
     _tell(proof.run(keys=keys, workers=workers, restarts=restarts, seed=seed), as_json=as_json)
 
 
+@commands.command()
+def twins(
+    deployments: Annotated[int, typer.Option(help="Of each kind of traffic.", min=1)] = 8,
+    seconds: Annotated[float, typer.Option(help="That each of them lasts.", min=1)] = 8.0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="This weight alone; may be repeated.", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """A version that is registered again is not taken back for its latency."""
+    from serinus.stress import twins as proof
+
+    found = proof.run(deployments=deployments, seconds=seconds, only=proof.chosen(only), seed=seed)
+    _tell(found, as_json=as_json)
+
+
 def _tell(found: Finding, *, as_json: bool) -> None:
     from serinus.stress import report
 

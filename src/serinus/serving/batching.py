@@ -52,7 +52,7 @@ class Batcher:
         self._max_waiting = max_waiting
         self._waiting: dict[Lane, deque[Row]] = {}
         self._has_turn = False
-        self._began = 0
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -113,7 +113,6 @@ class Batcher:
 
     def _turn(self) -> None:
         self._has_turn = False
-        self._began = time.perf_counter_ns()
         # A lane that has proven itself as a champion comes before those that have not.
         for is_champion in (True, False):
             settled: list[Row] = []
@@ -126,7 +125,7 @@ class Batcher:
 
     def _serve(self, lane: Lane, settled: list[Row]) -> None:
         queue = self._waiting[lane]
-        while queue and not lane.busy:
+        while queue and not lane.busy and not (lane.rivals and self._leaves_turn(lane)):
             count = min(len(queue), lanes.MAX_CALL_ROWS)
             rows = [queue.popleft() for _ in range(count)]
             rows = self._in_time(lane, rows, settled)
@@ -139,20 +138,52 @@ class Batcher:
             self._refuse(lane, len(queue) - self._max_waiting, OVERLOADED, settled)
 
     def _ask(self, lane: Lane, rows: list[Row], settled: list[Row]) -> None:
-        if not lane.is_champion:
-            # Champions came first in this turn: that is no slowness of this version.
-            _excuse(rows, time.perf_counter_ns() - self._began)
         try:
             features = _features(lane, rows)
             if not lane.is_inline(len(rows)):
                 self._call_aside(lane, rows, features)
                 return
-            outcomes = lane.answer_here(features)
+            outcomes, seconds = lane.answer_here(features)
+            _charge(rows, seconds)
         except Exception as error:
             # A fault of our own, since a model's is an outcome: nobody must wait for it in vain.
             _log.exception("rows could not be given to %s", lane.version)
             outcomes = [lanes.reason(error)] * len(rows)
         self._settle(lane, rows, outcomes, settled)
+
+    def _leaves_turn(self, lane: Lane) -> bool:
+        """Whether a lane waits for a rival: one at work, or whose oldest row has waited longer."""
+        now = time.perf_counter()
+        seconds = lane.wait_seconds(now)
+        if seconds > 0.0:
+            self._wake_in(seconds)
+            return True
+        queue = self._waiting[lane]
+        if lane.is_inline(min(len(queue), lanes.MAX_CALL_ROWS)):
+            return False
+        for rival in lane.rivals:
+            rows = self._waiting.get(rival)
+            # One that cannot begin either is not waited for.
+            if (
+                rows
+                and rows[0].started < queue[0].started
+                and not (rival.busy or rival.wait_seconds(now))
+            ):
+                self.wake()
+                return True
+        return False
+
+    def _wake_in(self, seconds: float) -> None:
+        when = self._loop.time() + seconds
+        if self._alarm is not None:
+            if self._alarm.when() <= when:
+                return
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.wake()
 
     def _in_time(self, lane: Lane, rows: list[Row], settled: list[Row]) -> list[Row]:
         """The rows that somebody still waits for; the others are settled without a call."""
@@ -169,11 +200,8 @@ class Batcher:
         return [row for row in rows if row.ticket.deadline >= now]
 
     def _call_aside(self, lane: Lane, rows: list[Row], features: list[Features]) -> None:
-        given = time.perf_counter_ns()
-
         def answered(outcomes: list[Outcome], seconds: float) -> None:
-            # How long the answers waited for the loop depends on what else is asked.
-            _excuse(rows, time.perf_counter_ns() - given - round(seconds * 1e9))
+            _charge(rows, seconds)
             settled: list[Row] = []
             self._settle(lane, rows, outcomes, settled)
             if settled:
@@ -208,9 +236,10 @@ class Batcher:
                 settled.append(row)
 
 
-def _excuse(rows: list[Row], nanoseconds: int) -> None:
+def _charge(rows: list[Row], seconds: float) -> None:
+    took = round(seconds * 1e9)
     for row in rows:
-        row.excused += nanoseconds
+        row.took += took
 
 
 def _blame(row: Row, lane: Lane, now: float) -> None:

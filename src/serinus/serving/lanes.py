@@ -24,6 +24,8 @@ MAX_CALL_ROWS = 1_024
 INLINE_SECONDS = 0.004
 CHALLENGER_INLINE_SECONDS = 0.001
 """What a challenger's call may delay the answers of champions by."""
+PATIENT_CALLS, PATIENT_SECONDS = 3.0, 0.002
+"""A lane leaves a rival at work to itself for so many calls of its own, and so long beyond."""
 SLOW_SECONDS = 0.050
 PROVING_CALLS = 100
 TIMEOUT = "timeout"
@@ -41,6 +43,7 @@ class Lane:
 
     ``busy`` is whether its thread is at work, ``stuck`` whether that has taken too long already;
     ``pending`` rows were given to it and are not settled; ``used_at`` is when it last answered.
+    ``rivals`` are the lanes that share live traffic with it, to be compared with it.
 
     Args:
         version: its version.
@@ -72,6 +75,7 @@ class Lane:
         self.breaker = Breaker(changed=tripped)
         self.pending = 0
         self.used_at = clock.monotonic()
+        self.rivals: tuple[Lane, ...] = ()
         self._loop = loop
         self._timeout = timeout_seconds
         self._freed = freed
@@ -82,6 +86,8 @@ class Lane:
         self._unproven = PROVING_CALLS
         self._call_seconds = 0.0
         self._row_seconds = 0.0
+        self._called_at = 0.0
+        self._called_rows = 0
 
     def measure(self) -> None:
         """Learn what a call costs, from the fastest of a few; to be called before any traffic."""
@@ -116,15 +122,35 @@ class Lane:
 
     def is_inline(self, rows: int) -> bool:
         """Whether a call with so many rows may run in the event loop."""
-        limit = INLINE_SECONDS if self.is_champion else CHALLENGER_INLINE_SECONDS
-        steady = self.runtime.is_steady
-        return steady and self._unproven == 0 and self.expected_seconds(rows) <= limit
+        if not self._is_cheap(rows):
+            return False
+        # Those that are compared are called alike, or the place would make the difference.
+        return not self.rivals or all(rival._is_cheap(rows) for rival in self.rivals)
 
-    def answer_here(self, rows: Sequence[Features]) -> list[Outcome]:
-        """Call the version in the event loop."""
+    def wait_seconds(self, now: float) -> float:
+        """For how long it leaves a rival to itself that is at work in its thread.
+
+        Two calls beside each other make both look slow, and most of all the one that is asked
+        less often. It waits no longer than the rival's call would reasonably take by itself.
+
+        Args:
+            now: in seconds of ``time.perf_counter``.
+        """
+        waits = [
+            rival._called_at
+            + PATIENT_CALLS * self.expected_seconds(rival._called_rows)
+            + PATIENT_SECONDS
+            - now
+            for rival in self.rivals
+            if rival.busy
+        ]
+        return max(0.0, *waits) if waits else 0.0
+
+    def answer_here(self, rows: Sequence[Features]) -> tuple[list[Outcome], float]:
+        """Call the version in the event loop; the outcomes, and how many seconds that took."""
         outcomes, seconds = _timed(self._asked, rows)
         self._learn(seconds)
-        return outcomes
+        return outcomes, seconds
 
     def answer_aside(self, rows: Sequence[Features], answered: Answered) -> None:
         """Call the version in its own thread; ``answered`` is called in the loop, once.
@@ -134,7 +160,8 @@ class Lane:
         to be answered elsewhere.
         """
         self.busy = True
-        started = time.perf_counter()
+        started = self._called_at = time.perf_counter()
+        self._called_rows = len(rows)
 
         def done(result: tuple[list[Outcome], float] | None, error: Exception | None) -> None:
             late = self.stuck
@@ -167,6 +194,11 @@ class Lane:
         """Let the thread go; calls under way still finish."""
         self._hand.close()
         self.runtime.close()
+
+    def _is_cheap(self, rows: int) -> bool:
+        limit = INLINE_SECONDS if self.is_champion else CHALLENGER_INLINE_SECONDS
+        steady = self.runtime.is_steady
+        return steady and self._unproven == 0 and self.expected_seconds(rows) <= limit
 
     def _learn(self, seconds: float) -> None:
         self.used_at = clock.monotonic()

@@ -79,9 +79,8 @@ class Recorder:
 
         ``then`` is called once that is done: with a slow ledger, later.
         """
-        now = time.perf_counter_ns()
         try:
-            events = [_event(row, now) for row in rows]
+            events = [_event(row) for row in rows]
         except Exception:
             # A fault of our own: those whose rows are not recorded must hear of it, not wait.
             _log.exception("rows could not be recorded")
@@ -194,8 +193,8 @@ def append_each(writer: Writer, events: Sequence[Event]) -> Written:
     return append_each(writer, events[:half]) + append_each(writer, events[half:])
 
 
-def _event(row: Row, now: int) -> Event:
-    latency_us = max(0, now - row.started - row.excused) // 1_000
+def _event(row: Row) -> Event:
+    latency_us = row.took // 1_000
     version = row.answered_by.version if row.answered_by is not None else ""
     live = row.live
     features = live.features(row.features, version) if live.projections else row.features

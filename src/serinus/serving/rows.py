@@ -147,11 +147,13 @@ class Row:
     In the end either ``output`` is set, or ``failure`` is, or ``error`` (the ledger did not take
     it). ``fallback`` is why the lane that it was assigned to did not answer, if another was asked.
     ``id`` is that of its event; empty if the ledger is full and answers leave all the same.
+    ``took`` is how many nanoseconds the calls took that it was in: waiting for a turn depends on
+    what else is asked, and on the share of an arm, and says nothing of a version.
     """
 
     __slots__ = (
-        "answered_by", "assignment", "at", "error", "excused", "failure", "fallback", "features",
-        "id", "live", "output", "started", "ticket",
+        "answered_by", "assignment", "at", "error", "failure", "fallback", "features",
+        "id", "live", "output", "started", "ticket", "took",
     )  # fmt: skip
 
     def __init__(
@@ -167,7 +169,7 @@ class Row:
         self.features = features
         self.ticket = ticket
         self.at, self.started = came or arrival()
-        self.excused = 0
+        self.took = 0
         self.answered_by: Lane | None = None
         self.output: Output | None = None
         self.fallback = ""

@@ -205,12 +205,15 @@ class Loader:
         wanted = _keys(table)
         failed = {_label(*key): why for key, why in self._failed.items() if key in wanted}
         routes: dict[str, LiveRoute] = {}
+        for lane in self._lanes.values():
+            lane.rivals = ()
         for name, route in table.routes.items():
             live = self._live(name, route, table.revision, failed)
             if live is None and not any(key[0] == name for key in self._asleep):
                 live = before.routes.get(name)
             if live is not None:
                 routes[name] = live
+                _compare(live)
         self._decoders = {name: made for name, made in self._decoders.items() if name in routes}
         self._release(table, routes)
         asleep = frozenset(key[0] for key in self._asleep)
@@ -413,6 +416,17 @@ def _asked_of(route: Route, challengers: Sequence[Lane | None]) -> Route:
         )
         route = msgspec.structs.replace(route, others=others)
     return route
+
+
+def _compare(live: LiveRoute) -> None:
+    """Let the lanes that share live traffic know of each other."""
+    shares = (live.route.share, *(variant.share for variant in live.route.others))
+    pairs = zip(live.challengers, shares, strict=True)
+    drawn = [lane for lane, share in pairs if lane is not None and share > 0.0]
+    if drawn:
+        compared = [live.champion, *drawn]
+        for lane in compared:
+            lane.rivals = tuple(rival for rival in compared if rival is not lane)
 
 
 def _label(model: str, target: Target) -> str:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from serinus import clock
 from serinus.errors import Unavailable
 from serinus.processes import ports
@@ -64,6 +66,23 @@ def running(home: Path, *, workers: int, settings: Mapping[str, object]) -> Iter
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def await_revision(port: int, revision: int) -> None:
+    """Wait until a routing table is in force in a gateway of one worker, and all of it is loaded.
+
+    Raises:
+        Unavailable: it is not after a long time.
+    """
+    deadline = clock.monotonic() + READY_SECONDS
+    url = f"http://{HOST}:{port}/health"
+    while clock.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            told = msgspec.json.decode(answer.read())
+            if told["revision"] == revision and not told["loading"]:
+                return
+        clock.sleep(0.05)
+    raise Unavailable(f"routing table {revision} is not in force, or not all of it is loaded")
 
 
 def _await_ready(gateway: Gateway) -> None:

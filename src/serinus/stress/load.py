@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from types import TracebackType
 from typing import cast
 
@@ -47,6 +48,8 @@ class OpenLoad:
         take: is called with each reply.
         rate: requests a second.
         connections: that are kept open.
+        chance: draws when requests are due, as from many clients that know nothing of each other;
+            None is at even intervals.
 
     Attributes:
         sent: requests that were due.
@@ -61,12 +64,14 @@ class OpenLoad:
         *,
         rate: float,
         connections: int,
+        chance: Random | None = None,
     ) -> None:
         self._port = port
         self._request = request
         self._take = take
         self._rate = rate
         self._connections = connections
+        self._chance = chance
         self._open: set[_Connection] = set()
         self._idle: deque[_Connection] = deque()
         self._waiting: deque[tuple[int, float]] = deque()
@@ -108,13 +113,13 @@ class OpenLoad:
             self._start()
 
     async def _pace(self) -> None:
-        due = clock.monotonic()
+        due, chance = clock.monotonic(), self._chance
         while True:
             now = clock.monotonic()
             while due <= now:
                 self._send(self.sent, due)
                 self.sent += 1
-                due += 1.0 / self._rate
+                due += 1.0 / self._rate if chance is None else chance.expovariate(self._rate)
             await asyncio.sleep(due - now)
 
     def _send(self, number: int, due: float) -> None:
