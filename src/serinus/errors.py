@@ -64,6 +64,20 @@ class InvalidInput(SerinusError):
     title = "Invalid input"
 
 
+class UnsupportedForm(InvalidInput):
+    """A body was sent in a form that is not read here; nothing was changed."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+class Forbidden(InvalidInput):
+    """The request comes from where none is taken; nothing was changed."""
+
+    status = 403
+    title = "Forbidden"
+
+
 class NotFound(SerinusError):
     """The thing that was named does not exist; nothing was changed."""
 

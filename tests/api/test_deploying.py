@@ -55,19 +55,24 @@ def test_canary_of_an_unknown_version_changes_nothing(two: Faces) -> None:
 
 
 def test_canary_goes_on_with_the_larger_usual_shares() -> None:
-    assert deploying.fields_of({"traffic_percentage": 30}, "canary", {})["shares"] == [0.3, 0.5]
-    assert deploying.fields_of({}, "canary", {"shares": (0.1,)})["shares"] == (0.1,)
+    def shares(asked: dict[str, object], usual: dict[str, object]) -> object:
+        return deploying.fields_of(asked, "canary", usual, deploying.CanaryRequest)["shares"]
+
+    assert shares({"traffic_percentage": 30}, {}) == [0.3, 0.5]
+    assert shares({"traffic_percentage": "0.5%"}, {}) == [0.005, 0.1, 0.25, 0.5]
+    assert shares({}, {"shares": (0.1,)}) == (0.1,)
 
 
 def test_canary_refuses_what_is_no_share(two: Faces) -> None:
-    for percentage in (0, 100, -1, "ten", None, True, 1e300):
+    for percentage in (0, 100, -1, "ten", None, True, 1e300, 0.1, "0.1", "100%"):
         asked = {**CANARY, "traffic_percentage": percentage, "min_samples": "few"}
         answer = httpx.post(f"{two.url}/deployments/canary", json=asked)
 
         assert answer.status_code == 422
         assert sorted(answer.json()["faults"]) == [
             "min_samples: must be a whole number, not 'few'",
-            "traffic_percentage: must be a percentage above 0 and below 100, such as 10",
+            "traffic_percentage: must be a percentage from 1 to below 100, such as 10; a smaller "
+            "one with its sign, such as 0.5%",
         ]
 
 
@@ -178,7 +183,7 @@ def test_field_of_the_wrong_type_is_named(two: Faces) -> None:
     )
 
     assert answer.status_code == 422
-    assert answer.json()["faults"] == ["shares: must be a list of numbers, not [0.1, 'half']"]
+    assert answer.json()["faults"] == ["shares: 'half' is no share; write such as 5% or 0.05"]
 
 
 def test_unknown_field_is_refused(two: Faces) -> None:
@@ -249,7 +254,10 @@ def test_unknown_model_is_404_whatever_its_version(two: Faces) -> None:
 def test_body_that_is_no_table_is_refused(two: Faces) -> None:
     for path in ("deployments", "deployments/forecast", "deployments/canary"):
         for body in ("[]", "3", "null", "{", '"x"', ""):
-            assert httpx.post(f"{two.url}/{path}", content=body).status_code == 422
+            for form in ("json", "yaml"):
+                kind = {"content-type": f"application/{form}"}
+                answer = httpx.post(f"{two.url}/{path}", content=body, headers=kind)
+                assert answer.status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -278,3 +286,43 @@ def test_extreme_requests_are_refused_with_their_faults(
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["title"]
     assert httpx.get(f"{two.url}/deployments").json()["items"] == []
+
+
+def test_faults_speak_in_the_words_of_the_request(two: Faces) -> None:
+    asked = {**CANARY, "min_sample": 50, "max_duration_hours": 0, "traffic_split": 0.5}
+    del asked["min_samples"]
+    answer = httpx.post(f"{two.url}/deployments/canary", json=asked)
+    own = httpx.post(
+        f"{two.url}/deployments/ab-test",
+        json={"model": MODEL, "challenger": "1.1.0", "max_hours": 1, "min_hour": 3},
+    )
+
+    assert [fault.partition(", and")[0] for fault in answer.json()["faults"]] == [
+        "min_sample: there is no such field; did you mean min_samples?",
+        answer.json()["faults"][1],
+        "max_duration_hours: must be above 0",
+    ]
+    assert answer.json()["faults"][1].startswith("traffic_split: there is no such field")
+    told = own.json()["faults"]
+    assert "min_hour: there is no such field; did you mean min_duration_hours?" in told
+    assert any(fault.startswith("max_hours: must be at least min_duration_hours") for fault in told)
+
+
+def test_field_under_two_names_is_refused(two: Faces) -> None:
+    answer = httpx.post(f"{two.url}/deployments/canary", json={**CANARY, "min_requests": 5})
+
+    assert answer.status_code == 422
+    assert answer.json()["faults"] == [
+        "min_samples: min_requests is another name of the same; give one"
+    ]
+
+
+def test_plan_is_taken_as_yaml(two: Faces) -> None:
+    plan = "model: fraud\nchallenger: 1.1.0\nshares: [5%, 0.5]\nclone: 10 %\n"
+    kind = {"content-type": "application/yaml"}
+
+    answer = httpx.post(f"{two.url}/deployments", content=plan, headers=kind)
+
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["spec"]["shares"] == [0.05, 0.5]
+    assert answer.json()["spec"]["clone"] == 0.1

@@ -64,3 +64,13 @@ def test_board_is_plain_where_it_must_be() -> None:
 
 def test_line_names_everything() -> None:
     assert line(glances()[1]) == "running 1.1.0 running at 25 %: Errors are undecided at 22 to 1."
+
+
+def test_all_challengers_are_named_and_who_was_dropped() -> None:
+    several = msgspec.structs.replace(
+        glances()[1], shares={"1.1.0": 0.2, "1.2.0": 0.3}, dropped={"1.2.0": "Errors doubled."}
+    )
+    assert "1.1.0 20 %, 1.2.0 out" in drawn(board([several], NOW, 120), 120)[1]
+    assert "1.2.0 was dropped: Errors doubled." in line(several)
+    crowned = msgspec.structs.replace(several, phase="soaking", dropped={})
+    assert crowned.versions == "1.1.0"

@@ -2,12 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from tests.api.running import MODEL, Faces
 from tests.cli.calling import Answer, serinus
 
-from serinus.cli import deploy as deploying
-from serinus.errors import InvalidInput
 from serinus.registry.types import Stage
 
 
@@ -24,8 +21,8 @@ def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
     two(faces)
 
     answer = call(
-        faces, "deploy", MODEL, "1.1.0", "--shares", "10,50%", "--no-shadow", "--min-requests", "7",
-        "--soak-seconds", "3", "--json",
+        faces, "deploy", MODEL, "1.1.0", "--shares", "0.1,50%", "--no-shadow", "--min-requests",
+        "7", "--soak-seconds", "3", "--json",
     )  # fmt: skip
 
     assert answer.code == 0, answer.err
@@ -37,35 +34,16 @@ def test_deploy_begins_what_was_asked_for(faces: Faces) -> None:
     assert [item["id"] for item in listed["deployments"]] == [answer.json["id"]]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("0.05", "0.05 is 0.05 %; write 5 for 5 %"),
-        ("0.05,0.5", "0.05 is 0.05 %; write 5 for 5 %"),
-        ("nan", "nan % is no part of the traffic"),
-        ("5,", "'5,' is no list of percentages"),
-    ],
-)
-def test_shares_that_are_no_percentages_are_refused(text: str, said: str) -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        deploying.percentages(text, option="--shares")
-    assert (refusal.value.what, refusal.value.where) == (said, "--shares")
-
-
-def test_shares_may_begin_below_one_percent() -> None:
-    assert deploying.percentages("0.5, 5,50%", option="--shares") == [0.005, 0.05, 0.5]
-    # What makes no plan is told by the control plane, with everything else.
-    assert deploying.percentages("0,150", option="--shares") == [0.0, 1.5]
-
-
 def test_deploy_with_a_wrong_share_is_2(faces: Faces) -> None:
     two(faces)
 
     words = call(faces, "deploy", MODEL, "1.1.0", "--shares", "ten")
-    order = call(faces, "deploy", MODEL, "1.1.0", "--shares", "50,10")
+    bare = call(faces, "deploy", MODEL, "1.1.0", "--shares", "0.05,25")
+    order = call(faces, "deploy", MODEL, "1.1.0", "--shares", "50%,10%")
 
-    assert (words.code, order.code) == (2, 2)
-    assert "percentages" in words.err
+    assert (words.code, bare.code, order.code) == (2, 2, 2)
+    assert "shares: 'ten' is no share; write such as 5% or 0.05" in words.err
+    assert "shares: 25 is no share; write 25% or 0.25" in bare.err
     assert "larger than the one before" in order.err
 
 
@@ -142,7 +120,16 @@ def test_options_stand_above_fields_stand_above_the_file(faces: Faces, tmp_path:
 def test_ab_test_by_options(faces: Faces) -> None:
     two(faces)
     faces.register("1.2.0")
-    options = ("--strategy", "ab-test", "--others", "1.2.0", "--split", "20,30", "--min-hours", "1")
+    options = (
+        "--strategy",
+        "ab-test",
+        "--others",
+        "1.2.0",
+        "--split",
+        "20%,0.3",
+        "--min-hours",
+        "1",
+    )
 
     answer = call(faces, "deploy", MODEL, "1.1.0", *options, "--metric", "latency", "--json")
     shown = call(faces, "deploy", MODEL, "1.1.0", *options, "--dry-run")
@@ -178,7 +165,7 @@ def test_faults_that_cannot_be_sent_are_told_with_the_others(faces: Faces, tmp_p
     spec = tmp_path / "plan.yaml"
     spec.write_text("chalenger: 1.1.0\nmodel: nosuch\nsoak_seconds: -1\nlabels: perhaps\n")
 
-    sent = call(faces, "deploy", "nosuch", "9.9.9", "--shares", "50,20,150", "--max-hours", "0")
+    sent = call(faces, "deploy", "nosuch", "9.9.9", "--shares", "50%,20%,150%", "--max-hours", "0")
     unsent = call(
         faces, "deploy", "--spec", str(spec), "--shares", "ten", "--split", "nan", "--with", "x",
         "--max-hours", "0",
@@ -189,6 +176,6 @@ def test_faults_that_cannot_be_sent_are_told_with_the_others(faces: Faces, tmp_p
         assert words in sent.err, words
     for words in (
         "did you mean challenger?", "challenger: m", "soak_seconds", "labels: must be",
-        "max_hours", "--shares: 'ten' is no list", "--split: nan %", "--with: 'x' is not",
+        "max_hours", "shares: 'ten' is no share", "split: 'nan' is no share", "--with: 'x' is not",
     ):  # fmt: skip
         assert words in unsent.err, words

@@ -27,8 +27,9 @@ def test_experiment_is_begun_looked_at_and_listed(faces: Faces) -> None:
     dry = call(faces, "experiments", "start", MODEL, "1.1.0", "--sample", "5000", "--dry-run")
     assert dry.code == 0
     begun = call(
-        faces, "experiments", "start", MODEL, "1.1.0", "--sample", "5000", "--split", "40", "--json"
-    ).json
+        faces, "experiments", "start", MODEL, "1.1.0", "--sample", "5000", "--split", "40%",
+        "--json",
+    ).json  # fmt: skip
     assert begun["plan"]["experiment"]["split"] == [0.4]
     # A model stands for its newest experiment.
     assert MODEL in call(faces, "experiments", "show", MODEL).out
@@ -53,8 +54,30 @@ def test_power_says_how_many_units_are_needed(faces: Faces) -> None:
         call(faces, "experiments", "power", "1", "--deviation", "5", "--json").json["units"] < 800
     )
     assert call(faces, "experiments", "power", "0.02").code == 2
-    wrong = call(faces, "experiments", "start", MODEL, "1.1.0", "--split", "half")
-    assert "no list of percentages" in wrong.err
+    assert (
+        call(
+            faces, "experiments", "power", "1", "--deviation", "5", "--share", "10%", "--json"
+        ).json
+        == call(
+            faces, "experiments", "power", "1", "--deviation", "5", "--share", "0.1", "--json"
+        ).json
+    )
+    bare = call(faces, "experiments", "power", "1", "--deviation", "5", "--share", "10")
+    assert (bare.code, "write 10% or 0.1" in bare.err) == (2, True)
+
+
+def test_start_of_what_is_refused_is_2_with_every_fault_and_dry_as_well(faces: Faces) -> None:
+    two(faces)
+    wrong = ("experiments", "start", MODEL, "1.1.0", "--split", "half", "--min-hours", "0")
+    begun = call(faces, *wrong)
+    dry = call(faces, "experiments", "start", MODEL, "1.1.0", "--dry-run")
+    assert begun.code == 2
+    assert "split: 'half' is no share; write such as 5% or 0.05" in begun.err
+    assert "min_hours: must be above 0" in begun.err
+    assert dry.code == 0
+    call(faces, "experiments", "start", MODEL, "1.1.0")
+    live = call(faces, "experiments", "start", MODEL, "1.1.0", "--dry-run")
+    assert (live.code, "is live" in live.out) == (2, True)
 
 
 def test_report_is_a_table_and_one_sentence() -> None:

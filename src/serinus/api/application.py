@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from serinus.api import (
+    admission,
     deploying,
     deployments,
     experiments,
@@ -66,9 +67,12 @@ def create(
     application.state.loops = loops
     application.state.stopping = stopping
     problems.install(application)
+    admitted = [Depends(admission.admit)]
     for router in _ROUTERS:
-        application.include_router(router)
-        application.include_router(router, prefix="/api", include_in_schema=False)
+        application.include_router(router, dependencies=admitted)
+        application.include_router(
+            router, prefix="/api", include_in_schema=False, dependencies=admitted
+        )
     _describe(application)
     return application
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Response
 
+from serinus.api.admission import Form
 from serinus.api.messages import Json, body, call
 from serinus.api.services import Actor, Services
 from serinus.app import App, views
 from serinus.client import foresight, types
+from serinus.delivery.planning import shares
 from serinus.delivery.types import Deployment, DeploymentSpec, Strategy
 from serinus.errors import InvalidInput
 
 router = APIRouter(tags=["deployments"])
 
 Fields = dict[str, Any]
+FORMS: tuple[Form, ...] = ("json", "yaml")
+"""In which a plan may be written."""
+
 CANARY_SHARES = (0.10, 0.25, 0.50)
 """Before all traffic, where a canary is asked for by its own call and nobody says more."""
 
@@ -79,28 +86,57 @@ WORDS: Mapping[str, str] = {
 """By common word, the field of a specification that it means."""
 
 
-def fields_of(asked: Mapping[str, Any], strategy: Strategy, usual: Fields) -> Fields:
+def fields_of(
+    asked: Mapping[str, Any], strategy: Strategy, usual: Fields, takes: type[Request]
+) -> Fields:
     """The fields of a specification that a request of one strategy means.
 
     Args:
         asked: common words, and fields by their own names.
         strategy: of the call.
         usual: the call's own defaults, below what is asked.
+        takes: the call's common words.
+
+    Raises:
+        InvalidInput: a field is given twice, by its name and by a common word.
     """
-    said = {WORDS.get(name, name): value for name, value in asked.items()}
-    if "traffic_percentage" in asked:
+    words = _words_of(takes)
+    twice = [(word, words[word]) for word in words if word in asked and words[word] in asked]
+    if twice:
+        raise InvalidInput(
+            "a field is given twice",
+            where="body",
+            faults=[
+                f"{word}: {field} is another name of the same; give one" for word, field in twice
+            ],
+        )
+    said = {words.get(name, name): value for name, value in asked.items()}
+    if "traffic_percentage" in asked and "traffic_percentage" in words:
         said["shares"] = _ramp(asked["traffic_percentage"])
-    if "traffic_split" in asked:
+    if "traffic_split" in asked and "traffic_split" in words:
         said |= _split(asked["traffic_split"], said.get("challenger"))
     return {**usual, **said, "strategy": strategy}
 
 
+def _words_of(takes: type[Request]) -> dict[str, str]:
+    """By common word of a call, the field that it means."""
+    return {name: WORDS[name] for name in takes.__struct_fields__ if name in WORDS}
+
+
 def _ramp(percentage: Any) -> Any:
-    if isinstance(percentage, bool) or not isinstance(percentage, int | float):
-        return percentage  # no list of shares, and refused as such
-    if not 0 < percentage < 100:
-        return [percentage]  # refused by its own bounds, however large
-    first = percentage / 100
+    """The shares that a percentage begins; None, which is no list, of what is none.
+
+    A bare number below 1 could as well be meant as a share.
+    """
+    try:
+        if isinstance(percentage, str):
+            first = shares.read(percentage) if percentage.rstrip().endswith("%") else 0.0
+        else:
+            first = shares.read(f"{percentage}%") if percentage >= 1 else 0.0
+    except (ValueError, TypeError):
+        return None
+    if not 0 < first < 1:
+        return None
     return [first, *(share for share in CANARY_SHARES if share > first)]
 
 
@@ -115,39 +151,67 @@ def _split(given: Any, challenger: Any) -> Fields:
 
 
 @contextmanager
-def in_words_of(asked: Mapping[str, Any]) -> Iterator[None]:
-    """Faults of fields name the words that were used for them."""
-    used = {field: word for word, field in WORDS.items() if word in asked}
+def in_words_of(asked: Mapping[str, Any], takes: type[Request]) -> Iterator[None]:
+    """Whatever is refused is told in the words of the request: those said, else the call's own."""
+    words = _words_of(takes)
+    used = {field: word for word, field in words.items() if field not in asked}
+    known = dict.fromkeys((*takes.__struct_fields__, *DeploymentSpec.__struct_fields__))
     try:
         yield
     except InvalidInput as error:
-        told = (_in_words(fault, used) for fault in error.faults)
-        faults = list(dict.fromkeys(told))
+        told = (_in_words(fault, used, tuple(known)) for fault in error.faults)
         raise InvalidInput(
-            error.what, where=error.where, remedy=error.remedy, faults=faults
+            error.what,
+            where=error.where,
+            remedy=_renamed(error.remedy, used),
+            faults=list(dict.fromkeys(told)),
         ) from error
 
 
-def _in_words(fault: str, used: Mapping[str, str]) -> str:
+_UNKNOWN = ": there is no such field"
+
+
+def _in_words(fault: str, used: Mapping[str, str], known: Sequence[str]) -> str:
     field, colon, rest = fault.partition(":")
-    word = used.get(field)
-    if word is None or not colon:
-        return fault
+    if fault.startswith(field + _UNKNOWN):
+        near = difflib.get_close_matches(field, known, n=1)
+        words = [used.get(name, name) for name in near or known]
+        hint = (
+            f"did you mean {words[0]}?" if near else f"there are {', '.join(dict.fromkeys(words))}"
+        )
+        return f"{field}{_UNKNOWN}; {hint}"
+    word = used.get(field, field)
     if word == "traffic_percentage":
-        return f"{word}: must be a percentage above 0 and below 100, such as 10"
-    return f"{word}:{rest}"
+        return (
+            f"{word}: must be a percentage from 1 to below 100, such as 10; a smaller one with "
+            "its sign, such as 0.5%"
+        )
+    return f"{word}{colon}{_renamed(rest, used)}"
 
 
-@router.post("/deployments", **call(takes=DeploymentSpec, gives=types.Deployment, status=201))
-def create(
-    asked: Annotated[Fields, Depends(body(Fields))], app: Services, actor: Actor = "api"
-) -> Response:
+def _renamed(text: str, used: Mapping[str, str]) -> str:
+    """A text with the request's words; names that are words of the language are left alone."""
+    names = [name for name in used if "_" in name]
+    if not names:
+        return text
+    return re.sub(rf"\b({'|'.join(names)})\b", lambda found: used[found[0]], text)
+
+
+Asked = Annotated[Fields, Depends(body(Fields, FORMS))]
+
+
+@router.post(
+    "/deployments", **call(takes=DeploymentSpec, gives=types.Deployment, status=201, forms=FORMS)
+)
+def create(asked: Asked, app: Services, actor: Actor = "api") -> Response:
     """Begin bringing a challenger to traffic. What is left out, the model's type says."""
     return Json(_view(app.delivery.create(asked, actor=actor)), status_code=201)
 
 
-@router.post("/deployments/forecast", **call(takes=DeploymentSpec, gives=foresight.Proposal))
-def forecast(asked: Annotated[Fields, Depends(body(Fields))], app: Services) -> Response:
+@router.post(
+    "/deployments/forecast", **call(takes=DeploymentSpec, gives=foresight.Proposal, forms=FORMS)
+)
+def forecast(asked: Asked, app: Services) -> Response:
     """The plan that a specification means, how it would go and what can go wrong; nothing begins.
 
     What would be refused is told as faults, with remedies.
@@ -158,15 +222,13 @@ def forecast(asked: Annotated[Fields, Depends(body(Fields))], app: Services) -> 
 def _beginning(path: str, strategy: Strategy, takes: type[Request], doc: str) -> None:
     """Add ``POST /deployments/<path>``, which begins a deployment of this strategy."""
 
-    def begin(
-        asked: Annotated[Fields, Depends(body(Fields))], app: Services, actor: Actor = "api"
-    ) -> Response:
-        fields = fields_of(asked, strategy, _usual(app, asked, strategy))
-        with in_words_of(asked):
+    def begin(asked: Asked, app: Services, actor: Actor = "api") -> Response:
+        fields = fields_of(asked, strategy, _usual(app, asked, strategy), takes)
+        with in_words_of(asked, takes):
             return Json(_view(app.delivery.create(fields, actor=actor)), status_code=201)
 
     begin.__doc__ = doc
-    described: dict[str, Any] = call(takes=takes, gives=types.Deployment, status=201)
+    described: dict[str, Any] = call(takes=takes, gives=types.Deployment, status=201, forms=FORMS)
     # Written either way; the document names the first.
     for name in dict.fromkeys((path, path.replace("-", "_"))):
         router.add_api_route(

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Response
 
-from serinus.api.deploying import ABTestRequest, Fields, fields_of, in_words_of
+from serinus.api.deploying import FORMS, ABTestRequest, Asked, fields_of, in_words_of
 from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
 from serinus.app import views
@@ -24,13 +24,13 @@ class WinnerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
-@router.post("/experiments", **call(takes=ABTestRequest, gives=types.Deployment, status=201))
-def start(
-    asked: Annotated[Fields, Depends(body(Fields))], app: Services, actor: Actor = "api"
-) -> Response:
+@router.post(
+    "/experiments", **call(takes=ABTestRequest, gives=types.Deployment, status=201, forms=FORMS)
+)
+def start(asked: Asked, app: Services, actor: Actor = "api") -> Response:
     """Begin an A/B test: versions side by side, to a planned end."""
-    fields = fields_of(asked, "ab_test", {})
-    with in_words_of(asked):
+    fields = fields_of(asked, "ab_test", {}, ABTestRequest)
+    with in_words_of(asked, ABTestRequest):
         return Json(_view(app.delivery.create(fields, actor=actor)), status_code=201)
 
 

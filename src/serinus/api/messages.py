@@ -1,4 +1,7 @@
-"""Bodies in, answers out: JSON by msgspec, and the same types as OpenAPI schemas."""
+"""Bodies in, answers out: JSON by msgspec, and the same types as OpenAPI schemas.
+
+Plans are taken as YAML as well, as people keep them in files.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import yaml
 from fastapi import Query, Request, Response
 from msgspec import inspect
 
+from serinus.api import admission
+from serinus.api.admission import Form
 from serinus.errors import InvalidInput
 
 T = TypeVar("T")
@@ -36,14 +42,20 @@ def page(items: Sequence[Any], limit: int, key: Callable[[Any], str]) -> Json:
     return Json({"items": items, "next": key(items[-1]) if len(items) == limit else None})
 
 
-def body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+def body(kind: type[T], forms: Sequence[Form] = ("json",)) -> Callable[[Request], Awaitable[T]]:
     """A dependency that reads the request's body as ``kind``.
 
+    Args:
+        kind: what the body is.
+        forms: in which it may be written.
+
     Raises:
-        InvalidInput: the body is too large, no JSON, or not of this form; names the field.
+        UnsupportedForm: the body is in another form, or does not say in which.
+        InvalidInput: the body is too large, or not of this kind; names the field.
     """
 
     async def read(request: Request) -> T:
+        form = admission.form_of(request, forms)
         data = bytearray()
         async for chunk in request.stream():
             data += chunk
@@ -53,18 +65,22 @@ def body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
                     where="body",
                     remedy="Send less.",
                 )
-        return decode(bytes(data), kind)
+        if data and form is None:
+            raise admission.unsupported("the body does not say what it is", forms)
+        return decode(bytes(data), kind, form or "json")
 
     return read
 
 
-def decode(data: bytes, kind: type[T]) -> T:
-    """The value in a JSON document.
+def decode(data: bytes, kind: type[T], form: Form = "json") -> T:
+    """The value in a document.
 
     Raises:
-        InvalidInput: it is no JSON or not of this form; the place is named.
+        InvalidInput: it cannot be read or is not of this kind; the place is named.
     """
     try:
+        if form == "yaml":
+            return msgspec.convert(_plain(data), kind)
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
@@ -74,10 +90,32 @@ def decode(data: bytes, kind: type[T]) -> T:
         if what.startswith("Invalid enum value"):
             what += _choices(kind, place)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        what, where = f"this is not JSON ({error})", "body"
+        what, where = f"this is not {form.upper()} ({error})", "body"
     raise InvalidInput(
         what[0].lower() + what[1:], where=where, remedy="See /docs for the fields of this call."
     )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without references: a few lines of them could stand for more than a machine holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("references are not taken")
+        return super().compose_node(parent, index)
+
+
+def _plain(data: bytes) -> Any:
+    """The value of a YAML document; nothing in it is an empty table.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    try:
+        found = yaml.load(data, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise msgspec.DecodeError(" ".join(str(error).split())) from error
+    return {} if found is None else found
 
 
 def _choices(kind: type[Any], place: str) -> str:
@@ -105,14 +143,17 @@ def _in(kind: inspect.Type) -> list[str]:
 
 
 def call(
-    *, takes: type[Any] | None = None, gives: type[Any] | None = None, status: int = 200
+    *,
+    takes: type[Any] | None = None,
+    gives: type[Any] | None = None,
+    status: int = 200,
+    forms: Sequence[Form] = ("json",),
 ) -> dict[str, Any]:
     """Keyword arguments of a route that describe its body and answer in the OpenAPI document."""
     described: dict[str, Any] = {"response_model": None, "status_code": status}
     if takes is not None:
-        described["openapi_extra"] = {
-            "requestBody": {"required": True, "content": {"application/json": _schema(takes)}}
-        }
+        content = {f"application/{form}": _schema(takes) for form in forms}
+        described["openapi_extra"] = {"requestBody": {"required": True, "content": content}}
     answer = {"content": {"application/json": _schema(gives)}} if gives is not None else {}
     described["responses"] = {status: {"description": "Done", **answer}}
     return described

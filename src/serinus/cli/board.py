@@ -65,8 +65,9 @@ _MORE = (("requests", _WITH_REQUESTS), ("since", _WITH_TIME), ("why", _WITH_REAS
 
 
 def line(item: Glance) -> str:
-    """One deployment in a line of a log."""
-    return f"{item.model} {item.challenger} {item.phase} at {item.position}: {item.reason}"
+    """One deployment in a line of a log, with who was taken out of its test."""
+    out = "".join(f" {version} was dropped: {why}" for version, why in item.dropped.items())
+    return f"{item.model} {item.versions} {item.phase} at {item.position}: {item.reason}{out}"
 
 
 def _urgency(item: Glance) -> tuple[int, str]:
@@ -75,7 +76,7 @@ def _urgency(item: Glance) -> tuple[int, str]:
 
 
 def _cells(item: Glance, now: datetime, width: int, marks: Marks) -> list[RenderableType]:
-    versions = f"{item.champion or 'none'} {marks.arrow} {item.challenger}"
+    versions = f"{item.champion or 'none'} {marks.arrow} {item.versions}"
     part = min(item.step, len(item.steps) - 1) / max(1, len(item.steps) - 1)
     cells: list[RenderableType] = [
         Text(bars.shortened(item.model, max(8, width // 5), marks), "bold"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,7 +38,9 @@ Given = Annotated[
 Strategy = Annotated[
     str | None, typer.Option(help="canary (the default), shadow, blue_green, rolling or ab_test.")
 ]
-Shares = Annotated[str | None, typer.Option(help="Percentages of traffic, such as 5,25,50.")]
+Shares = Annotated[
+    str | None, typer.Option(help="Shares of traffic, such as 5%,25%,50% or 0.05,0.25,0.5.")
+]
 Shadow = Annotated[bool | None, typer.Option("--shadow/--no-shadow", help="Watch unseen first.")]
 Labels = Annotated[
     bool | None, typer.Option("--labels/--no-labels", help="Whether labels will come.")
@@ -72,7 +73,7 @@ Replicas = Annotated[int | None, typer.Option(help="Of a rolling plan; else the 
 Batch = Annotated[int | None, typer.Option(help="Replicas that a rolling plan replaces at once.")]
 Others = Annotated[str | None, typer.Option(help="Further versions of an A/B test, with commas.")]
 Split = Annotated[
-    str | None, typer.Option(help="Percentage of each version of an A/B test, such as 20,30.")
+    str | None, typer.Option(help="Share of each challenger of an A/B test, such as 20%,30%.")
 ]
 Metric = Annotated[
     str | None, typer.Option(help="What an A/B test is judged by, such as accuracy or revenue.")
@@ -179,13 +180,7 @@ def _asked(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidInpu
     said = {name: options[name] for name in options if name not in _NO_FIELDS}
     said["model"], said["challenger"] = options["model"], options["version"]
     for name in ("shares", "split"):
-        try:
-            said[name] = percentages(options[name], option=f"--{name}")
-        except InvalidInput as error:
-            wrong.append(error)
-            # What stands in its place must not be faulted, nor the file's be taken for it.
-            asked.pop(name, None)
-            said[name] = None
+        said[name] = values.several(options[name])
     if options["others"]:
         said["others"] = [name.strip() for name in options["others"].split(",")]
     if options["strategy"]:
@@ -220,37 +215,3 @@ def _tell_forecast(proposal: Proposal, *, as_json: bool) -> None:
     finish(proposal, as_json=as_json, show=lambda out: out.print(show.proposal(proposal)))
     if proposal.faults:
         raise typer.Exit(2)
-
-
-def percentages(text: str | None, *, option: str) -> list[float] | None:
-    """Shares from a list of percentages; whether they make a plan, the control plane says.
-
-    Raises:
-        InvalidInput: it is no list of numbers, or of shares in place of percentages.
-    """
-    if text is None:
-        return None
-    try:
-        found = [float(part) for part in text.replace("%", "").split(",")]
-    except ValueError as error:
-        raise InvalidInput(
-            f"{text!r} is no list of percentages",
-            where=option,
-            remedy="Write percentages with commas, such as 5,25,50.",
-        ) from error
-    strange = [number for number in found if not isfinite(number)]
-    if strange:
-        raise InvalidInput(
-            f"{strange[0]:g} % is no part of the traffic",
-            where=option,
-            remedy="Write percentages above 0 and below 100 with commas, such as 5,25,50.",
-        )
-    if 0 < max(found) < 1:
-        # The API takes 0.05 for 5 %, so this is far likelier a slip than so small a share.
-        part = found[0]
-        raise InvalidInput(
-            f"{part:g} is {part:g} %; write {100 * part:g} for {100 * part:g} %",
-            where=option,
-            remedy="Smaller shares than 1 % are taken from a --spec file.",
-        )
-    return [number / 100 for number in found]

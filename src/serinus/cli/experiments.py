@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from serinus.cli.deploy import percentages, refusal
+from serinus.cli import values
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first
 from serinus.errors import InvalidInput, NotFound
@@ -50,7 +50,7 @@ def start(
         list[str] | None, typer.Option(help="A further challenger; may be given again.")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Percentages of the challengers, such as 50 or 25,25.")
+        str | None, typer.Option(help="Shares of the challengers, such as 50% or 0.25,0.25.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="What success is: accuracy, recall:fraud, mae, revenue …")
@@ -77,6 +77,7 @@ def start(
     """Begin an A/B test of a version, or of several, against the champion."""
     said = {
         "others": other or None,
+        "split": values.several(split),
         "metric": metric,
         "min_requests": sample,
         "min_hours": min_hours,
@@ -88,27 +89,17 @@ def start(
         "labels": labels,
         "auto_promote": auto_promote,
     }
-    shares, wrong = _split(split)
-    asked = {name: value for name, value in (said | {"split": shares}).items() if value is not None}
+    asked = {name: value for name, value in said.items() if value is not None}
     with context.obj.client(url) as client:
-        if wrong:
-            named = {"model": model, "challenger": version, "strategy": "ab_test"}
-            raise refusal(client, wrong, named | asked)
         if dry_run:
             proposal = client.forecast(model, version, strategy="ab_test", **asked)
             finish(proposal, as_json=as_json, show=lambda out: _show_proposal(out, proposal))
+            if proposal.faults:
+                raise typer.Exit(2)
             return
         begun = client.start_experiment(model, version, **asked)
     line = f"{begun.id} has begun. See what it says: serinus experiments evaluate {begun.id}"
     finish(begun, as_json=as_json, show=lambda out: out.print(line))
-
-
-def _split(text: str | None) -> tuple[list[float] | None, list[InvalidInput]]:
-    """The shares that were said, or what is wrong with them."""
-    try:
-        return percentages(text, option="--split"), []
-    except InvalidInput as error:
-        return None, [error]
 
 
 @commands.command("list")
@@ -209,7 +200,9 @@ def power(
         float | None, typer.Option(help="Or the deviation between units, of mae or revenue.")
     ] = None,
     challengers: Annotated[int, typer.Option(help="How many there are.", min=1)] = 1,
-    share: Annotated[float | None, typer.Option(help="Of each challenger, such as 0.5.")] = None,
+    share: Annotated[
+        str | None, typer.Option(help="Of each challenger, such as 25% or 0.25.")
+    ] = None,
     confidence: Annotated[float, typer.Option(help="Such as 0.95.")] = 0.95,
     chance: Annotated[float, typer.Option(help="Of finding it, if it is there.")] = 0.8,
     as_json: Json = False,
@@ -219,7 +212,7 @@ def power(
 
     from serinus.stats import power as solver
 
-    part = share if share is not None else 1.0 / (challengers + 1)
+    part = 1.0 / (challengers + 1) if share is None else _share(share)
     champion = 1.0 - part * challengers
     if not 0.0 < champion < 1.0 or (rate is None) == (deviation is None):
         raise InvalidInput(
@@ -236,6 +229,20 @@ def power(
         f"{chance:.0%} at {confidence:.0%} confidence: serinus experiments start … --sample {units}"
     )
     finish({"units": units}, as_json=as_json, show=lambda out: out.print(line))
+
+
+def _share(text: str) -> float:
+    """A share as a plan takes it.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    from serinus.delivery.planning import shares
+
+    try:
+        return shares.read(values.value(text))
+    except ValueError as error:
+        raise InvalidInput(str(error), where="--share") from error
 
 
 def _of(client: Serinus, name: str, ask: Callable[[str], T]) -> T:

@@ -20,6 +20,11 @@ def value(text: str) -> Any:
     return text if isinstance(found, list | dict) else found
 
 
+def several(text: str | None) -> list[Any] | None:
+    """The values in a list with commas, each as :func:`value` has it; None of nothing said."""
+    return None if text is None else [value(part.strip()) for part in text.split(",")]
+
+
 def pairs(given: Sequence[str], *, option: str) -> dict[str, Any]:
     """The values by name that ``NAME=VALUE`` texts give.
 

@@ -60,7 +60,7 @@ def path_of(*parts: str) -> str:
 
 
 def listing(path: str, item: Any, after: str | None, **query: Any) -> Call[Page[Any]]:
-    """One page of a list of ``item``; None in a query asks nothing."""
+    """One page of a list of ``item``; None in a query asks nothing (a whole list has no limit)."""
     asked = {"after": after, "limit": PAGE, **query}
     given = {name: value for name, value in asked.items() if value is not None}
     return Call("GET", path, Page[item], given)
@@ -234,7 +234,7 @@ def deployment_of(model: str) -> Call[DeploymentStatus]:
 
 def history(id: str, *, after: str | None = None) -> Call[Page[Transition]]:
     """A deployment's transitions, oldest first."""
-    return listing(path_of("deployments", id, "history"), Transition, after)
+    return listing(path_of("deployments", id, "history"), Transition, after, limit=None)
 
 
 def verdicts(id: str, *, after: str | None = None) -> Call[Page[Look]]:

@@ -130,7 +130,7 @@ def decline_rollback(id: str, *, reason: str = "") -> Call[Rollback]:
 
 def fallbacks(*, after: str | None = None) -> Call[Page[Fallback]]:
     """What models answer where none of their versions can."""
-    return listing("/fallbacks", Fallback, after)
+    return listing("/fallbacks", Fallback, after, limit=None)
 
 
 def set_fallback(model: str, answer: Answer, *, reason: str = "") -> Call[Fallback]:

@@ -23,7 +23,15 @@ from serinus.client.cells import Rows
 from serinus.client.methods import Awaiting, Blocking
 from serinus.client.predictions import Prediction, Refused, Sent, Told, Untold
 from serinus.client.types import DeploymentStatus, Page
-from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
+from serinus.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    SerinusError,
+    Unavailable,
+    UnsupportedForm,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -394,7 +402,8 @@ def _decoded(answer: httpx.Response, call: Call[T]) -> T:
 
 
 _CLASSES: dict[int, type[SerinusError]] = {
-    kind.status: kind for kind in (InvalidInput, NotFound, Conflict, Unavailable)
+    kind.status: kind
+    for kind in (InvalidInput, NotFound, Conflict, Unavailable, UnsupportedForm, Forbidden)
 }
 
 

@@ -9,11 +9,15 @@ import msgspec
 
 from serinus.client.calls import Call, listing, path_of
 from serinus.client.foresight import Forecast
-from serinus.client.types import DeploymentStatus, Page, step_name
+from serinus.client.types import DeploymentStatus, Page, percent, step_name
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """One deployment in a line; ``requests`` are those that its newest verdict rests on."""
+    """One deployment in a line; ``requests`` are those that its newest verdict rests on.
+
+    ``shares`` are those of the challengers in force at the gateways, in the order of the plan;
+    ``dropped`` says of challengers of an experiment why they were taken out.
+    """
 
     id: str
     model: str
@@ -30,11 +34,28 @@ class Glance(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+    shares: dict[str, float] = {}
+    dropped: dict[str, str] = {}
 
     @property
     def live(self) -> bool:
         """Whether it still moves or holds traffic."""
         return self.ended_at is None
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one challenger is in the test now, or was until one was dropped."""
+        return len(self.shares) > 1 and self.phase in ("pending", "running", "paused")
+
+    @property
+    def versions(self) -> str:
+        """Its challengers: ``1.1.0``, or of several each with what it has: ``1.1.0 20 %``."""
+        if not self.several:
+            return self.challenger
+        return ", ".join(
+            f"{version} out" if version in self.dropped else f"{version} {percent(share)}"
+            for version, share in self.shares.items()
+        )
 
     @property
     def position(self) -> str:
@@ -62,6 +83,8 @@ def glance_of(status: DeploymentStatus) -> Glance:
         created_at=item.created_at,
         updated_at=item.updated_at,
         ended_at=item.ended_at,
+        shares={name: status.counts.shares.get(name, 0.0) for name in item.challengers},
+        dropped=status.dropped,
     )
 
 

@@ -27,7 +27,7 @@ def test_decode_tells_every_fault_at_once() -> None:
         {
             "challenger": 2,
             "strategy": "yellow",
-            "shares": 0.5,
+            "shares": [0.05, 25, True],
             "labels": "no",
             "error_ods": 2.0,
             "colour": "red",
@@ -39,7 +39,7 @@ def test_decode_tells_every_fault_at_once() -> None:
     assert faults[:5] == [
         "challenger: must be text, not 2",
         "strategy: must be one of shadow, canary, blue_green, ab_test, rolling, not 'yellow'",
-        "shares: must be a list of numbers, not 0.5",
+        "shares: 25 is no share; write 25% or 0.25",
         "labels: must be true or false, not 'no'",
         "error_ods: there is no such field; did you mean error_odds?",
     ]
@@ -87,3 +87,13 @@ def test_decode_refuses_alphas_that_are_no_table(value: object) -> None:
     _, (fault,) = decode({**NAMED, "alphas": value})
 
     assert fault.startswith("alphas: must be a table of numbers by guardrail")
+
+
+def test_decode_takes_shares_with_their_sign_and_without() -> None:
+    found, faults = decode(
+        {**NAMED, "shares": "5%, 25 %,0.5", "split": "20%", "quality_points": "2%", "clone": 0.1}
+    )
+
+    assert faults == []
+    assert (found["shares"], found["split"]) == ((0.05, 0.25, 0.5), (0.2,))
+    assert (found["quality_points"], found["clone"]) == (0.02, 0.1)

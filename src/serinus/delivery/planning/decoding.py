@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from serinus.delivery.planning import shares
 from serinus.delivery.types import DeploymentSpec, Kind
 
 _HINTS = get_type_hints(DeploymentSpec)
@@ -24,6 +25,13 @@ _WORDS: Mapping[Any, str] = {
     tuple[str, ...]: "a list of texts",
     dict[Kind, float]: "a table of numbers by guardrail",
 }
+_SHARES = frozenset({"shares", "split"})
+_PARTS = frozenset(
+    {
+        "clone", "soak_mirror", "service_level", "error_points", "quality_points", "value_loss",
+        "score_shift", "disagreement", "confidence",
+    }
+)  # fmt: skip
 _LONGEST = 40
 
 
@@ -39,12 +47,20 @@ def decode(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if name not in _HINTS:
             faults.append(_unknown(str(name), list(_HINTS), "field"))
             continue
+        if name in _SHARES:
+            try:
+                found[name] = tuple(shares.several(value))
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
+            continue
         wrong = list(_rails(value)) if name == "alphas" and isinstance(value, Mapping) else []
         if wrong:
             faults += wrong
             continue
         try:
-            found[name] = msgspec.convert(value, _HINTS[name])
+            found[name] = msgspec.convert(
+                shares.part(value) if name in _PARTS else value, _HINTS[name]
+            )
         except (msgspec.ValidationError, OverflowError):
             faults.append(f"{name}: must be {_words(_HINTS[name])}, not {_shown(value)}")
     faults += [
