@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
+from tests.delivery import samples
 from tests.delivery.conftest import World
 
 from serinus import clock
@@ -14,13 +15,14 @@ from serinus.delivery.controller import Controller
 from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision
+from serinus.delivery.records import deployments, looks
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.errors import Unavailable
 from serinus.ledger.files.reader import Reader
 from serinus.registry.types import Stage
 from serinus.store import schema
-from serinus.store.engine import migrate, open_engine
+from serinus.store.engine import migrate, open_engine, reading
 from serinus.wire import Arm, Assignment, Event, Label, Output, Prediction, Shadow
 
 
@@ -359,3 +361,24 @@ def test_controller_whose_folder_cannot_be_written_still_folds_and_judges(
     deployed.restart()
     deployed.controller.run_once()
     assert b"1.1.0" not in deployed.table.read_bytes()
+
+
+def test_pass_with_a_damaged_deployment_goes_on_with_the_others(deployed: World) -> None:
+    """It stands still without traffic, says so where people look, and can be ended."""
+    subject = start(deployed)
+    one, other = subject.id, "other"
+    with deployed.engine.begin() as connection:
+        deployments.add(connection, samples.deployment(id=other, model="churn"))
+        here = schema.deployments.c.id == one
+        connection.execute(update(schema.deployments).where(here).values(plan={"steps": 7}))
+    deployed.controller.run_once()
+    with reading(deployed.engine) as connection:
+        assert looks.every(connection, other) != []
+    deployed.delivery.publish()
+    route = deployed.delivery.routing().routes["fraud"]
+    assert (route.champion.version, route.challenger) == ("1.0.0", None)
+    told = {item.deployment.model: item for item in deployed.delivery.statuses(10, None)}
+    assert "cannot be read" in told["fraud"].deployment.reason
+    assert told["churn"].verdict is not None
+    assert deployed.delivery.abort(one, actor="ann", reason="").phase is Phase.ABORTED
+    start(deployed)

@@ -151,3 +151,19 @@ def test_retry_of_a_success_is_refused() -> None:
         interventions.retry(
             standing(Phase.SUCCEEDED, 4), newest="d1", champion="1.1.0", verdict=judged()
         )
+
+
+def test_what_cannot_be_read_can_only_be_held_or_ended() -> None:
+    held = deployment(phase=Phase.PAUSED, unreadable="Expected `array`")
+    for command in ("resume", "promote"):
+        with pytest.raises(Conflict, match="cannot be read") as refusal:
+            COMMANDS[command][0](held)
+        assert f"serinus deployments abort {held.id}" in refusal.value.remedy
+    gate = msgspec.structs.replace(held, verdict=Outcome.PROMOTE)
+    with pytest.raises(Conflict, match="cannot be read"):
+        interventions.approve(gate, came(Phase.RUNNING, Phase.PAUSED, Outcome.PROMOTE))
+    ended = msgspec.structs.replace(held, phase=Phase.ABORTED, ended_at=NOON)
+    with pytest.raises(Conflict, match="cannot be read") as refusal:
+        interventions.retry(ended, newest=held.id, champion="1.0.0", verdict=judged())
+    assert "Create a new deployment" in refusal.value.remedy
+    assert interventions.abort(held) is not None

@@ -265,7 +265,7 @@ class Controller:
                     moved.append((item.deployment, self._move_one(connection, item, now)))
             if not moved:
                 return
-            live = [item.deployment for item in self._consumer.roster.read(connection)]
+            live = self._consumer.roster.everyone(connection)
             last = moved[-1][1]
             what = f"deployment {last.id} is {last.phase}"
             if len(moved) > 1:

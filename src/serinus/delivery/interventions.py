@@ -29,6 +29,7 @@ def pause(deployment: Deployment) -> Decision | None:
 
 def resume(deployment: Deployment) -> Decision | None:
     """Go on with what a person held; it approves nothing, and begins nothing."""
+    check_readable(deployment)
     if deployment.phase is Phase.RUNNING:
         return None
     if deployment.phase is not Phase.PAUSED:
@@ -52,6 +53,7 @@ def approve(deployment: Deployment, last: Transition) -> Decision | None:
     Raises:
         Conflict: no gate waits.
     """
+    check_readable(deployment)
     if deployment.waits_for_approval:
         phase, step = next_position(deployment)
         return _to(deployment, phase, step, Outcome.PROMOTE)
@@ -75,6 +77,7 @@ def promote(deployment: Deployment) -> Decision | None:
 
     Not before the gateways have loaded it. A first version has its model's traffic already.
     """
+    check_readable(deployment)
     steps = len(deployment.plan.steps)
     arrived = deployment.phase is Phase.SUCCEEDED and deployment.step >= steps
     if arrived or deployment.phase is Phase.SOAKING:
@@ -108,6 +111,7 @@ def retry(
     """
     if deployment.live:
         return None
+    check_readable(deployment)
     step = retried_step(deployment)
     decision = _to(deployment, Phase.PENDING, step, Outcome.NO_DATA)
     refused, remedy = "", "Create a new deployment."
@@ -132,6 +136,23 @@ def _to(deployment: Deployment, phase: Phase, step: int, verdict: Outcome) -> De
     if phase not in TRANSITIONS[deployment.phase]:
         raise illegal(deployment, phase)
     return Decision(phase, step, verdict, "")
+
+
+def check_readable(deployment: Deployment) -> None:
+    """Refuse what needs the plan of a deployment that cannot be read.
+
+    Raises:
+        Conflict: it cannot be read.
+    """
+    if deployment.unreadable:
+        raise Conflict(
+            f"what is stored of the deployment cannot be read ({deployment.unreadable})",
+            where=deployment.id,
+            remedy="End it, and deploy again: serinus deployments abort "
+            f"{deployment.id}; or restore the store from a backup."
+            if deployment.live
+            else "Create a new deployment, or restore the store from a backup.",
+        )
 
 
 def illegal(deployment: Deployment, to: Phase) -> Conflict:

@@ -250,7 +250,8 @@ class Delivery(Queries):
 
         ``live`` spares reading the live deployments once more.
         """
-        table = routing.revise(connection, self._routes(connection, live), reason)
+        routes, staging = self._composed(connection, live)
+        table = routing.revise(connection, routes, reason, staging=staging)
         rollbacks.stamp(connection, table.revision)
         return table
 
@@ -262,7 +263,8 @@ class Delivery(Queries):
         """
         with reading(self.engine) as connection:
             table = routing.newest(connection)
-            stale = table is None or table.routes != self._routes(connection)
+            made = self._composed(connection)
+            stale = table is None or (table.routes, table.staging) != made
         if table is None or stale:
             with turns.turn(self.engine, guard) as connection:
                 table = self.revise(connection, "the champions changed")
@@ -302,6 +304,7 @@ class Delivery(Queries):
                     connection,
                     table.routes,
                     f"the gateways know revision {published} of an earlier store",
+                    staging=table.staging,
                     least=published + 1,
                 )
         return table
@@ -334,13 +337,16 @@ class Delivery(Queries):
         for stage in way:
             self.registry.transition(connection, model, version, stage, actor=actor, reason=reason)
 
-    def _routes(
+    def _composed(
         self, connection: Connection, live: Sequence[Deployment] | None = None
-    ) -> dict[str, Route]:
-        live = deployments.live(connection) if live is None else live
+    ) -> tuple[dict[str, Route], dict[str, Target]]:
+        """Who serves what, and the versions in Staging of models that nobody serves."""
+        champions = versions.champions(connection)
+        everyone = deployments.live(connection) if live is None else live
+        # Whom nobody can judge gets no traffic, unless nobody else could answer.
+        live = [item for item in everyone if not item.unreadable or item.model not in champions]
         others = {item.id: (item.model, _beside(item)) for item in live}
         folders = versions.folders(connection, list(others.values()))
-        champions = versions.champions(connection)
         known = [
             (item, Target(others[item.id][1], folders[others[item.id]]))
             for item in live
@@ -362,7 +368,8 @@ class Delivery(Queries):
             splits=splits,
             breakers=self.planner.breakers(connection),
         )
-        return routing.compose(holders, known, beside)
+        routes = routing.compose(holders, known, beside)
+        return routes, routing.unserved(routes, beside)
 
     def _intervene(
         self,

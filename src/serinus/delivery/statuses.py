@@ -101,14 +101,14 @@ def newest(connection: Connection, limit: int, after: str | None) -> list[Deploy
         .order_by(table.c.model)
         .limit(limit)
     )
-    query = select(table).where(table.c.id.in_(last)).order_by(table.c.model)
+    query = select(*deployments.COLUMNS).where(table.c.id.in_(last)).order_by(table.c.model)
     return [deployments.deployment_of(row) for row in connection.execute(query)]
 
 
 def find(connection: Connection, ids: Iterable[str]) -> list[Deployment]:
     """Those of these deployments that there are, oldest first."""
     table = schema.deployments
-    query = select(table).where(table.c.id.in_(tuple(ids))).order_by(table.c.id)
+    query = select(*deployments.COLUMNS).where(table.c.id.in_(tuple(ids))).order_by(table.c.id)
     return [deployments.deployment_of(row) for row in connection.execute(query)]
 
 

@@ -306,7 +306,11 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One attempt to bring a challenger to traffic: what was asked, its plan, where it stands."""
+    """One attempt to bring a challenger to traffic: what was asked, its plan, where it stands.
+
+    ``unreadable`` says why what is stored of it cannot be read; its plan is then a blank one, and
+    it stands still.
+    """
 
     id: str
     model: str
@@ -325,6 +329,7 @@ class Deployment(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    unreadable: str = ""
 
     @property
     def live(self) -> bool:

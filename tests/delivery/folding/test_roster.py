@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
+from structlog.testing import capture_logs
 from tests.delivery.samples import NOON, deployment, table
 
 from serinus.delivery.folding.roster import Roster
@@ -14,6 +15,7 @@ from serinus.delivery.types import Outcome, Phase
 from serinus.delivery.verdicts import watch
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.ledger.types import Batch, Offset
+from serinus.store import schema
 
 LATER = NOON + timedelta(minutes=5)
 
@@ -43,6 +45,20 @@ def test_read_decodes_again_only_what_moved(engine: Engine) -> None:
         end = Decision(Phase.ABORTED, 1, Outcome.CONTINUE, "because")
         deployments.move(connection, moved, end, actor="t", at=LATER)
         assert [item.deployment.id for item in roster.read(connection)] == ["db"]
+
+
+def test_read_leaves_out_what_cannot_be_read_and_says_so_once(engine: Engine) -> None:
+    roster = Roster()
+    with engine.begin() as connection, capture_logs() as said:
+        for model in ("a", "b"):
+            deployments.add(connection, deployment(id=f"d{model}", model=model))
+        here = schema.deployments.c.id == "da"
+        connection.execute(update(schema.deployments).where(here).values(plan={"steps": 7}))
+        for _ in range(3):
+            assert [item.deployment.id for item in roster.read(connection)] == ["db"]
+        assert [item.id for item in roster.everyone(connection)] == ["db", "da"]
+    assert [(line["id"], line["log_level"]) for line in said] == [("da", "error")]
+    assert "cannot be read" in said[0]["why"]
 
 
 def test_read_tells_when_evidence_came(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, Table, func, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 from tests.delivery.samples import NOON, deployment, table
 
 from serinus.delivery.reconcile import Decision
@@ -113,6 +113,31 @@ def test_move_notes_after_which_fold_it_was(engine: Engine) -> None:
         deployments.move(connection, ended, decision(Phase.PENDING), actor="t", at=LATER)
         assert deployments.phases(connection, "d1")[1] == (fold, Phase.ABORTED)
         assert deployments.get(connection, "d1").ended_at is None
+
+
+@pytest.mark.parametrize("what", ["plan", "spec"])
+@pytest.mark.parametrize("stored", ['{"steps": ', '{"steps": 7}', "[]", "null"])
+def test_what_cannot_be_read_stops_nobody_and_can_be_ended(
+    engine: Engine, what: str, stored: str
+) -> None:
+    # A column of PostgreSQL takes no torn JSON, but a text in place of a document.
+    value = ":stored"
+    if engine.dialect.name == "postgresql":
+        value = "CAST(:stored AS json)"
+        stored = '"torn"' if stored.endswith(" ") else stored
+    with engine.begin() as connection:
+        deployments.add(connection, deployment())
+        deployments.add(connection, deployment(id="d2", model="other"))
+        damage = text(f"UPDATE deployments SET {what} = {value} WHERE id = 'd1'")
+        connection.execute(damage, {"stored": stored})
+        one, other = sorted(deployments.live(connection), key=lambda item: item.id)
+        assert (one.id, one.champion, other) == ("d1", "1.0.0", deployment(id="d2", model="other"))
+        assert "serinus deployments abort d1" in one.reason
+        with pytest.raises(Conflict, match="cannot be read"):
+            deployments.move(connection, one, decision(Phase.PAUSED), actor="t", at=LATER)
+        ended = deployments.move(connection, one, decision(Phase.ABORTED), actor="t", at=LATER)
+        assert (ended.phase, deployments.get(connection, "d1").phase) == (Phase.ABORTED,) * 2
+        deployments.add(connection, deployment(id="d3"))
 
 
 def test_newest_is_the_one_begun_last_though_the_clock_went_back(engine: Engine) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from serinus import clock
+from serinus.delivery import interventions
 from serinus.delivery.experiments import comparisons, design, measuring, steering
 from serinus.delivery.experiments import repository as experiments
 from serinus.delivery.experiments.repository import State
@@ -142,9 +143,11 @@ class Replays:
 
         Raises:
             NotFound: there is no such deployment, or the ledger does not reach back so far.
+            Conflict: what is stored of it cannot be read.
         """
         with reading(self.engine) as connection:
             deployment = deployments.get(connection, deployment_id)
+            interventions.check_readable(deployment)
             folds = list(journal.folds(connection, *_ids(deployment)))
             found = _looks(connection, *_ids(deployment))
             stored = _stored(connection, deployment)
@@ -185,10 +188,12 @@ class Replays:
 
         Raises:
             NotFound: there is no such deployment, or the ledger does not reach back so far.
+            Conflict: what is stored of it cannot be read.
             InvalidInput: the policy has unknown fields, or asks what the traffic cannot answer.
         """
         with reading(self.engine) as connection:
             deployment = deployments.get(connection, deployment_id)
+            interventions.check_readable(deployment)
             folds = list(journal.folds(connection, *_ids(deployment)))
             looks = _looks(connection, deployment_id)
             begun = _begun(connection, deployment)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+import structlog
 from sqlalchemy import Connection, String, select, type_coerce
 
 from serinus.delivery.records import deployments
@@ -33,6 +34,7 @@ _LOOK = (
     .where(_DEPLOYMENTS.c.live_model.is_not(None))
     .order_by(_DEPLOYMENTS.c.created_at, _DEPLOYMENTS.c.id)
 )
+_log = structlog.get_logger(__name__)
 _Stamp: TypeAlias = tuple[Any, ...]
 
 
@@ -48,13 +50,18 @@ class Standing(NamedTuple):
 
 
 class Roster:
-    """Remembers the live deployments as they were at the last look. For one thread."""
+    """Remembers the live deployments as they were at the last look. For one thread.
+
+    Attributes:
+        unreadable: live ones that stand still, since what is stored of them cannot be read.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[_Stamp, Deployment]] = {}
+        self.unreadable: dict[str, Deployment] = {}
 
     def read(self, connection: Connection) -> list[Standing]:
-        """What is live now, oldest first."""
+        """What is live now and can be read, oldest first."""
         rows = connection.execute(_LOOK).all()
         stamps = {row[0]: tuple(row[3:]) for row in rows}
         known = {
@@ -63,7 +70,18 @@ class Roster:
             if stamps.get(identity) == item[0]
         }
         new = [identity for identity in stamps if identity not in known]
+        unreadable: dict[str, Deployment] = {}
         for deployment in deployments.some(connection, new):
-            known[deployment.id] = (stamps[deployment.id], deployment)
-        self._known = known
-        return [Standing(known[row[0]][1], row[1], row[2]) for row in rows]
+            if deployment.unreadable:
+                unreadable[deployment.id] = deployment
+            else:
+                known[deployment.id] = (stamps[deployment.id], deployment)
+        for gone in unreadable.keys() - self.unreadable.keys():
+            _log.error("a deployment stands still", id=gone, why=unreadable[gone].reason)
+        self._known, self.unreadable = known, unreadable
+        return [Standing(known[row[0]][1], row[1], row[2]) for row in rows if row[0] in known]
+
+    def everyone(self, connection: Connection) -> list[Deployment]:
+        """All that is live now, be it readable or not: what a routing table is made of."""
+        readable = [standing.deployment for standing in self.read(connection)]
+        return readable + list(self.unreadable.values())

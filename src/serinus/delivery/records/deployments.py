@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Row,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from serinus.delivery import interventions
@@ -18,9 +29,11 @@ from serinus.delivery.types import (
     TRANSITIONS,
     Deployment,
     DeploymentSpec,
+    LatencyScale,
     Outcome,
     Phase,
     Plan,
+    QualityScale,
     Transition,
 )
 from serinus.errors import Conflict, NotFound
@@ -28,6 +41,33 @@ from serinus.store import schema
 from serinus.store.chunks import chunks
 
 _DEPLOYMENTS = schema.deployments
+# Decoded here and not by the driver, for which one damaged row would be the end of the query.
+COLUMNS = tuple(
+    type_coerce(column, Text).label(column.name) if isinstance(column.type, JSON) else column
+    for column in _DEPLOYMENTS.c
+)
+"""What to select for :func:`deployment_of`."""
+_BLANK = Plan(
+    steps=(),
+    guardrails=(),
+    quality=QualityScale("classification", 1.0, 0.0),
+    latency=LatencyScale(0.0, 0.0, 1.0, 1.0),
+    value=None,
+    score_cuts=(),
+    classes=(),
+    same_within=0.0,
+    promote_alpha=0.0,
+    unit="request",
+    salt="",
+    label_window_seconds=0.0,
+    label_coverage=0.0,
+    load_seconds=0.0,
+    soak_seconds=0.0,
+    auto_promote=False,
+    promotes=False,
+    soak_mirror=0.0,
+)
+T = TypeVar("T")
 
 
 def add(connection: Connection, deployment: Deployment) -> None:
@@ -40,6 +80,7 @@ def add(connection: Connection, deployment: Deployment) -> None:
         raise _second(deployment.model, f" ({other.id})", f": serinus deployments abort {other.id}")
     _forget_older(connection, deployment.model)
     values = msgspec.structs.asdict(deployment)
+    del values["unreadable"]
     values["spec"] = msgspec.to_builtins(deployment.spec)
     values["plan"] = msgspec.to_builtins(deployment.plan)
     values["live_model"] = deployment.model if deployment.live else None
@@ -81,11 +122,13 @@ def move(
     Otherwise a fold that still thinks it live would write down what is deleted at an end.
 
     Raises:
-        Conflict: the transition is not legal, the deployment has moved in the meantime, or (of a
-            retry) another deployment of the model is live.
+        Conflict: the transition is not legal, the deployment has moved in the meantime, it is
+            unreadable and would go on, or (of a retry) another deployment of the model is live.
     """
     if to.phase not in TRANSITIONS[deployment.phase]:
         raise interventions.illegal(deployment, to.phase)
+    if to.phase in LIVE:
+        interventions.check_readable(deployment)
     ended = to.phase not in LIVE
     moved = msgspec.structs.replace(
         deployment,
@@ -148,7 +191,7 @@ def get(connection: Connection, deployment_id: str) -> Deployment:
     Raises:
         NotFound: there is none of this id.
     """
-    row = connection.execute(select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id == deployment_id)).first()
+    row = connection.execute(select(*COLUMNS).where(_DEPLOYMENTS.c.id == deployment_id)).first()
     if row is None:
         raise NotFound(
             f"there is no deployment {deployment_id!r}",
@@ -160,7 +203,7 @@ def get(connection: Connection, deployment_id: str) -> Deployment:
 def live(connection: Connection, model: str | None = None) -> list[Deployment]:
     """The live deployments, oldest first; of one model at most one."""
     held = _DEPLOYMENTS.c.live_model
-    query = select(_DEPLOYMENTS).where(held.is_not(None) if model is None else held == model)
+    query = select(*COLUMNS).where(held.is_not(None) if model is None else held == model)
     rows = connection.execute(query.order_by(_DEPLOYMENTS.c.created_at))
     return [deployment_of(row) for row in rows]
 
@@ -168,7 +211,7 @@ def live(connection: Connection, model: str | None = None) -> list[Deployment]:
 def some(connection: Connection, ids: Sequence[str]) -> Iterator[Deployment]:
     """The deployments of these ids, in no order."""
     for chunk in chunks(ids):
-        rows = connection.execute(select(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id.in_(chunk)))
+        rows = connection.execute(select(*COLUMNS).where(_DEPLOYMENTS.c.id.in_(chunk)))
         yield from (deployment_of(row) for row in rows)
 
 
@@ -192,7 +235,7 @@ def listing(
     connection: Connection, model: str | None, limit: int, after: str | None
 ) -> list[Deployment]:
     """A page of deployments, newest first; ids sort by creation."""
-    query = select(_DEPLOYMENTS).order_by(_DEPLOYMENTS.c.id.desc()).limit(limit)
+    query = select(*COLUMNS).order_by(_DEPLOYMENTS.c.id.desc()).limit(limit)
     if model is not None:
         query = query.where(_DEPLOYMENTS.c.model == model)
     if after is not None:
@@ -244,11 +287,31 @@ def transition_of(row: Row[Any]) -> Transition:
 
 
 def deployment_of(row: Row[Any]) -> Deployment:
-    """The deployment in a row of its table."""
+    """The deployment in a row of :data:`COLUMNS`.
+
+    One whose plan or specification is damaged stops nobody who reads many: it says so.
+    """
     values = dict(row._mapping)
     del values["live_model"]
-    values["spec"] = msgspec.convert(values["spec"], DeploymentSpec)
-    values["plan"] = msgspec.convert(values["plan"], Plan)
+    try:
+        values["spec"] = _decoded(values["spec"], DeploymentSpec)
+        values["plan"] = _decoded(values["plan"], Plan)
+    except msgspec.MsgspecError as error:
+        asked = {"model": row.model, "challenger": row.challenger, "champion": row.champion}
+        values |= {
+            "spec": DeploymentSpec(**asked),
+            "plan": _BLANK,
+            "unreadable": str(error),
+            "reason": f"What is stored of it cannot be read ({error}): it stands still, and its "
+            f"challenger gets no request. End it: serinus deployments abort {row.id}.",
+        }
     values["phase"] = Phase(values["phase"])
     values["verdict"] = Outcome(values["verdict"])
     return Deployment(**values)
+
+
+def _decoded(stored: Any, kind: type[T]) -> T:
+    """A document: SQLite keeps its text, PostgreSQL's driver has read it already."""
+    if isinstance(stored, str):
+        return msgspec.json.decode(stored, type=kind)
+    return msgspec.convert(stored, kind)

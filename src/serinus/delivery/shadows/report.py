@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from serinus import clock
+from serinus.delivery import interventions
 from serinus.delivery.records import deployments, evidence, journal
 from serinus.delivery.records.journal import Span
 from serinus.delivery.shadows import wording
@@ -51,6 +52,7 @@ class Shadows:
 
         Raises:
             NotFound: there is no such deployment.
+            Conflict: what is stored of it cannot be read.
             InvalidInput: ``pairs`` is out of range.
             Unavailable: the ledger cannot be reached now.
         """
@@ -62,6 +64,7 @@ class Shadows:
             )
         with reading(self.engine) as connection:
             deployment = deployments.get(connection, deployment_id)
+            interventions.check_readable(deployment)
             learnt = evidence.get(connection, deployment_id)
             spans = [fold.spans for fold in journal.folds(connection, deployment_id)]
         reader = self.open_reader()
