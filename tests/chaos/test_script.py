@@ -18,7 +18,7 @@ def written(home: Path, script: Script, route: Route) -> list[object]:
     home.mkdir()
     table = RoutingTable(7, {MODEL: route})
     (home / "routing.json").write_bytes(msgspec.json.encode(table))
-    scribe = Scribe(script, home)
+    scribe = Scribe([script], home)
     scribe.write(10_000_000_000, 10_000_000_000)
     scribe.close()
     reader = open_reader(home / "ledger")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from serinus import clock
 from serinus.chaos import control, course, record
@@ -44,6 +44,7 @@ _PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.005
 # Passes of one process without a move: the batch was judged, and nothing followed from it.
 _QUIET_PASSES = 2
+_MOVES = select(func.count()).select_from(schema.deployment_history)
 _PRELOAD = ["serinus.processes.control", "serinus.chaos.control", "serinus.chaos.writes"]
 
 
@@ -146,11 +147,14 @@ class Lockstep:
         controls: who controls.
         moment: the file of the script's time; None if it is the real one.
         meddle: is called again and again while a batch is decided.
+        beside: further scripts, of other models, with the pace of the first.
+        look_seconds: from one look at what is decided to the next.
 
     Attributes:
         batches: how many were written.
         shift_us: by how much the control's clock is off the script's.
         engine: the home's database.
+        scribe: who writes.
         deployment: the id of the one that is looked at.
     """
 
@@ -162,9 +166,13 @@ class Lockstep:
         *,
         moment: Path | None = None,
         meddle: Callable[[Lockstep], None] = lambda run: None,
+        beside: Sequence[Script] = (),
+        look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         self._scene = scene
         self._script = script
+        self._beside = beside
+        self._look_seconds = look_seconds
         self._controls = controls
         self._moment = moment
         self._moment_us = scene.moment_us
@@ -176,7 +184,7 @@ class Lockstep:
     def __enter__(self) -> Lockstep:
         self.engine: Engine = open_engine(self._scene.address)
         self._reader = open_reader(self._scene.home / "ledger")
-        self._scribe = Scribe(self._script, self._scene.home)
+        self.scribe = Scribe([self._script, *self._beside], self._scene.home)
         return self
 
     def __exit__(
@@ -187,38 +195,44 @@ class Lockstep:
     ) -> None:
         for one in self._controls:
             one.end()
-        self._scribe.close()
+        self.scribe.close()
         self._reader.close()
         self.engine.dispose()
 
-    def run(
-        self,
-        between: Callable[[Lockstep], None] = lambda run: None,
-        *,
-        goes_on: Callable[[Lockstep], bool] | None = None,
-    ) -> Course:
+    def run(self, between: Callable[[Lockstep], None] = lambda run: None) -> Course:
         """Write until the deployment has ended, and say what became of it.
 
         Args:
             between: is called before each batch.
-            goes_on: whether there is to be a further batch, if not for as long as it is live.
+
+        Raises:
+            Unavailable: a batch was not decided in time, or the script came to no end.
+        """
+        self.write(between, self._is_live)
+        return course.read(self.engine, self.deployment)
+
+    def write(self, between: Callable[[Lockstep], None], goes_on: Callable[[], bool]) -> None:
+        """Write one batch after the other.
+
+        Args:
+            between: is called before each batch.
+            goes_on: whether there is to be a further one.
 
         Raises:
             Unavailable: a batch was not decided in time, or the script came to no end.
         """
         self._tick()
-        self._scribe.report(self._moment_us)
+        self.scribe.report(self._moment_us)
         self._settle()
-        while goes_on(self) if goes_on else self._is_live():
+        while goes_on():
             between(self)
             if self.batches >= self._script.most_batches:
                 raise Unavailable(f"the script {self._script.name!r} came to no end")
             with self._held():
                 self._tick()
-                self._scribe.write(self._moment_us, self._moment_us + self.shift_us)
+                self.scribe.write(self._moment_us, self._moment_us + self.shift_us)
             self.batches += 1
             self._settle()
-        return course.read(self.engine, self.deployment)
 
     def replays(self) -> bool:
         """Whether every look comes out again, bit for bit."""
@@ -277,8 +291,10 @@ class Lockstep:
         deadline = clock.monotonic() + _PATIENCE_SECONDS
         quiet: tuple[int, int, int] | None = None
         while clock.monotonic() < deadline:
-            for one in self._controls:
-                one.keep()
+            begun = [one.keep() for one in self._controls]
+            if any(begun):
+                # It died of the batch: its successor has as long again, as no death is repeated.
+                deadline = clock.monotonic() + _PATIENCE_SECONDS
             self._meddle(self)
             pid, passes = self._passed()
             moves = self._moves()
@@ -288,7 +304,7 @@ class Lockstep:
                 quiet = (pid, passes, moves)
             elif passes >= quiet[1] + _QUIET_PASSES:
                 return
-            clock.sleep(_LOOK_SECONDS)
+            clock.sleep(self._look_seconds)
         raise Unavailable(
             f"batch {self.batches} was not decided within {_PATIENCE_SECONDS:g} s",
             where=str(self._controls[0].log),
@@ -320,7 +336,6 @@ def perform(
     address: str = "",
     between: Callable[[Lockstep], None] = lambda run: None,
     meddle: Callable[[Lockstep], None] = lambda run: None,
-    goes_on: Callable[[Lockstep], bool] | None = None,
 ) -> Ran:
     """Run a script with one control process whose clock is the script's.
 
@@ -331,7 +346,6 @@ def perform(
         address: of the database for the control process, if it is not that of the place.
         between: is called before each batch.
         meddle: is called again and again while a batch is decided.
-        goes_on: whether there is to be a further batch, if not for as long as it is live.
     """
     home = place.home
     given = msgspec.structs.replace(
@@ -343,7 +357,7 @@ def perform(
     one = Control(home, address or place.address, given)
     began = clock.monotonic()
     with Lockstep(place, script, [one], moment=home / "moment", meddle=meddle) as run:
-        found = run.run(between, goes_on=goes_on)
+        found = run.run(between)
         took = clock.monotonic() - began
         notes = record.read(given.record)
         return Ran(found, run.faults(), run.replays(), run.batches, notes, took)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,25 +61,25 @@ class Scene:
             engine.dispose()
 
 
-def prepare(home: Path, database: Database, script: Script, *, begun: bool = True) -> Scene:
+def prepare(
+    home: Path, database: Database, script: Script | None, *, models: Sequence[str] = (MODEL,)
+) -> Scene:
     """Make a home, register two versions, bring one to Production and begin to deploy the other.
 
     Args:
         home: its folder.
         database: under which.
-        script: whose specification is deployed.
-        begun: whether it is; without, the scene has no deployment.
+        script: whose specification is deployed; with None the scene has no deployment yet.
+        models: of which there are these two versions.
     """
     app = App(settings.load({}, home=home, database_url=database.address(home))[0])
     try:
-        for version in (CHAMPION, CHALLENGER):
-            app.registry.register(_candidate(home, version))
-        for stage in (Stage.STAGING, Stage.PRODUCTION):
-            app.registry.transition(None, MODEL, CHAMPION, stage, actor=_ACTOR, reason="the start")
-        if not begun:
+        for model in models:
+            _register(app, home, model)
+        if script is None:
             app.delivery.publish()
             return Scene(home, database, "", clock.epoch_us())
-        fields = {"model": MODEL, "challenger": CHALLENGER, **script.spec}
+        fields = {"model": script.model, "challenger": CHALLENGER, **script.spec}
         spec = msgspec.convert(fields, DeploymentSpec)
         deployment = app.delivery.create(spec, actor=_ACTOR)
     finally:
@@ -88,10 +88,17 @@ def prepare(home: Path, database: Database, script: Script, *, begun: bool = Tru
     return Scene(home, database, deployment.id, clock.epoch_us())
 
 
-def _candidate(home: Path, version: str) -> Candidate:
+def _register(app: App, home: Path, model: str) -> None:
+    for version in (CHAMPION, CHALLENGER):
+        app.registry.register(_candidate(home, model, version))
+    for stage in (Stage.STAGING, Stage.PRODUCTION):
+        app.registry.transition(None, model, CHAMPION, stage, actor=_ACTOR, reason="the start")
+
+
+def _candidate(home: Path, model: str, version: str) -> Candidate:
     fields = (Field("amount", "double"), Field("age", "double"))
-    manifest = Manifest(MODEL, "classification", fields, "is_fraud", (0, 1))
-    folder = home / "models" / version
+    manifest = Manifest(model, "classification", fields, "is_fraud", (0, 1))
+    folder = home / "models" / model / version
     folder.mkdir(parents=True)
     folders.write_manifest(folder, manifest)
     return Candidate(

@@ -7,6 +7,7 @@ what befalls the control plane.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,11 @@ from serinus.ledger.files.writer import Writer
 from serinus.serving.router import Router
 from serinus.wire import (
     Arm,
-    Assignment,
     Event,
     Failure,
     Label,
     Output,
     Prediction,
-    Route,
     RoutingTable,
     Shadow,
     WorkerStatus,
@@ -64,6 +63,7 @@ class Script:
         upstream: how both versions behave once a feed that both need is broken.
         upstream_from: the batch from which it is; None is never.
         seed: of everything.
+        model: whose versions they are.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Script:
     upstream: Behaviour | None = None
     upstream_from: int | None = None
     seed: int = 0
+    model: str = MODEL
 
     def behaviour(self, arm: Arm, share: float, batch: int = 0) -> Behaviour:
         """How the version of an arm behaves under a share, in a batch."""
@@ -88,18 +89,26 @@ class Script:
 
 
 class Scribe:
-    """Writes a script into a home's ledger, as its gateway.
+    """Writes scripts into a home's ledger, as its gateway; each is of a model of its own.
 
     Args:
-        script: what.
+        scripts: what.
         home: whose routing table and ledger.
+
+    Attributes:
+        harmed: by model, requests that were given to a bad challenger.
     """
 
-    def __init__(self, script: Script, home: Path) -> None:
-        self._script = script
+    def __init__(self, scripts: Sequence[Script], home: Path) -> None:
+        self._scripts = {script.model: script for script in scripts}
         self._table = home / "routing.json"
         self._writer = Writer(home / "ledger", segment_bytes=64_000_000, sync="os")
         self._batch = 0
+        self.harmed: Counter[str] = Counter()
+
+    def drop(self, model: str) -> None:
+        """Write no more of a model; as often as one likes."""
+        self._scripts.pop(model, None)
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -118,53 +127,77 @@ class Scribe:
             raise Unavailable("no routing table was published", where=str(self._table)) from error
 
     def write(self, moment_us: int, host_us: int) -> None:
-        """Write the next batch, which happened just before a moment.
+        """Write the next batch of each script, which happened just before a moment.
 
         Args:
-            moment_us: of the script.
+            moment_us: of the scripts.
             host_us: what the clock of the control plane's host says: its gateways report by it.
         """
-        script, table = self._script, self.table()
-        route = table.routes[MODEL]
-        chance = np.random.default_rng([script.seed, self._batch])
+        table = self.table()
+        batch = self._batch
         self._batch += 1
-        keys = iter(chance.bytes(_KEY_BYTES) for _ in range(script.requests))
-        router = Router(route, table.revision, lambda: next(keys))
-        draws: list[Sequence[float]] = chance.random((script.requests, 8)).tolist()
-        spacing = round(script.pause_seconds * 1e6) // (script.requests + 1)
-        start = moment_us - spacing * script.requests
-        asked = [
-            self._answer(router, route, start + number * spacing, row)
-            for number, row in enumerate(draws)
-        ]
-        made = self._writer.append([self._status(table, host_us), *asked])[1:]
-        followed: list[Event] = []
-        for id, event, row in zip(made, asked, draws, strict=True):
-            if isinstance(event, Prediction):
-                followed += self._following(route, id, event, row)
-        if followed:
-            self._writer.append(followed)
+        self._writer.append([_status(table, host_us)])
+        for script in self._scripts.values():
+            told = _Batch(script, table, batch)
+            asked = told.asked(moment_us)
+            followed = told.following(asked, self._writer.append(asked))
+            if followed:
+                self._writer.append(followed)
+            self.harmed[script.model] += told.harmed
 
     def report(self, host_us: int) -> None:
         """Only say that all versions of the table are loaded."""
-        self._writer.append([self._status(self.table(), host_us)])
+        self._writer.append([_status(self.table(), host_us)])
 
-    def _status(self, table: RoutingTable, moment_us: int) -> WorkerStatus:
-        route = table.routes[MODEL]
-        targets = [target for target in (route.champion, route.challenger) if target is not None]
-        ready = tuple(f"{MODEL}@{target.version}" for target in targets)
-        return WorkerStatus(moment_us, _WORKER, table.revision, ready, {})
 
-    def _answer(
-        self, router: Router, route: Route, at: int, row: Sequence[float]
-    ) -> Prediction | Failure:
+class _Batch:
+    """One batch of one script, under the table in force.
+
+    Attributes:
+        harmed: requests that were given to a bad challenger.
+    """
+
+    def __init__(self, script: Script, table: RoutingTable, number: int) -> None:
+        self._script = script
+        self._number = number
+        self._route = table.routes[script.model]
+        chance = np.random.default_rng([script.seed, number])
+        keys = iter(chance.bytes(_KEY_BYTES) for _ in range(script.requests))
+        self._router = Router(self._route, table.revision, lambda: next(keys))
+        self._draws: list[Sequence[float]] = chance.random((script.requests, 8)).tolist()
+        self.harmed = 0
+
+    def asked(self, moment_us: int) -> list[Prediction | Failure]:
+        """The requests, the last of them just before a moment."""
+        script = self._script
+        spacing = round(script.pause_seconds * 1e6) // (script.requests + 1)
+        start = moment_us - spacing * script.requests
+        return [
+            self._answer(start + number * spacing, row) for number, row in enumerate(self._draws)
+        ]
+
+    def following(self, asked: Sequence[Prediction | Failure], ids: Sequence[bytes]) -> list[Event]:
+        """What comes of requests with these ids: shadows and labels."""
+        found: list[Event] = []
+        for id, event, row in zip(ids, asked, self._draws, strict=True):
+            if isinstance(event, Prediction):
+                found += self._shadow(id, event, row)
+                given = event.assignment
+                found.append(
+                    Label(event.at + 2, id, 0, event.at, given, event.version, event.output)
+                )
+        return found
+
+    def _answer(self, at: int, row: Sequence[float]) -> Prediction | Failure:
         """A request and what came of it; the champion answers where a challenger fails."""
-        assignment = router.assign(f"e{int(row[0] * _ENTITIES)}")
+        route = self._route
+        assignment = self._router.assign(f"e{int(row[0] * _ENTITIES)}")
         arm = assignment.arm
         target = route.challenger if arm is Arm.CHALLENGER else route.champion
         assert target is not None  # the router draws no challenger that is not there
-        behaviour = self._behaviour(arm, route)
-        instead = self._behaviour(Arm.CHAMPION, route)
+        behaviour = self._behaviour(arm)
+        instead = self._behaviour(Arm.CHAMPION)
+        self.harmed += arm is Arm.CHALLENGER and behaviour is self._script.bad
         latency = _latency(behaviour, row[5])
         fallback = ""
         if row[1] < behaviour.failing and arm is Arm.CHALLENGER:
@@ -175,31 +208,39 @@ class Scribe:
         output = _output(behaviour, row[4])
         return Prediction(at, assignment, target.version, features, output, latency, fallback)
 
-    def _behaviour(self, arm: Arm, route: Route) -> Behaviour:
-        return self._script.behaviour(arm, route.share, self._batch)
-
-    def _following(
-        self, route: Route, id: bytes, event: Prediction, row: Sequence[float]
-    ) -> Sequence[Event]:
-        behaviour = self._behaviour(Arm.SHADOW, route)
-        found: list[Event] = []
-        given: Assignment = event.assignment
-        if given.arm is Arm.CHAMPION and route.challenger is not None and row[6] < route.mirror:
-            output = None if row[1] < behaviour.failing else _output(behaviour, row[7])
-            found.append(
-                Shadow(
-                    event.at + 1,
-                    id,
-                    given,
-                    route.challenger.version,
-                    event.output,
-                    output,
-                    _latency(behaviour, row[5]),
-                    "" if output else _REASON,
-                )
+    def _shadow(self, id: bytes, event: Prediction, row: Sequence[float]) -> list[Event]:
+        route, given = self._route, event.assignment
+        mirrored = given.arm is Arm.CHAMPION and row[6] < route.mirror
+        if not mirrored or route.challenger is None:
+            return []
+        behaviour = self._behaviour(Arm.SHADOW)
+        output = None if row[1] < behaviour.failing else _output(behaviour, row[7])
+        return [
+            Shadow(
+                event.at + 1,
+                id,
+                given,
+                route.challenger.version,
+                event.output,
+                output,
+                _latency(behaviour, row[5]),
+                "" if output else _REASON,
             )
-        found.append(Label(event.at + 2, id, 0, event.at, given, event.version, event.output))
-        return found
+        ]
+
+    def _behaviour(self, arm: Arm) -> Behaviour:
+        # Batches are counted from one: the feed breaks behind the one that is named.
+        return self._script.behaviour(arm, self._route.share, self._number + 1)
+
+
+def _status(table: RoutingTable, moment_us: int) -> WorkerStatus:
+    ready = tuple(
+        f"{model}@{target.version}"
+        for model, route in table.routes.items()
+        for target in (route.champion, route.challenger)
+        if target is not None
+    )
+    return WorkerStatus(moment_us, _WORKER, table.revision, ready, {})
 
 
 def _output(behaviour: Behaviour, draw: float) -> Output:

@@ -27,8 +27,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 @commands.callback()
-def chaos() -> None:
+def chaos(context: typer.Context) -> None:
     """Proofs that delivery survives faults."""
+    from serinus.chaos import ending
+
+    context.with_resource(ending.orderly())
 
 
 @commands.command()
