@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Engine, select
 
 from serinus import clock
+from serinus.deferred import Deferred
 from serinus.delivery.folding import consumer as delivery
 from serinus.delivery.records import deployments
 from serinus.errors import Conflict, NotFound
+from serinus.ledger.archive.apart import CompactionApart
 from serinus.ledger.archive.catalog import Catalog
-from serinus.ledger.archive.compaction import Compaction
-from serinus.ledger.archive.query import Ledger
 from serinus.ledger.archive.retention import Consumers, Decision, Retention, Rules
 from serinus.ledger.archive.sources import open_segments
 from serinus.ledger.archive.status import Status, status_of
@@ -25,6 +25,13 @@ from serinus.settings import Settings
 from serinus.store import schema
 from serinus.store.engine import reading
 from serinus.store.leading import leading
+
+if TYPE_CHECKING:
+    from serinus.ledger.archive import compaction, query
+else:
+    # Parquet and SQL are for whoever asks: what only keeps the loop going needs neither.
+    compaction = Deferred("serinus.ledger.archive.compaction")
+    query = Deferred("serinus.ledger.archive.query")
 
 T = TypeVar("T")
 
@@ -51,18 +58,19 @@ class Archiving:
         self._registry = registry
         self._segments = open_segments(settings.ledger)
         self._catalog = Catalog(settings.archive)
-        self._compaction = Compaction(self._segments, self._catalog, self.names)
+        self._apart = CompactionApart(settings.ledger, self._catalog, self.names)
         self._retention = Retention(self._segments, self._catalog, self.rules, self.consumers)
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> query.Ledger:
         """What queries are asked of."""
-        return Ledger(self._segments, self._catalog, self.names)
+        return query.Ledger(self._segments, self._catalog, self.names)
 
     def step(self) -> bool:
         """One pass of the background loop: archive some, remove what may go; whether there was any.
 
-        Nothing happens while another process is at it.
+        What there is to archive, a process of its own archives. Nothing happens while another one
+        is at it.
 
         Raises:
             SerinusError: as of :meth:`compact` and :meth:`retain`.
@@ -70,18 +78,19 @@ class Archiving:
         with leading(self._engine, _LOCK) as leads:
             if not leads:
                 return False
-            done = self._compaction.run(_PASS_SECONDS)
+            done = self._apart.run(_PASS_SECONDS)
             gone = self._retention.run()
         return bool(done or gone)
 
     def compact(self) -> list[Entry]:
-        """Archive every finished segment.
+        """Archive every finished segment, in this process.
 
         Raises:
             Unavailable: the ledger cannot be reached, or the archive cannot be written.
             Conflict: another process is at it, and has not ended for a minute.
         """
-        return self._alone(self._compaction.run)
+        made = compaction.Compaction(self._segments, self._catalog, self.names)
+        return self._alone(made.run)
 
     def retain(self) -> list[Decision]:
         """Remove what may go; what was removed.

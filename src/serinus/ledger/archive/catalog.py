@@ -8,6 +8,7 @@ the files that retention takes away, so it is what makes a segment archived.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import msgspec
 from serinus import clock
 from serinus.errors import Unavailable
 from serinus.ledger.archive.rows import Kind
-from serinus.ledger.archive.types import Entry
+from serinus.ledger.archive.types import Entry, Segment
 
 WORK = ".work"
 """Where files are written before they get their names."""
@@ -45,6 +46,14 @@ class Catalog:
     def entry(self, writer: str, number: int) -> Entry | None:
         """What is known of one segment; None if it is not archived."""
         return self._read(self._path(writer, number))
+
+    def pending(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Those of a ledger's segments that are finished and not archived."""
+        return [
+            segment
+            for segment in segments
+            if segment.is_finished and self.entry(segment.writer, segment.number) is None
+        ]
 
     def publish(self, entry: Entry) -> None:
         """Make an entry, or write one anew; whole or not at all.

@@ -44,11 +44,7 @@ class Compaction:
 
     def pending(self) -> list[Segment]:
         """The finished segments that are not archived, by writer and number."""
-        return [
-            segment
-            for segment in self._segments.listed()
-            if segment.is_finished and self._catalog.entry(segment.writer, segment.number) is None
-        ]
+        return self._catalog.pending(self._segments.listed())
 
     def run(self, seconds: float = float("inf")) -> list[Entry]:
         """Archive what is pending, until ``seconds`` have passed: at least one segment.
