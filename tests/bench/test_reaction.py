@@ -38,8 +38,8 @@ def test_proof_is_the_first_request_that_suffices():
         for number in range(1, 200)
         for arm in (Arm.CHALLENGER if number % 2 else Arm.CHAMPION,)
     ]
-    at = reaction._proof(subject, records)
+    at = reaction.proven_at(subject, records)
     assert at is not None
     # The proof came with it, and not a request before.
-    assert reaction._proof(subject, records[:at]) == at
-    assert reaction._proof(subject, records[: at - 1]) is None
+    assert reaction.proven_at(subject, records[:at]) == at
+    assert reaction.proven_at(subject, records[: at - 1]) is None

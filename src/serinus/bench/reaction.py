@@ -184,7 +184,7 @@ class _Stage:
         with reading(engine) as connection:
             subject = deployments.get(connection, deployment_id)
         engine.dispose()
-        at = _proof(subject, self._ledger())
+        at = proven_at(subject, self._ledger())
         if at is None:
             raise Unavailable("the events do not prove what was decided", where=deployment_id)
         return at
@@ -193,8 +193,13 @@ class _Stage:
         return list(Reader(self._settings.home / "ledger").scan())
 
 
-def _proof(subject: Deployment, records: list[Record]) -> int | None:
-    """When the first event came after which the judge says that harm is proven."""
+def proven_at(subject: Deployment, records: list[Record]) -> int | None:
+    """When the first event came after which the judge says that harm is proven (microseconds).
+
+    Args:
+        subject: the deployment as it was then.
+        records: of the ledger, in any order.
+    """
     total, latencies = ev.EMPTY, watch.UNSEEN
     own = (record for record in records if not isinstance(record.event, WorkerStatus))
     for record in sorted(own, key=lambda record: record.event.at):
