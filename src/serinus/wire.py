@@ -200,10 +200,15 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RoutingTable(msgspec.Struct, frozen=True):
-    """An immutable snapshot: every answer names the revision that it was given under."""
+    """An immutable snapshot: every answer names the revision that it was given under.
+
+    ``staging`` are the versions in Staging of models that nobody serves: with nothing in
+    Production they have no route.
+    """
 
     revision: int
     routes: dict[str, Route]
+    staging: dict[str, Target] = {}
 
 
 # ------------------------------------------------------------------ events, upwards
@@ -217,6 +222,10 @@ class Output(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     value: Answer
     scores: tuple[float, ...] = ()
+
+
+FORCED = -1
+"""The step of a request whose client named who shall answer: it belongs to none."""
 
 
 class Assignment(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -244,7 +253,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="pr
 
     ``version`` answered. If the assigned arm could not, ``fallback`` says why and the champion (in
     the soak, for the champion, the former one) answered instead: the request still counts as the
-    assigned arm's failure.
+    assigned arm's failure. ``latency_us`` is how long the calls took that it was in, without what
+    it waited for others: that is the arms' alike, or tells of the load and not of a version.
     """
 
     at: int

@@ -101,6 +101,30 @@ def test_compose_splits_the_traffic_of_an_experiment_while_it_runs() -> None:
     assert routing.compose({"fraud": NEW}, [(soaking, OLD)], beside)["fraud"].others == ()
 
 
+def test_compose_stages_nobody_who_was_dropped_from_a_live_experiment() -> None:
+    third = Target("1.2.0", "/a/1.2.0")
+    running = deployment(phase=Phase.RUNNING, step=1)
+    for staged, shares, expected in (
+        (NEW, (0.3, 0.1), NEW),
+        (NEW, (0.0, 0.4), None),
+        (third, (0.3, 0.1), third),
+        (third, (0.4, 0.0), None),
+        # One that has nothing to do with the experiment.
+        (OLD, (0.0, 0.4), OLD),
+    ):
+        splits = {running.id: routing.split([third], (0.5, 0.5), shares)}
+        beside = Beside(staging={"fraud": staged}, splits=splits)
+        route = routing.compose({"fraud": OLD}, [(running, NEW)], beside)["fraud"]
+        assert route.staging == expected
+
+
+def test_unserved_are_the_versions_in_staging_of_models_without_a_route() -> None:
+    beside = Beside(staging={"fraud": NEW, "churn": OLD})
+    routes = routing.compose({"fraud": OLD}, [], beside)
+    assert routes["fraud"].staging == NEW
+    assert routing.unserved(routes, beside) == {"churn": OLD}
+
+
 def test_compose_of_a_thousand_models_is_quick() -> None:
     champions = {f"model-{n}": Target("1.0.0", f"/models/{n}/1.0.0") for n in range(1_000)}
     live = [

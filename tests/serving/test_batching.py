@@ -386,7 +386,9 @@ def rivals(bench, *runtimes, inline=False):
     for lane in made[1:]:
         lane.is_champion = False
     made[0].is_champion = True
+    common = lanes.Round()
     for lane in made:
+        lane.round = common
         lane.rivals = tuple(other for other in made if other is not lane)
     return scripted.live_route(made[0], made[1], others=made[2:], share=0.5)
 
@@ -421,14 +423,14 @@ def test_batcher_calls_those_that_are_compared_one_after_the_other():
     assert set(met) == {1}
 
 
-def test_batcher_lets_those_that_are_compared_come_in_the_order_of_their_rows():
-    """A champion that always has rows waiting would leave none of its turns to a challenger."""
-    order = []
+def test_batcher_asks_those_that_are_compared_in_rounds():
+    """Who comes second takes not what came meanwhile, and who always has rows leaves a turn."""
+    calls = []
 
     def noted(version):
         def answer(rows):
-            order.append(version)
-            time.sleep(0.002)
+            calls.append((version, [int(row[0]) for row in rows]))
+            time.sleep(0.005)
             return [Output(1)] * len(rows)
 
         return scripted.Scripted(answer)
@@ -438,16 +440,24 @@ def test_batcher_lets_those_that_are_compared_come_in_the_order_of_their_rows():
         live = rivals(bench, noted("champion"), noted("challenger"))
         for lane in live.answering:
             lane._call_seconds = 1.0
-        arms = (Arm.CHAMPION, Arm.CHALLENGER, Arm.CHAMPION)
         rows = []
-        for arm in arms:
-            rows.append(scripted.row(live, arm))
-            bench.batcher.submit(rows[-1])
-            await asyncio.sleep(0)
+
+        def submit(number):
+            for arm in (Arm.CHAMPION, Arm.CHALLENGER):
+                rows.append(scripted.row(live, arm, first=float(number)))
+                bench.batcher.submit(rows[-1])
+
+        submit(0)
+        await asyncio.sleep(0)
+        assert live.champion.busy
+        submit(1)
+        submit(2)
         await scripted.settled(rows)
 
     asyncio.run(scenario())
-    assert order == ["champion", "challenger", "champion"]
+    assert calls == [
+        ("champion", [0]), ("challenger", [0]), ("champion", [1, 2]), ("challenger", [1, 2]),
+    ]  # fmt: skip
 
 
 def test_batcher_waits_for_no_challenger_longer_than_the_champion_would_take():

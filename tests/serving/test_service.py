@@ -6,6 +6,7 @@ import asyncio
 import resource
 import time
 
+import msgspec
 import pytest
 from tests.serving import samples, scripted
 from tests.serving.conftest import route
@@ -73,6 +74,37 @@ def test_service_without_a_route_says_so_until_there_is_one(gateway, folders):
         reloaded = running.post("/reload-model", {}).json()
         assert reloaded == {"revision": 2, "ready": ["mood@no"], "failed": {}}
         assert running.post("/predict", BODY).json()["prediction"] == "no"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe nonsense",
+        b"",
+        b'{"revision": 2, "routes": {"mood": {"model": "mood", "champion": {"by": "name"}}}}',
+        b'{"revision": "two", "routes": {}}',
+    ],
+    ids=["bytes", "empty", "of_another_form", "of_another_type"],
+)
+def test_service_keeps_the_last_good_table_and_says_so(gateway, folders, content):
+    """One that cannot be read, or that a later version of Serinus wrote, changes nothing."""
+    running = gateway()
+    running.publish(1, route(folders, "good"))
+    with running:
+        running.until_revision(1)
+        running.table.write_bytes(content)
+        running.until(lambda: running.get("/health").json()["routing_table"] != "ok")
+        health = running.get("/health").json()
+        assert (health["revision"], health["ready"]) == (1, True)
+        assert "the routing table cannot be read" in health["routing_table"]
+        assert running.post("/predict", BODY).json()["version"] == "good"
+        # Fields that only a later version knows harm nobody.
+        route_of_later = msgspec.to_builtins(route(folders, "no")) | {"mood": "blue"}
+        later = {"revision": 3, "routes": {"mood": route_of_later}, "colour": "red"}
+        running.table.write_bytes(msgspec.json.encode(later))
+        running.until_revision(3)
+        assert running.post("/predict", BODY).json()["version"] == "no"
+        assert running.get("/health").json()["routing_table"] == "ok"
 
 
 def test_service_serves_the_champion_alone_and_reports_why(gateway, folders, tmp_path):

@@ -56,6 +56,27 @@ def test_staging_answers_beside_production_and_is_recorded_apart(gateway, folder
         assert "/staging/predict" in running.get("/openapi.json").json()["paths"]
 
 
+def test_staging_of_a_model_with_nothing_in_production_answers(gateway, folders):
+    running = gateway()
+    first = {"mood": Target("yes", folders["yes"])}
+    with running:
+        running.table.write_bytes(msgspec.json.encode(wire.RoutingTable(1, {}, first)))
+        running.until(lambda: running.get("/health").json()["revision"] == 1)
+        told = asked(running).json()
+        assert (told["version"], told["arm"], told["prediction"]) == ("yes", "staging", "yes")
+        info = running.get("/staging/models/mood").json()
+        assert (info["version"], info["model"]) == ("yes", "mood")
+        # Production has still nobody, and says so.
+        assert asked(running, "/predict").status_code == 503
+        assert running.get("/health/ready").status_code == 503
+        [event] = [
+            record.event
+            for record in running.reader.scan()
+            if isinstance(record.event, wire.Prediction)
+        ]
+        assert event.assignment.arm is Arm.STAGING
+
+
 @pytest.mark.parametrize("path", ["/staging/predict", "/staging/models/mood/predict/batch"])
 def test_staging_without_a_version_says_how_to_bring_one_there(gateway, folders, path):
     running = gateway()

@@ -77,6 +77,11 @@ def compose(
     return {model: _with(routes[model], beside) for model in sorted(routes)}
 
 
+def unserved(routes: Mapping[str, Route], beside: Beside) -> dict[str, Target]:
+    """The versions in Staging of models that have no route: nothing of them is in Production."""
+    return {model: beside.staging[model] for model in sorted(beside.staging) if model not in routes}
+
+
 def split(targets: Sequence[Target], reserved: Sequence[float], shares: Sequence[float]) -> Split:
     """The traffic of several challengers, laid out so that no change of one moves another's keys.
 
@@ -131,14 +136,25 @@ def _with(route: Route, beside: Beside) -> Route:
     """The route with what belongs to its model whatever is under way."""
     model = route.model
     served = {route.champion, route.challenger, *(variant.target for variant in route.others)}
+    staging = beside.staging.get(model)
+    # Who was dropped from an experiment is in Staging still, and is asked by nobody any more.
+    if any(variant.target == staging and variant.share == 0.0 for variant in _asked(route)):
+        staging = None
     more = {
-        "staging": beside.staging.get(model),
+        "staging": staging,
         "default": beside.defaults.get(model),
         "breaker": None if route.deployment else beside.breakers.get(model),
         "warm": tuple(target for target in beside.warm.get(model, ()) if target not in served),
     }
     given = {name: value for name, value in more.items() if value not in (None, ())}
     return msgspec.structs.replace(route, **given) if given else route
+
+
+def _asked(route: Route) -> tuple[Variant, ...]:
+    """The challengers of an experiment; none where there is but one."""
+    if route.challenger is None or not route.others:
+        return ()
+    return (Variant(route.challenger, 0.0, route.share), *route.others)
 
 
 def newest_revision(connection: Connection) -> int | None:
@@ -150,26 +166,39 @@ def newest(connection: Connection) -> RoutingTable | None:
     """The newest revision in the store; None before the first."""
     table = schema.routing_revisions
     row = connection.execute(
-        select(table.c.revision, table.c.routes).order_by(table.c.revision.desc()).limit(1)
+        select(table.c.revision, table.c.routes, table.c.staging)
+        .order_by(table.c.revision.desc())
+        .limit(1)
     ).first()
     if row is None:
         return None
-    return RoutingTable(row.revision, msgspec.convert(row.routes, dict[str, Route]))
+    return RoutingTable(
+        row.revision,
+        msgspec.convert(row.routes, dict[str, Route]),
+        # A revision of an earlier version of Serinus has none.
+        msgspec.convert(row.staging or {}, dict[str, Target]),
+    )
 
 
 def revise(
-    connection: Connection, routes: dict[str, Route], reason: str, *, least: int = 1
+    connection: Connection,
+    routes: dict[str, Route],
+    reason: str,
+    *,
+    staging: Mapping[str, Target] | None = None,
+    least: int = 1,
 ) -> RoutingTable:
     """The newest revision if it says just this, else a new one, in the caller's turn.
 
     The routes must have been composed in the same turn: what somebody else changed meanwhile would
-    be undone.
+    be undone. ``staging`` are the versions in Staging of models without a route.
 
     ``least`` is the lowest number that will do: the gateways may know higher ones than a store
     that was restored or replaced.
     """
-    present = newest(connection)
-    if present is not None and present.routes == routes and present.revision >= least:
+    present, alone = newest(connection), dict(staging or {})
+    said = present is not None and (present.routes, present.staging) == (routes, alone)
+    if present is not None and said and present.revision >= least:
         return present
     revision = max(least, present.revision + 1 if present else 1)
     connection.execute(
@@ -177,10 +206,11 @@ def revise(
             revision=revision,
             at=clock.now(),
             routes=msgspec.to_builtins(routes),
+            staging=msgspec.to_builtins(alone),
             reason=reason,
         )
     )
-    return RoutingTable(revision, routes)
+    return RoutingTable(revision, routes, alone)
 
 
 class Publisher:

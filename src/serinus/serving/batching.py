@@ -9,6 +9,7 @@ where that is kept warm; what is settled is recorded together, and then the requ
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import time
@@ -125,8 +126,7 @@ class Batcher:
 
     def _serve(self, lane: Lane, settled: list[Row]) -> None:
         queue = self._waiting[lane]
-        while queue and not lane.busy and not (lane.rivals and self._leaves_turn(lane)):
-            count = min(len(queue), lanes.MAX_CALL_ROWS)
+        while queue and not lane.busy and (count := self._ready_rows(lane, queue)):
             rows = [queue.popleft() for _ in range(count)]
             rows = self._in_time(lane, rows, settled)
             if not rows:
@@ -151,27 +151,36 @@ class Batcher:
             outcomes = [lanes.reason(error)] * len(rows)
         self._settle(lane, rows, outcomes, settled)
 
-    def _leaves_turn(self, lane: Lane) -> bool:
-        """Whether a lane waits for a rival: one at work, or whose oldest row has waited longer."""
+    def _ready_rows(self, lane: Lane, queue: deque[Row]) -> int:
+        """How many of its rows a lane may be called with now; 0 leaves its turn to a rival."""
+        count = min(len(queue), lanes.MAX_CALL_ROWS)
+        if not lane.rivals:
+            return count
         now = time.perf_counter()
         seconds = lane.wait_seconds(now)
         if seconds > 0.0:
             self._wake_in(seconds)
-            return True
-        queue = self._waiting[lane]
-        if lane.is_inline(min(len(queue), lanes.MAX_CALL_ROWS)):
-            return False
-        for rival in lane.rivals:
-            rows = self._waiting.get(rival)
-            # One that cannot begin either is not waited for.
-            if (
-                rows
-                and rows[0].started < queue[0].started
-                and not (rival.busy or rival.wait_seconds(now))
-            ):
-                self.wake()
-                return True
-        return False
+            return 0
+        return count if lane.is_inline(count) else self._rows_of_round(lane, queue, count, now)
+
+    def _rows_of_round(self, lane: Lane, queue: deque[Row], count: int, now: float) -> int:
+        """How many rows came in time for the round that a lane and its rivals are in.
+
+        All that wait when a round begins are answered in it, those of each lane in one call. If
+        the lane that comes second took what came meanwhile, it would have the larger calls, and
+        whoever never came to an end would leave no turn to the others.
+        """
+        if queue[0].started > lane.round.until:
+            for rival in lane.rivals:
+                rows = self._waiting.get(rival)
+                is_due = rows and rows[0].started <= lane.round.until
+                # One that cannot begin either is not waited for.
+                if is_due and not (rival.busy or rival.wait_seconds(now)):
+                    self.wake()
+                    return 0
+            lane.round.until = round(now * 1e9)
+        due = itertools.takewhile(lambda row: row.started <= lane.round.until, queue)
+        return max(1, sum(1 for _ in itertools.islice(due, count)))
 
     def _wake_in(self, seconds: float) -> None:
         when = self._loop.time() + seconds

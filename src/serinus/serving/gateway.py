@@ -178,7 +178,7 @@ async def _first_load(service: Service, stopping: asyncio.Task[object], *, is_al
         waited = clock.monotonic() - begun
         if waited > FIRST_LOAD_SECONDS:
             break
-        if is_alone and waited > SLOWEST_SECONDS and service.snapshot.routes:
+        if is_alone and waited > SLOWEST_SECONDS and service.snapshot.serves:
             break
         await asyncio.wait({loading, stopping}, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
     loading.cancel()

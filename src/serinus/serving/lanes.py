@@ -38,12 +38,25 @@ _MODEL_FAULTS = (Exception, SystemExit)
 Answered = Callable[[list[Outcome], float], None]
 
 
+class Round:
+    """What lanes that are compared have in common: ``until`` when the rows came of this round.
+
+    In nanoseconds of ``time.perf_counter_ns``.
+    """
+
+    __slots__ = ("until",)
+
+    def __init__(self) -> None:
+        self.until = 0
+
+
 class Lane:
     """A loaded version, ready to be called.
 
     ``busy`` is whether its thread is at work, ``stuck`` whether that has taken too long already;
     ``pending`` rows were given to it and are not settled; ``used_at`` is when it last answered.
-    ``rivals`` are the lanes that share live traffic with it, to be compared with it.
+    ``rivals`` are the lanes that share live traffic with it, to be compared with it, and ``round``
+    is the one that they are all in.
 
     Args:
         version: its version.
@@ -76,6 +89,7 @@ class Lane:
         self.pending = 0
         self.used_at = clock.monotonic()
         self.rivals: tuple[Lane, ...] = ()
+        self.round = Round()
         self._loop = loop
         self._timeout = timeout_seconds
         self._freed = freed

@@ -29,7 +29,8 @@ class LiveRoute:
     their order, which of them it takes. ``revision`` is the table's that brought the route into
     force; it is older than the newest if a newer champion could not be loaded. ``others`` are the
     route's further challengers, each at its place, None where one cannot be asked; ``warm`` are
-    those of its warm versions that are loaded.
+    those of its warm versions that are loaded; ``absent`` is why the champion is not loaded, where
+    the route's default answers until it is.
     """
 
     route: Route
@@ -41,6 +42,7 @@ class LiveRoute:
     projections: Mapping[str, tuple[int, ...]]
     others: tuple[Lane | None, ...] = ()
     warm: tuple[Lane, ...] = ()
+    absent: str = ""
 
     @cached_property
     def challengers(self) -> tuple[Lane | None, ...]:

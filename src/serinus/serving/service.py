@@ -416,7 +416,7 @@ class Service:
     def is_ready(self) -> bool:
         """Whether predictions are being answered."""
         refuses = self.recorder.error is not None and self._options.ledger_full == "refuse"
-        return bool(self.snapshot.routes or self.snapshot.asleep) and not refuses
+        return bool(self.snapshot.serves or self.snapshot.asleep) and not refuses
 
     @property
     def worker(self) -> str:

@@ -61,12 +61,10 @@ class Staging:
 
 
 def keys(table: RoutingTable) -> list[Key]:
-    """The versions in Staging that a table names."""
-    return [
-        Key(Arm.STAGING, name, route.staging)
-        for name, route in table.routes.items()
-        if route.staging is not None
-    ]
+    """The versions in Staging that a table names, beside a champion or without one."""
+    beside = {name: route.staging for name, route in table.routes.items()}
+    every = {**table.staging, **beside}
+    return [Key(Arm.STAGING, name, target) for name, target in every.items() if target is not None]
 
 
 def _key(table: RoutingTable, model: str | None) -> Key:

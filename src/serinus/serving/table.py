@@ -21,7 +21,8 @@ import msgspec
 
 from serinus import clock
 from serinus.errors import InvalidInput, SerinusError
-from serinus.serving.lanes import Lane
+from serinus.serving import absent
+from serinus.serving.lanes import Lane, Round
 from serinus.serving.memory import Held, surplus
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.router import RandomKeys, Router
@@ -56,11 +57,17 @@ class Snapshot:
     asleep: frozenset[str] = frozenset()
 
     @property
+    def serves(self) -> bool:
+        """Whether any model answers by more than its default."""
+        return any(not live.absent for live in self.routes.values())
+
+    @property
     def ready(self) -> tuple[str, ...]:
         """The loaded versions as ``model@version``."""
         return tuple(
             f"{live.route.model}@{lane.version}"
             for live in self.routes.values()
+            if not live.absent
             for lane in (*live.answering, *live.warm)
         )
 
@@ -199,8 +206,9 @@ class Loader:
     def snapshot(self, table: RoutingTable, before: Snapshot) -> Snapshot:
         """The snapshot that serves ``table`` as far as its versions are loaded.
 
-        A champion that is not loaded leaves its predecessor's route in force, a challenger that
-        is not leaves its share with the champion.
+        A champion that is not loaded leaves its predecessor's route in force, and where there is
+        none, the route's default answers. A challenger that is not leaves its share with the
+        champion.
         """
         wanted = _keys(table)
         failed = {_label(*key): why for key, why in self._failed.items() if key in wanted}
@@ -210,7 +218,7 @@ class Loader:
         for name, route in table.routes.items():
             live = self._live(name, route, table.revision, failed)
             if live is None and not any(key[0] == name for key in self._asleep):
-                live = before.routes.get(name)
+                live = self._without_champion(route, table.revision, before.routes.get(name))
             if live is not None:
                 routes[name] = live
                 _compare(live)
@@ -220,6 +228,25 @@ class Loader:
         routes = {name: live for name, live in routes.items() if name not in asleep}
         loading = tuple(sorted(_label(*key) for key in self._loading if key in wanted))
         return Snapshot(table.revision, routes, failed, loading, asleep)
+
+    def _without_champion(
+        self, route: Route, revision: int, before: LiveRoute | None
+    ) -> LiveRoute | None:
+        """What answers while a champion is not loaded: its predecessor, or else the default."""
+        if before is not None and not before.absent:
+            return before
+        if route.default is None:
+            return None
+        why = self._failed.get((route.model, route.champion), absent.LOADING)
+        if before is not None and (before.revision, before.absent) == (revision, why):
+            return before
+        manifest = artifacts.manifest_at_hand(route.model, route.champion)
+        default = None if manifest is None else manifest.fitting(route.default)
+        if manifest is None or default is None:
+            return None
+        lane = self._make_lane(route.champion.version, absent.Absent(manifest, why))
+        lane.trust()
+        return absent.stand_in(route, revision, lane, why, default)
 
     def _live(
         self, name: str, route: Route, revision: int, failed: dict[str, str]
@@ -424,8 +451,9 @@ def _compare(live: LiveRoute) -> None:
     pairs = zip(live.challengers, shares, strict=True)
     drawn = [lane for lane, share in pairs if lane is not None and share > 0.0]
     if drawn:
-        compared = [live.champion, *drawn]
+        compared, common = [live.champion, *drawn], Round()
         for lane in compared:
+            lane.round = common
             lane.rivals = tuple(rival for rival in compared if rival is not lane)
 
 

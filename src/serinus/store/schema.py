@@ -257,6 +257,7 @@ routing_revisions = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("routes", JSON, nullable=False),
     Column("reason", Prose, nullable=False),
+    Column("staging", JSON, nullable=True),
 )
 
 gateway_workers = Table(

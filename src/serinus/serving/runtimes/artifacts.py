@@ -64,6 +64,15 @@ def load(
     return runtime
 
 
+def manifest_at_hand(model: str, target: Target) -> Manifest | None:
+    """The manifest of a version that is not loaded; None where it would have to be fetched."""
+    try:
+        is_here = urlsplit(target.uri).scheme in ("", "file")
+        return _manifest(_folder(target.uri), model) if is_here else None
+    except (SerinusError, ValueError):
+        return None
+
+
 def _folder(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme == "":

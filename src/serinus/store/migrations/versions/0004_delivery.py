@@ -15,6 +15,7 @@ Name = sa.String(200)
 
 def upgrade() -> None:
     op.add_column("gateway_workers", sa.Column("circuits", sa.JSON(), nullable=True))
+    op.add_column("routing_revisions", sa.Column("staging", sa.JSON(), nullable=True))
     op.add_column(
         "deployment_history",
         sa.Column("fold", sa.BigInteger(), server_default="0", nullable=False),
