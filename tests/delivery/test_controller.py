@@ -382,3 +382,83 @@ def test_pass_with_a_damaged_deployment_goes_on_with_the_others(deployed: World)
     assert told["churn"].verdict is not None
     assert deployed.delivery.abort(one, actor="ann", reason="").phase is Phase.ABORTED
     start(deployed)
+
+
+class Passes:
+    """Counts the passes of a world's controller, and has its clock in hand."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self.later = 0.0
+        once, monotonic = world.controller.run_once, clock.monotonic
+
+        def counted() -> bool:
+            self.number += 1
+            return once()
+
+        monkeypatch.setattr(world.controller, "run_once", counted)
+        monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + self.later)
+
+
+def test_step_without_news_is_a_pass_once_a_second(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = start(deployed)
+    passes = Passes(deployed, monkeypatch)
+    while passes.number < 3 and deployed.controller.step() and not deployed.controller._rests():
+        passes.later += 0.6
+    begun = passes.number
+    assert begun < 3
+    assert deployed.controller.step()
+    assert passes.number == begun
+    passes.later += 1.1
+    assert deployed.controller.step()
+    assert passes.number == begun + 1
+    Traffic(deployed).send(10)
+    assert deployed.controller.step()
+    assert passes.number == begun + 2
+    assert sum(deployed.delivery.status(deployment.id).counts.requests.values()) > 0
+
+
+def test_step_after_wake_is_a_pass_even_if_it_came_during_one(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = start(deployed)
+    passes = Passes(deployed, monkeypatch)
+    deployed.controller.step()
+    passes.later += 0.6
+    deployed.controller.step()
+    assert deployed.controller._rests()
+    once = deployed.controller.run_once
+
+    def woken_meanwhile() -> bool:
+        busy = once()
+        deployed.controller.wake()
+        return busy
+
+    monkeypatch.setattr(deployed.controller, "run_once", woken_meanwhile)
+    deployed.controller.wake()
+    begun = passes.number
+    deployed.controller.step()
+    monkeypatch.setattr(deployed.controller, "run_once", once)
+    deployed.delivery.abort(deployment.id, actor="test", reason="enough")
+    # Nothing is live any more: the loop itself rests longer.
+    assert not deployed.controller.step()
+    assert passes.number == begun + 2
+
+
+def test_step_of_one_that_leads_no_more_does_not_rest(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(deployed)
+    leader = Controller(
+        deployed.delivery,
+        Consumer(deployed.engine, Reader(deployed.ledger)),
+        Lease(deployed.engine, 3.0),
+    )
+    while not leader.step() or not leader._rests():
+        pass
+    other = Lease(deployed.engine, 3.0)
+    leader.close()
+    assert other.take()
+    assert not leader.step()

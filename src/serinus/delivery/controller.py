@@ -37,6 +37,8 @@ _KEEP_SECONDS = 0.5
 _KEEP_GROWTH = 0.01
 # After so many batches the pass ends, whatever is still to be read: others wait for it.
 _MOST_BATCHES = 10
+# Where no event has come, only time brings something, whose steps are longer, or somebody elsewhere.
+_QUIET_SECONDS = 1.0
 # Whoever changes a champion publishes at once; this only repairs a table that was lost.
 _PUBLISH_SECONDS = 5.0
 # A pass folds no further batch, and judges no further deployment, once it has taken so long; who
@@ -103,6 +105,38 @@ class Controller:
         self._steering = steering.Steering()
         self._next_publish = 0.0
         self._unpublished: Unavailable | None = None
+        self._settled = False
+        self._rest_until = 0.0
+        self._woken = False
+
+    def step(self) -> bool:
+        """What the loop repeats: a pass, or a look that finds that none is due.
+
+        A pass that has found nothing new is followed by another one a second later, or as soon as
+        there are events, or somebody calls :meth:`wake`. Nothing else waits for that: the lease is
+        renewed and the newest table carried meanwhile.
+
+        Returns:
+            As :meth:`run_once`.
+        """
+        if self._rests():
+            self._delivery.carry()
+            return True
+        # Before the pass, so that what changes during it is looked at in another one.
+        self._woken = False
+        busy = self.run_once()
+        self._rest_until = clock.monotonic() + _QUIET_SECONDS if busy and self._settled else 0.0
+        return busy
+
+    def wake(self) -> None:
+        """Let the next step be a pass: something is known to have changed."""
+        self._woken = True
+
+    def _rests(self) -> bool:
+        """Whether this one leads and no pass is due."""
+        if self._woken or clock.monotonic() >= self._rest_until:
+            return False
+        return self._leads() and not self._consumer.has_news()
 
     def run_once(self) -> bool:
         """One pass over everything; whether there is something live to come back to soon.
@@ -145,23 +179,24 @@ class Controller:
         Raises:
             Unavailable: at the end of the pass, if the table could not be written.
         """
-        self._unpublished = None
+        self._unpublished, self._settled = None, False
         with self._publishing():
             if clock.monotonic() >= self._next_publish:
                 self._delivery.publish(self._guard)
                 self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
             else:
                 self._delivery.carry()
-        read, live = 0, False
+        read, live, settled = 0, False, False
         until = clock.monotonic() + _FOLD_SECONDS
         for _ in range(_MOST_BATCHES):
             read = self._consumer.fold(self._guard)
-            live = self._reconcile_all()
+            live, settled = self._reconcile_all()
             if not read or clock.monotonic() > until:
                 break
         unfinished = self._rollbacks.step(clock.now(), self._guard)
         if self._unpublished is not None:
             raise self._unpublished
+        self._settled = settled and not read
         return live or read > 0 or unfinished
 
     @contextmanager
@@ -176,7 +211,8 @@ class Controller:
         if self._lease is not None:
             self._lease.guard(connection)
 
-    def _reconcile_all(self) -> bool:
+    def _reconcile_all(self) -> tuple[bool, bool]:
+        """Whether anything is live, and whether there was nothing to say of any of it."""
         now = clock.now()
         with reading(self._delivery.engine) as connection:
             live = self._consumer.roster.read(connection)
@@ -192,8 +228,9 @@ class Controller:
         ids = {item.deployment.id for item in live}
         self._judged = {key: item for key, item in self._judged.items() if key in ids}
         self._kept = {key: item for key, item in self._kept.items() if key in ids}
-        self._carry_out([news for item in live for news in self._news(item, reporting, now)], now)
-        return bool(live)
+        found = [news for item in live for news in self._news(item, reporting, now)]
+        self._carry_out(found, now)
+        return bool(live), not found and all(map(self._is_judged, stale))
 
     def _stale(self, live: Sequence[Standing]) -> list[Standing]:
         """Those of which something came since they were judged: who waits longest comes first."""

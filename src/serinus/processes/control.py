@@ -63,7 +63,7 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     _ = app.engine, app.types
     stop = threading.Event()
     loops = _loops(app, stop)
-    app.wakers.append(loops[0].wake)
+    app.wakers += [app.controller.wake, loops[0].wake]
     loops[0].start()
     try:
         faces = application.create(app, loops=loops, stopping=lambda: server.should_exit)
@@ -95,7 +95,7 @@ def _loops(app: App, stop: threading.Event) -> list[Loop]:
     return [
         Loop(
             "controller",
-            app.controller.run_once,
+            app.controller.step,
             stop,
             shortest=interval,
             longest=_IDLE_FACTOR * interval,

@@ -66,6 +66,10 @@ class Consumer:
         self._offsets = None
         self._due = {}
 
+    def has_news(self) -> bool:
+        """Whether there are events that were not folded, as far as is known what was."""
+        return self._offsets is None or bool(self._reader.read(self._offsets, 1).records)
+
     def fold(self, guard: Guard = unguarded) -> int:
         """Fold at most one batch of new events; the number of events read.
 
