@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.serving.router import RandomKeys, Router, position, threshold, unit_of
-from serinus.wire import Arm, Route, Target, Variant
+from serinus.wire import FORCED, Arm, Route, Target, Variant
 
 shares = st.floats(0.0, 1.0)
 
@@ -168,6 +168,12 @@ def test_router_without_a_challenger_has_no_share():
 def test_router_forced_names_no_deployment():
     assigned = router(0.5).force(Arm.CHALLENGER)
     assert (assigned.arm, assigned.deployment, assigned.unit) == (Arm.CHALLENGER, "", 0)
+
+
+def test_router_forced_is_told_from_one_that_draws_no_arm():
+    """Even where no share is given to anybody, so that they differ in nothing else."""
+    lone = router(0.0, challenger=False)
+    assert (lone.force(Arm.CHAMPION).step, lone.aside().step) == (FORCED, 0)
 
 
 @given(st.text())

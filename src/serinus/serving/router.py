@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from serinus.wire import Arm, Assignment, Route
+from serinus.wire import FORCED, Arm, Assignment, Route
 
 RANDOM_BYTES = 16
 _POSITIONS = 1 << 64
@@ -101,7 +101,9 @@ class Router:
 
     def force(self, arm: Arm, variant: int = 0) -> Assignment:
         """The assignment of a tester's request: it is no evidence, so it names no deployment."""
-        return Assignment(self._route.model, arm, self._share, self._revision, variant=variant)
+        return Assignment(
+            self._route.model, arm, self._share, self._revision, step=FORCED, variant=variant
+        )
 
     def aside(self) -> Assignment:
         """The assignment of a request that draws no arm, whatever it asks: no evidence either."""

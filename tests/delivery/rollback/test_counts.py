@@ -12,7 +12,7 @@ from tests.delivery.samples import answered, assigned
 
 from serinus.delivery.rollback import counts
 from serinus.delivery.rollback.counts import Counts, Key
-from serinus.wire import Answer, Arm, Assignment, Event, Failure, Label, Output, Value
+from serinus.wire import FORCED, Answer, Arm, Assignment, Event, Failure, Label, Output, Value
 
 SECOND = 1_000_000
 
@@ -158,8 +158,9 @@ def test_fold_leaves_out_a_label_that_is_no_number_where_numbers_are_answered() 
         (Assignment("fraud", Arm.CHAMPION, 0.25, 1), False),
         (Assignment("fraud", Arm.CHALLENGER, 0.0, 1), False),
         (Assignment("fraud", Arm.CHALLENGER, 0.25, 1, "d1"), True),
+        (Assignment("fraud", Arm.CHAMPION, 0.0, 1, step=FORCED), False),
     ],
-    ids=["aside", "forced-champion", "forced-former-champion", "drawn"],
+    ids=["aside", "forced-champion", "forced-former-champion", "drawn", "forced-without-share"],
 )
 def test_fold_leaves_out_what_a_tester_forced(assignment: Assignment, counted: bool) -> None:
     told = (2, b"p", 1, 1, assignment, "1.0.0", Output(0))

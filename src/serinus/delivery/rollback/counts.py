@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serinus.delivery.verdicts import evidence as ev
-from serinus.wire import Arm, Assignment, Event, Failure, Label, Prediction, Value
+from serinus.wire import FORCED, Arm, Assignment, Event, Failure, Label, Prediction, Value
 
 BUCKET_SECONDS = 10
 PER_OCTAVE = 16
@@ -177,12 +177,13 @@ def fold(
 def is_aside(assignment: Assignment) -> bool:
     """Whether a request says nothing of a version's life: at the staging endpoint, or by a tester.
 
-    A tester names the arm; its request names no deployment, though one shares out the traffic.
+    A tester names who shall answer; its request names no deployment, though one shares out the
+    traffic. Where nothing is shared out only the step tells, which older ledgers do not.
     """
-    forced = not assignment.deployment and (
-        assignment.share > 0.0 or assignment.arm is Arm.CHALLENGER
-    )
-    return forced or assignment.arm is Arm.STAGING
+    if assignment.step == FORCED or assignment.arm is Arm.STAGING:
+        return True
+    drawn = bool(assignment.deployment)
+    return not drawn and (assignment.share > 0.0 or assignment.arm is Arm.CHALLENGER)
 
 
 def _serve(
