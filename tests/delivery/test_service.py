@@ -183,7 +183,7 @@ def test_rollback_with_nothing_to_go_back_to_is_refused(world: World) -> None:
         Rollbacks(world.delivery).roll_back("fraud", None, actor="ann", reason="")
     for stage in (Stage.STAGING, Stage.PRODUCTION):
         world.registry.transition(None, "fraud", "1.0.0", stage, actor="ann", reason="")
-    with pytest.raises(NotFound, match="has replaced no version"):
+    with pytest.raises(NotFound, match="no version of fraud served before"):
         Rollbacks(world.delivery).roll_back("fraud", None, actor="ann", reason="")
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from tests.delivery.test_reconcile import deployment
 
-from serinus.delivery.rollback.plan import check, former
+from serinus.delivery.rollback.plan import check, former, has_served, write
+from serinus.delivery.rollback.types import Check
 from serinus.errors import Conflict, NotFound
+from serinus.registry.model_types import RollbackCriteria
 from serinus.registry.types import ModelVersion, Stage, StageChange
 from serinus.wire import Manifest
 
@@ -38,42 +43,172 @@ def version(number: str) -> ModelVersion:
     )
 
 
-def history(*champions: str) -> list[StageChange]:
-    """The stage changes, newest first, of versions that became champion one after the other."""
-    changes: list[StageChange] = []
+class Installation:
+    """The stages of one model's versions, moved as the registry moves them."""
 
-    def change(number: str, before: Stage, after: Stage) -> None:
-        changes.append(StageChange("fraud", number, before, after, NOW, "ann", ""))
+    def __init__(self) -> None:
+        self.stages: dict[str, Stage] = {}
+        self.changes: list[StageChange] = []
 
-    seen: set[str] = set()
-    holder = ""
-    for number in champions:
-        if number not in seen:
-            change(number, Stage.NONE, Stage.STAGING)
-        if holder:
-            change(holder, Stage.PRODUCTION, Stage.ARCHIVED)
-        change(number, Stage.ARCHIVED if number in seen else Stage.STAGING, Stage.PRODUCTION)
-        seen.add(number)
-        holder = number
-    return changes[::-1]
+    @property
+    def champion(self) -> str | None:
+        held = [name for name, stage in self.stages.items() if stage is Stage.PRODUCTION]
+        return held[0] if held else None
+
+    @property
+    def newest_first(self) -> list[StageChange]:
+        return self.changes[::-1]
+
+    def move(self, name: str, to: Stage) -> None:
+        before = self.stages.get(name, Stage.NONE)
+        if to is Stage.PRODUCTION and self.champion is not None:
+            self.move(self.champion, Stage.ARCHIVED)
+        self.stages[name] = to
+        self.changes.append(StageChange("fraud", name, before, to, NOW, "ann", ""))
+
+    def promote(self, name: str) -> None:
+        for stage in (Stage.STAGING, Stage.PRODUCTION):
+            self.move(name, stage)
+
+    def put_back(self, name: str) -> None:
+        self.move(name, Stage.PRODUCTION)
+
+    def withdraw(self) -> None:
+        assert self.champion is not None
+        self.move(self.champion, Stage.ARCHIVED)
+
+    def former(self) -> str:
+        assert self.champion is not None
+        return former(version(self.champion), self.newest_first)
+
+
+def lived(story: str) -> Installation:
+    """Versions promoted one after the other; ``<`` is put back, ``-`` is withdrawn."""
+    found = Installation()
+    for word in story.split():
+        if word == "-":
+            found.withdraw()
+        elif word.startswith("<"):
+            found.put_back(word[1:])
+        else:
+            found.promote(word)
+    return found
 
 
 @pytest.mark.parametrize(
-    ("champions", "to"),
+    ("story", "to"),
     [
-        (["1.0.0", "1.1.0"], "1.0.0"),
-        (["1.0.0", "1.1.0", "1.2.0"], "1.1.0"),
-        (["1.0.0", "1.1.0", "1.2.0", "1.1.0"], "1.0.0"),
+        ("1.0.0 1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 1.0.2", "1.0.1"),
+        ("1.0.0 1.0.1 1.0.2 <1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 <1.0.0 1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 <1.0.0 <1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 <1.0.0 <1.0.1 <1.0.0 <1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 <1.0.0 1.0.2", "1.0.0"),
+        ("1.0.0 1.0.1 1.0.0", "1.0.1"),
+        ("1.0.0 1.0.1 - 1.0.2", "1.0.0"),
     ],
 )
-def test_former_is_what_the_champion_replaced_first(champions: list[str], to: str) -> None:
-    assert former(version(champions[-1]), history(*champions)) == to
+def test_former_served_before_and_was_not_taken_back(story: str, to: str) -> None:
+    assert lived(story).former() == to
 
 
-@pytest.mark.parametrize("champions", [["1.0.0"], ["1.0.0", "1.1.0", "1.0.0"]])
-def test_former_never_is_the_version_that_was_taken_back(champions: list[str]) -> None:
-    with pytest.raises(NotFound, match="has replaced no version"):
-        former(version("1.0.0"), history(*champions))
+@pytest.mark.parametrize("story", ["1.0.0", "1.0.0 1.0.1 <1.0.0", "1.0.0 - 1.0.1"])
+def test_former_of_whom_nobody_preceded_is_refused(story: str) -> None:
+    with pytest.raises(NotFound, match="was not taken back") as refusal:
+        lived(story).former()
+    assert "--to VERSION" in refusal.value.remedy
+
+
+NAMES = ("1.0.0", "1.0.1", "1.0.2", "1.0.3")
+
+
+class Histories(RuleBasedStateMachine):
+    """Whatever people do to a model's versions, going back goes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = Installation()
+
+    @rule(name=st.sampled_from(NAMES))
+    def promote(self, name: str) -> None:
+        before = self.world.champion
+        if name == before:
+            return
+        self.world.promote(name)
+        if before is not None:
+            assert self.world.former() == before
+
+    @precondition(lambda self: self.world.champion)
+    @rule(name=st.sampled_from(NAMES))
+    def put_back(self, name: str) -> None:
+        taken_back = self.world.champion
+        if self.world.stages.get(name) is not Stage.ARCHIVED:
+            return
+        preceded = name in self.before()
+        self.world.put_back(name)
+        assert not preceded or taken_back not in self.before()
+
+    @precondition(lambda self: self.world.champion)
+    @rule()
+    def withdraw(self) -> None:
+        gone = self.world.champion
+        self.world.withdraw()
+        self.world.promote(next(name for name in NAMES if name != gone))
+        assert gone not in self.before()
+
+    @precondition(lambda self: self.world.champion)
+    @rule()
+    def stage(self) -> None:
+        for name in NAMES:
+            if self.world.stages.get(name, Stage.NONE) is Stage.NONE:
+                self.world.move(name, Stage.STAGING)
+                return
+
+    @precondition(lambda self: self.world.champion)
+    @rule()
+    def roll_back(self) -> None:
+        """As often as it goes: never to the same one twice, and so never to the one at hand."""
+        for target in self.before():
+            assert self.world.former() == target
+            assert has_served(target, self.world.newest_first)
+            self.world.put_back(target)
+        with pytest.raises(NotFound):
+            self.world.former()
+
+    def before(self) -> list[str]:
+        """Where asking again and again leads, nearest first; nothing is changed."""
+        seen = Installation()
+        seen.stages, seen.changes = dict(self.world.stages), list(self.world.changes)
+        found: list[str] = []
+        while True:
+            try:
+                target = seen.former()
+            except NotFound:
+                return found
+            assert target not in (*found, seen.champion, self.world.champion)
+            found.append(target)
+            seen.put_back(target)
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_write_warns_of_a_target_that_never_served() -> None:
+    folder = Check("artifacts", passed=True, detail="there")
+    for served, passed in ((True, True), (False, None)):
+        written = write(
+            version("1.0.0"),
+            "1.0.1",
+            (),
+            folder=folder,
+            live=None,
+            served=served,
+            criteria=RollbackCriteria(),
+        )
+        (told,) = [check for check in written.checks if check.name == "served"]
+        assert told.passed is passed
 
 
 def test_check_refuses_only_the_challenger() -> None:

@@ -192,3 +192,27 @@ def test_retry_is_refused_while_a_rollback_is_on_its_way(
     assert deployment is not None
     with pytest.raises(Conflict, match=r"on its way back to 0\.9\.0"):
         champion.delivery.retry(deployment, actor="bob", reason="")
+
+
+def test_step_gives_up_what_another_version_overtook_and_keeps_its_own_findings(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    """Answers of a version placed by hand are no finding of the rollback before."""
+    promote(champion, "1.1.0")
+    champion.report("1.0.0", "1.1.0")
+    settle(champion)
+    done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="it errs")
+    champion.report("1.0.0", "1.1.0")
+    settle(champion)
+    known = rollbacks.get(done.id)
+    assert known.state is State.VERIFYING
+    promote(champion, "1.1.0")
+    revision = champion.delivery.publish().revision
+    begins = clock.now().timestamp() + 10
+    champion.write(requests("1.1.0", begins, 30, revision=revision, failing=0.5))
+    settle(champion)
+    later(champion, 60)
+    ended = rollbacks.get(done.id)
+    assert ended.state is State.UNVERIFIED
+    assert "1.1.0 has all traffic meanwhile" in ended.steps[-1].reason
+    assert ended.findings == known.findings

@@ -93,15 +93,38 @@ def test_roll_back_of_what_was_promoted_again_is_another_one(
     assert champion.delivery.routing().routes[FRAUD].champion.version == "1.0.0"
 
 
-def test_roll_back_to_the_present_champion_changes_nothing(
+def test_roll_back_to_the_present_champion_has_nothing_to_do(
     champion: World, rollbacks: Rollbacks
 ) -> None:
     champion.delivery.publish()
     before = champion.delivery.routing().revision
-    done = rollbacks.roll_back(FRAUD, "1.0.0", actor="ann", reason="")
-    assert done.state is State.VERIFIED
+    for ask in (
+        lambda: rollbacks.roll_back(FRAUD, "1.0.0", actor="ann", reason=""),
+        lambda: rollbacks.propose(FRAUD, "1.0.0"),
+    ):
+        with pytest.raises(Conflict, match=r"1\.0\.0 has all traffic already") as refusal:
+            ask()
+        assert "Nothing is to be done." in refusal.value.remedy
+    assert rollbacks.page(FRAUD, limit=5, after=None) == []
     assert champion.delivery.routing().revision == before
-    assert "nothing was changed" in done.steps[-1].reason
+
+
+def test_roll_back_to_the_present_champion_leaves_a_proposal_alone(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    promote(champion, "1.1.0")
+    offered = rollbacks.roll_back(FRAUD, None, actor="guard", reason="bad", only_proposed=True)
+    with pytest.raises(Conflict, match="has all traffic already"):
+        rollbacks.roll_back(FRAUD, "1.1.0", actor="ann", reason="")
+    assert rollbacks.get(offered.id) == offered
+
+
+def test_propose_tells_who_never_served(champion: World, rollbacks: Rollbacks) -> None:
+    champion.register("0.9.0")
+    promote(champion, "1.1.0")
+    for version, passed in (("0.9.0", None), ("1.0.0", True)):
+        checks = {check.name: check for check in rollbacks.propose(FRAUD, version).checks}
+        assert checks["served"].passed is passed
 
 
 def test_roll_back_refuses_what_leads_nowhere(champion: World, rollbacks: Rollbacks) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.rollback.types import Cause, Check, RollbackPlan
@@ -43,27 +42,54 @@ def check(version: str, live: Deployment | None) -> None:
 
 
 def former(champion: ModelVersion, changes: Sequence[StageChange]) -> str:
-    """The version that the champion replaced when it first entered Production.
+    """The version that served before the champion and was not itself taken back.
 
-    Not simply the last one that left it: after a rollback that is the version taken back, and
-    asking twice must not bring it again.
+    Not simply the last one that left Production: after a rollback that is the version taken back,
+    and asking twice must not bring it again.
 
     Args:
         champion: the version that holds Production.
         changes: the model's stage changes, newest first.
 
     Raises:
-        NotFound: it has replaced none.
+        NotFound: there is none.
     """
-    for before, entered in pairwise(reversed(changes)):
-        if entered.version == champion.version and entered.to_stage is Stage.PRODUCTION:
-            if before.from_stage is Stage.PRODUCTION:
-                return before.version
-            break
+    line = _line(changes)
+    if champion.version in line[1:]:
+        return line[line.index(champion.version) - 1]
     raise NotFound(
-        f"{champion.model} {champion.version} has replaced no version that one could go back to",
+        f"no version of {champion.model} served before {champion.version} and was not taken back",
         where=champion.model,
         remedy="Name a version: serinus rollback MODEL --to VERSION.",
+    )
+
+
+def _line(changes: Sequence[StageChange]) -> list[str]:
+    """The line of succession: each version replaced the one before it, the champion is the last.
+
+    Who comes to Production out of Staging is promoted: it follows the one it replaces. Who comes
+    out of the archive is put back: whoever followed it is taken back, and out of the line, until
+    it is promoted or put back again. So is who leaves Production to nobody.
+    """
+    line: list[str] = []
+    leaving = ""
+    for change in reversed(changes):
+        name = change.version
+        enters = change.to_stage is Stage.PRODUCTION
+        if leaving and not enters:
+            line.remove(leaving)
+        leaving = name if change.from_stage is Stage.PRODUCTION and name in line else ""
+        if enters and name in line and change.from_stage is Stage.ARCHIVED:
+            del line[line.index(name) + 1 :]
+        elif enters:
+            line = [item for item in line if item != name] + [name]
+    return line
+
+
+def has_served(version: str, changes: Sequence[StageChange]) -> bool:
+    """Whether a version was ever in Production."""
+    return any(
+        change.version == version and change.to_stage is Stage.PRODUCTION for change in changes
     )
 
 
@@ -79,6 +105,7 @@ def write(
     *,
     folder: Check,
     live: Deployment | None,
+    served: bool,
     criteria: RollbackCriteria,
 ) -> RollbackPlan:
     """The plan of a rollback that a person asks for, or that is proposed.
@@ -89,6 +116,7 @@ def write(
         workers: those that reported lately.
         folder: whether the target's artifacts can be read.
         live: the deployment that ends with it.
+        served: whether the target was ever in Production.
         criteria: how well its model must be again, and how soon.
     """
     label = f"{target.model}@{target.version}"
@@ -103,6 +131,9 @@ def write(
             f"It failed {', '.join(gates)}." if gates else "It passed all of its gates.",
         ),
         _loaded(label, workers),
+        Check("served", passed=True, detail="It was in Production before.")
+        if served
+        else Check("served", None, "It was never in Production: nobody knows how it serves."),
     )
     actions = []
     if live is not None:

@@ -191,11 +191,11 @@ class Progress:
         guard: Guard,
     ) -> bool:
         with reading(self._delivery.engine) as connection:
-            later = next(iter(deployments.live(connection, rollback.model)), None)
+            other = _served_otherwise(connection, rollback)
             found = verify.judge(self._case(connection, rollback, workers, now))
-        if found.state is None and later is not None and later.phase is not Phase.PENDING:
-            why = f"The deployment {later.id} has changed the traffic meanwhile."
-            found = Judgement(State.UNVERIFIED, why, found.findings)
+        if other:
+            # What is found while others serve says nothing of this version.
+            found = Judgement(State.UNVERIFIED, other, rollback.findings)
         if found.state is not None:
             self._end(rollback, found.state, found.reason, now, guard, found)
             return True
@@ -274,6 +274,17 @@ def _range(connection: Connection, rollback: Rollback) -> tuple[Band, ...]:
     for item in found:
         together.setdefault(item.start, []).append(item.counts)
     return bands.bands(list(map(counts.total, together.values())), rollback.criteria)
+
+
+def _served_otherwise(connection: Connection, rollback: Rollback) -> str:
+    """Who has changed what serves since the target had all traffic; "" if nobody has."""
+    for live in deployments.live(connection, rollback.model):
+        if live.phase is not Phase.PENDING:
+            return f"The deployment {live.id} has changed the traffic meanwhile."
+    champion = versions.champions(connection, rollback.model).get(rollback.model, ("", ""))[0]
+    if champion != rollback.to:
+        return f"{champion or 'No version'} has all traffic meanwhile."
+    return ""
 
 
 def _overruled(connection: Connection, rollback: Rollback) -> str:

@@ -46,6 +46,7 @@ class _Asked:
     live: Deployment | None
     present: Rollback | None
     workers: tuple[WorkerView, ...]
+    served: bool
 
     @property
     def taken_back(self) -> str:
@@ -112,7 +113,8 @@ class Rollbacks:
 
         Raises:
             NotFound: there is no such model or version, or nothing to go back to.
-            Conflict: no version is in production, or the target cannot be one.
+            Conflict: no version is in production, the target is the champion, which has all
+                traffic, or it cannot be one.
         """
         why = reason or f"By hand, by {actor}."
         now = clock.now()
@@ -121,12 +123,11 @@ class Rollbacks:
             repeated = _repeated(asked, version)
             if repeated is not None:
                 return repeated
+            _check_moves(asked)
             known = _Known(actor, why, cause, now, sound_until)
             made = self._plan(connection, asked, known)
             if only_proposed:
                 return made
-            if asked.live is None and asked.target.version == asked.champion.version:
-                return _nothing_to_do(connection, made, now)
             done, table = self._begin(connection, asked, made, now)
         handover.tell(self._delivery, done, table, guard)
         return done
@@ -135,6 +136,7 @@ class Rollbacks:
         """The written plan of a rollback; nothing is done. Raises as :meth:`roll_back` does."""
         with reading(self._delivery.engine) as connection:
             asked = self._look(connection, model, version, clock.now(), hold=False)
+            _check_moves(asked)
             return self._write(connection, asked)
 
     def decline(self, rollback_id: str, *, actor: str, reason: str) -> Rollback:
@@ -236,8 +238,9 @@ class Rollbacks:
         if number is None and present is not None and _has_led(present, champion):
             # Who asks while it is being verified means that one, not one version further.
             number = present.to
+        changes = versions.history(connection, model, _MOST_HISTORY)
         if number is None:
-            number = plan.former(champion, versions.history(connection, model, _MOST_HISTORY))
+            number = plan.former(champion, changes)
         target = versions.find(connection, model, number)
         if target is None:
             target = registry.get(model, number)
@@ -249,7 +252,8 @@ class Rollbacks:
                 remedy="Name another version: serinus rollback MODEL --to VERSION.",
             )
         reporting = workers.read(connection, now, self._delivery.worker_seconds)
-        return _Asked(champion, target, live, present, reporting)
+        served = plan.has_served(target.version, changes)
+        return _Asked(champion, target, live, present, reporting, served)
 
     def _write(self, connection: Connection, asked: _Asked) -> RollbackPlan:
         return plan.write(
@@ -258,6 +262,7 @@ class Rollbacks:
             asked.workers,
             folder=_folder(asked.target),
             live=asked.live,
+            served=asked.served,
             criteria=repository.criteria(connection, self._delivery.types, asked.target.model),
         )
 
@@ -336,12 +341,16 @@ def _repeated(asked: _Asked, version: str | None) -> Rollback | None:
     return present if version is None or version == present.to else None
 
 
-def _nothing_to_do(connection: Connection, made: Rollback, now: datetime) -> Rollback:
-    """The target has all traffic: that is done, and there is nothing to verify."""
-    reason = f"{made.to} had all traffic already; nothing was changed."
-    for state in (State.ROUTED, State.VERIFYING, State.VERIFIED):
-        made = repository.move(connection, made, state, actor=made.actor, at=now, reason=reason)
-    return made
+def _check_moves(asked: _Asked) -> None:
+    """Refuse a rollback that would take nothing back."""
+    if asked.live is None and asked.target.version == asked.champion.version:
+        raise Conflict(
+            f"version {asked.target.version} has all traffic already: there is nothing to take "
+            "back",
+            where=asked.target.model,
+            remedy="Nothing is to be done. For another version: serinus rollback MODEL --to "
+            "VERSION.",
+        )
 
 
 def _folder(version: ModelVersion) -> Check:
