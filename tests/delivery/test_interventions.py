@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.delivery.samples import NOON, deployment
 
 from serinus.delivery import interventions
+from serinus.delivery.interventions import Around
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.types import (
     LIVE,
@@ -44,12 +50,20 @@ def judged(outcome: Outcome = Outcome.CONTINUE) -> Verdict:
     return Verdict(outcome, "because of that", 10, 0.05, ())
 
 
+def around(**changes: object) -> Around:
+    """Nothing else is there, and nothing speaks against a retry."""
+    known: dict[str, object] = {
+        "newest": "d1", "live": None, "champion": "1.0.0", "verdict": judged(), **changes
+    }  # fmt: skip
+    return Around(**known)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_commands_are_done_or_refused_in_every_phase(command: str, phase: Phase) -> None:
     decide, target = COMMANDS[command]
     subject = standing(phase)
-    if phase is target:
+    if phase is target or (command, phase) == ("resume", Phase.SOAKING):
         assert decide(subject) is None
         return
     if target in TRANSITIONS[phase] and (command, phase) not in NOT_BY_HAND:
@@ -116,16 +130,16 @@ def test_promote_of_what_was_only_to_find_out_is_refused_at_its_end() -> None:
 @pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.INCONCLUSIVE, Phase.ROLLED_BACK])
 @pytest.mark.parametrize(("step", "onward"), [(0, 0), (2, 2), (4, 3)])
 def test_retry_goes_on_at_its_step(phase: Phase, step: int, onward: int) -> None:
-    decision = interventions.retry(
-        standing(phase, step), newest="d1", champion="1.0.0", verdict=judged()
-    )
+    decision = interventions.retry(standing(phase, step), around())
     assert decision == Decision(Phase.PENDING, onward, Outcome.NO_DATA, "")
 
 
 @pytest.mark.parametrize("phase", sorted(LIVE))
-def test_retry_of_a_live_one_is_done_already(phase: Phase) -> None:
+def test_retry_is_done_already_or_there_was_nothing_to_take_up_again(phase: Phase) -> None:
     one = standing(phase)
-    assert interventions.retry(one, newest="d1", champion="1.1.0", verdict=judged()) is None
+    assert interventions.retry(one, around(champion="1.1.0", again=True)) is None
+    with pytest.raises(Conflict, match=f"it is {phase} and never ended"):
+        interventions.retry(one, around(champion="1.1.0"))
 
 
 @pytest.mark.parametrize(
@@ -139,18 +153,15 @@ def test_retry_of_a_live_one_is_done_already(phase: Phase) -> None:
     ids=["newer", "champion", "harm", "crooked"],
 )
 def test_retry_is_refused_where_it_leads_nowhere(changes: dict[str, object], why: str) -> None:
-    known: dict[str, object] = {"newest": "d1", "champion": "1.0.0", "verdict": judged()}
     with pytest.raises(Conflict) as refusal:
-        interventions.retry(standing(Phase.ABORTED), **{**known, **changes})  # type: ignore[arg-type]
+        interventions.retry(standing(Phase.ABORTED), around(**changes))
     assert why in refusal.value.what
     assert refusal.value.remedy
 
 
 def test_retry_of_a_success_is_refused() -> None:
     with pytest.raises(Conflict, match="succeeded cannot become pending"):
-        interventions.retry(
-            standing(Phase.SUCCEEDED, 4), newest="d1", champion="1.1.0", verdict=judged()
-        )
+        interventions.retry(standing(Phase.SUCCEEDED, 4), around(champion="1.1.0"))
 
 
 def test_what_cannot_be_read_can_only_be_held_or_ended() -> None:
@@ -164,6 +175,67 @@ def test_what_cannot_be_read_can_only_be_held_or_ended() -> None:
         interventions.approve(gate, came(Phase.RUNNING, Phase.PAUSED, Outcome.PROMOTE))
     ended = msgspec.structs.replace(held, phase=Phase.ABORTED, ended_at=NOON)
     with pytest.raises(Conflict, match="cannot be read") as refusal:
-        interventions.retry(ended, newest=held.id, champion="1.0.0", verdict=judged())
+        interventions.retry(ended, around(newest=held.id))
     assert "Create a new deployment" in refusal.value.remedy
     assert interventions.abort(held) is not None
+
+
+def follow(remedy: str, subject: Deployment, facts: Around) -> None:
+    """Do what a remedy says; it raises where that is refused."""
+    command = re.search(r"serinus ([a-z]+(?: [a-z]+)?)", remedy)
+    assert command is not None, remedy
+    verb = command[1].removeprefix("deployments ")
+    if verb in ("status", "show", "models show"):
+        return
+    if verb.startswith("deploy "):
+        # Eligible are all but the champion, while no other one is live.
+        assert facts.live is None
+        assert facts.champion != subject.challenger
+        return
+    if verb.startswith("rollback "):
+        assert subject.champion not in (None, facts.champion)
+        return
+    assert subject.id in remedy
+    last = came(Phase.RUNNING, subject.phase, subject.verdict)
+    doing = {
+        "approve": lambda: interventions.approve(subject, last),
+        "retry": lambda: interventions.retry(subject, facts),
+        **{name: partial(decide, subject) for name, (decide, _) in COMMANDS.items()},
+    }
+    assert doing[verb]() is not None, f"{remedy} would change nothing"
+
+
+@st.composite
+def standings(draw: st.DrawFn) -> tuple[Deployment, Around]:
+    """A deployment in any state that can be, with anything around it that can be."""
+    subject = standing(
+        draw(st.sampled_from(Phase)), draw(st.integers(0, 4)), draw(st.sampled_from(Outcome))
+    )
+    if draw(st.booleans()):
+        subject = msgspec.structs.replace(subject, champion=None)
+    return subject, around(
+        newest=draw(st.sampled_from(["d1", "d2"])),
+        live=subject.id if subject.live else draw(st.sampled_from([None, "d2"])),
+        champion=draw(st.sampled_from([None, "1.0.0", "1.1.0", "1.2.0"])),
+        verdict=judged(draw(st.sampled_from(Outcome))),
+        again=draw(st.booleans()),
+    )
+
+
+@given(standings(), st.sampled_from([*COMMANDS, "approve", "retry"]), st.sampled_from(Phase))
+def test_every_remedy_names_a_command_that_works_as_things_stand(
+    known: tuple[Deployment, Around], command: str, before: Phase
+) -> None:
+    subject, facts = known
+    asked = {
+        "approve": lambda: interventions.approve(subject, came(before, subject.phase)),
+        "retry": lambda: interventions.retry(subject, facts),
+        **{name: partial(decide, subject) for name, (decide, _) in COMMANDS.items()},
+    }
+    try:
+        asked[command]()
+    except interventions.Over as refusal:
+        follow(refusal.remedy, subject, facts)
+        follow(interventions.after_end(subject, facts), subject, facts)
+    except Conflict as refusal:
+        follow(refusal.remedy, subject, facts)

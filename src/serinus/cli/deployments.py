@@ -53,7 +53,7 @@ def status(
     from serinus.cli import screen
 
     with context.obj.client(url) as client:
-        found = client.deployment(watch.identity(client, deployment))
+        found = watch.named(client, deployment)
     finish(
         found,
         as_json=as_json,
@@ -73,7 +73,7 @@ def show(
     from serinus.cli import report
 
     with context.obj.client(url) as client:
-        found = client.deployment(watch.identity(client, deployment))
+        found = watch.named(client, deployment)
         moves = list(client.history(found.deployment.id))
     finish(
         {"status": found, "history": moves},
@@ -90,7 +90,7 @@ def history(
     from serinus.cli import report
 
     with context.obj.client(url) as client:
-        found = client.deployment(watch.identity(client, deployment)).deployment
+        found = watch.named(client, deployment).deployment
         moves = list(client.history(found.id))
     finish(
         {"history": moves},

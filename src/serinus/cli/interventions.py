@@ -1,4 +1,7 @@
-"""``serinus deployments pause | resume | approve | promote | abort | retry``."""
+"""``serinus deployments pause | resume | approve | promote | abort | retry``.
+
+What is so already is said to be, and is no failure; what is refused is one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import typer
 
 from serinus.cli.options import ControlUrl, Json, Reason
 from serinus.cli.session import finish
-from serinus.cli.watch import identity
+from serinus.cli.watch import named
 
 _VERBS = {
     "pause": "Hold a deployment where it is; evidence goes on, a rollback stays possible.",
@@ -37,13 +40,17 @@ def _intervention(verb: str) -> Callable[..., None]:
         url: ControlUrl = None,
         as_json: Json = False,
     ) -> None:
+        from serinus.cli.show import words
+
         with context.obj.client(url) as client:
-            done = getattr(client, verb)(identity(client, deployment), reason=reason)
+            before = named(client, deployment).deployment
+            done = getattr(client, verb)(before.id, reason=reason)
+        already = " already" if done.updated_at == before.updated_at else ""
         finish(
             done,
             as_json=as_json,
             show=lambda out: out.print(
-                f"{done.id} is {done.phase} at {done.position}. {done.reason}"
+                f"{done.id} is{already} {words(done.phase)} at {done.position}. {done.reason}"
             ),
         )
 

@@ -215,9 +215,8 @@ def promote(
 ) -> None:
     """Move a version to a stage by hand, past every canary."""
     with context.obj.client(url) as client:
+        before = client.version(model, version).stage
         moved = client.promote_version(model, version, stage=stage.capitalize(), reason=reason)
-    finish(
-        moved,
-        as_json=as_json,
-        show=lambda out: out.print(f"{moved.model} {moved.version} stands in {moved.stage} now."),
-    )
+    since = "already" if moved.stage == before else "now"
+    told = f"{moved.model} {moved.version} stands in {moved.stage} {since}."
+    finish(moved, as_json=as_json, show=lambda out: out.print(told))

@@ -61,11 +61,20 @@ def identity(client: Serinus, name: str) -> str:
     Raises:
         NotFound: there is neither a deployment nor a model with one of this name.
     """
+    return named(client, name).deployment.id
+
+
+def named(client: Serinus, name: str) -> DeploymentStatus:
+    """A deployment by its id, or a model's newest one, as it is now.
+
+    Raises:
+        NotFound: there is neither a deployment nor a model with one of this name.
+    """
     try:
-        return client.deployment(name).deployment.id
+        return client.deployment(name)
     except NotFound as unknown:
         try:
-            return client.deployment_of(name).deployment.id
+            return client.deployment_of(name)
         except NotFound:
             raise NotFound(
                 f"{name!r} is neither a deployment nor a model that has one",

@@ -1,14 +1,17 @@
 """What a person may have done to a deployment as it stands: pure, and the same when asked twice.
 
 Each function gives the decision to carry out, None where that is done already, and raises Conflict
-with the reason and the remedy where it cannot be done. Reasons that persons give come later.
+with the reason and the remedy where it cannot be done. A remedy names a command that works as
+things stand: what is possible while a deployment lives follows from its phase, what is possible
+after its end also from what is around it. Reasons that persons give come later.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from serinus.delivery.reconcile import Decision, next_position
 from serinus.delivery.types import (
-    LIVE,
     TRANSITIONS,
     Deployment,
     Outcome,
@@ -17,6 +20,29 @@ from serinus.delivery.types import (
     Verdict,
 )
 from serinus.errors import Conflict
+
+
+class Over(Conflict):
+    """The deployment has ended; what can be done then, :func:`after_end` says."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is around a deployment.
+
+    Attributes:
+        newest: the id of its model's newest deployment.
+        live: the id of its model's live deployment.
+        champion: who holds Production now.
+        verdict: what the evidence says at the step that it would go on with, taken up again.
+        again: whether it was taken up again before.
+    """
+
+    newest: str
+    live: str | None
+    champion: str | None
+    verdict: Verdict
+    again: bool = False
 
 
 def pause(deployment: Deployment) -> Decision | None:
@@ -28,9 +54,12 @@ def pause(deployment: Deployment) -> Decision | None:
 
 
 def resume(deployment: Deployment) -> Decision | None:
-    """Go on with what a person held; it approves nothing, and begins nothing."""
+    """Go on with what a person held; it approves nothing, and begins nothing.
+
+    What goes on by itself needs none, so that whoever asks twice is not refused in the soak.
+    """
     check_readable(deployment)
-    if deployment.phase is Phase.RUNNING:
+    if deployment.phase in (Phase.RUNNING, Phase.SOAKING):
         return None
     if deployment.phase is not Phase.PAUSED:
         raise illegal(deployment, Phase.RUNNING)
@@ -60,16 +89,16 @@ def approve(deployment: Deployment, last: Transition) -> Decision | None:
     onward = last.to_phase in (Phase.RUNNING, Phase.SOAKING, Phase.SUCCEEDED)
     if onward and last.from_phase is Phase.PAUSED and last.verdict is Outcome.PROMOTE:
         return None
-    remedy = "Nothing is to be done."
-    if deployment.phase is Phase.PAUSED:
-        remedy = f"A person holds it; to go on: serinus deployments resume {deployment.id}."
-    elif deployment.live:
-        remedy = "Wait for its gate, or bring it to all traffic whatever it says: promote."
-    raise Conflict(
-        f"no gate waits for an approval: the deployment is {deployment.phase}",
-        where=deployment.id,
-        remedy=remedy,
-    )
+    what = f"no gate waits for an approval: the deployment is {deployment.phase}"
+    if not deployment.live:
+        raise Over(what, where=deployment.id, remedy=_look(deployment))
+    remedy = _meanwhile(deployment)
+    if deployment.phase is Phase.RUNNING:
+        remedy = (
+            "Wait for its gate, or bring it to all traffic whatever the evidence says: serinus "
+            f"deployments promote {deployment.id}."
+        )
+    raise Conflict(what, where=deployment.id, remedy=remedy)
 
 
 def promote(deployment: Deployment) -> Decision | None:
@@ -94,37 +123,66 @@ def abort(deployment: Deployment) -> Decision | None:
     return _to(deployment, Phase.ABORTED, deployment.step, deployment.verdict)
 
 
-def retry(
-    deployment: Deployment, *, newest: str, champion: str | None, verdict: Verdict
-) -> Decision | None:
+def retry(deployment: Deployment, around: Around) -> Decision | None:
     """Take up again what ended without success: same plan, step and evidence.
 
     Args:
-        deployment: which. A live one is being tried already.
-        newest: the id of the model's newest deployment.
-        champion: who holds Production now.
-        verdict: what the evidence says at the step that it would go on with.
+        deployment: which. One that was taken up again, and lives, is being tried already.
+        around: what is around it.
 
     Raises:
-        Conflict: it succeeded, is not the model's newest, compares with a version that is not
-            champion any more, or its evidence would end it at once.
+        Conflict: it lives and never ended, it succeeded, is not the model's newest, compares with a
+            version that is not champion any more, or its evidence would end it at once.
     """
-    if deployment.live:
+    if deployment.live and around.again:
         return None
+    if deployment.live:
+        raise Conflict(
+            f"it is {deployment.phase} and never ended: there is nothing to take up again",
+            where=deployment.id,
+            remedy=_meanwhile(deployment),
+        )
     check_readable(deployment)
-    step = retried_step(deployment)
-    decision = _to(deployment, Phase.PENDING, step, Outcome.NO_DATA)
-    refused, remedy = "", "Create a new deployment."
-    if newest != deployment.id:
-        refused = f"the model has a newer deployment, {newest}, and this one's entities are gone"
-    elif champion != deployment.champion:
-        refused = f"its champion was {deployment.champion or 'none'}, and now it is {champion}"
-    elif verdict.outcome in (Outcome.ROLLBACK, Outcome.INCONCLUSIVE):
-        refused = f"its evidence would end it at once. {verdict.reason}"
-        remedy = "Deploy another version; a new deployment of this one begins without evidence."
+    refused = _not_again(deployment, around)
     if refused:
-        raise Conflict(refused, where=deployment.id, remedy=remedy)
-    return decision
+        raise Over(refused, where=deployment.id, remedy=_look(deployment))
+    return _to(deployment, Phase.PENDING, retried_step(deployment), Outcome.NO_DATA)
+
+
+def after_end(deployment: Deployment, around: Around) -> str:
+    """What can be done once a deployment has ended, as a command that works as things stand."""
+    model, version = deployment.model, deployment.challenger
+    if around.live is not None:
+        return f"Another deployment is live: serinus deployments status {around.live}."
+    if not deployment.unreadable and not _not_again(deployment, around):
+        return f"It may be taken up again: serinus deployments retry {deployment.id}."
+    if around.champion == version and deployment.champion is not None:
+        back = f"serinus rollback {model} --to {deployment.champion}"
+        return f"It holds Production; to go back: {back}."
+    if around.champion == version:
+        return _look(deployment)
+    if around.verdict.outcome in _AGAINST:
+        return f"Its evidence speaks against it. For other versions: serinus models show {model}."
+    return f"Begin anew: serinus deploy {model} {version}."
+
+
+def _not_again(deployment: Deployment, around: Around) -> str:
+    """Why it cannot be taken up again; "" if it can."""
+    if Phase.PENDING not in TRANSITIONS[deployment.phase]:
+        return _cannot(deployment, Phase.PENDING)
+    if around.newest != deployment.id:
+        return (
+            f"the model has a newer deployment, {around.newest}, and this one's entities are gone"
+        )
+    if around.champion != deployment.champion:
+        before, now = deployment.champion or "none", around.champion or "none"
+        return f"its champion was {before}, and now it is {now}"
+    if around.verdict.outcome in _AGAINST:
+        return f"its evidence would end it at once. {around.verdict.reason}"
+    return ""
+
+
+_AGAINST = (Outcome.ROLLBACK, Outcome.INCONCLUSIVE)
 
 
 def retried_step(deployment: Deployment) -> int:
@@ -157,15 +215,30 @@ def check_readable(deployment: Deployment) -> None:
 
 def illegal(deployment: Deployment, to: Phase) -> Conflict:
     """Why a deployment cannot enter a phase, and what can be done instead."""
-    remedy = "Look at its status for what is possible now."
-    if deployment.phase not in LIVE:
-        when = f"It ended at {deployment.ended_at:%F %T} UTC; " if deployment.ended_at else ""
-        retried = "retry it, or " if TRANSITIONS[deployment.phase] else ""
-        remedy = f"{when}{retried}create a new one."
-    elif deployment.phase is Phase.PENDING:
-        remedy = "The gateways are loading its version; wait for that, or abort it."
-    return Conflict(
-        f"a deployment that is {deployment.phase} cannot become {to}",
-        where=deployment.id,
-        remedy=remedy,
-    )
+    what = _cannot(deployment, to)
+    if not deployment.live:
+        return Over(what, where=deployment.id, remedy=_look(deployment))
+    return Conflict(what, where=deployment.id, remedy=_meanwhile(deployment))
+
+
+def _cannot(deployment: Deployment, to: Phase) -> str:
+    return f"a deployment that is {deployment.phase} cannot become {to}"
+
+
+def _meanwhile(deployment: Deployment) -> str:
+    """What can be done while a deployment lives, as a command that works as it stands."""
+    command = "serinus deployments"
+    if deployment.phase is Phase.PENDING:
+        said = "The gateways are loading its version. Wait for that, or end it"
+        return f"{said}: {command} abort {deployment.id}."
+    if deployment.waits_for_approval and not deployment.unreadable:
+        return f"Its gate has passed and waits for you: {command} approve {deployment.id}."
+    if deployment.phase is Phase.PAUSED and not deployment.unreadable:
+        return f"A person holds it; to go on: {command} resume {deployment.id}."
+    if deployment.phase is Phase.SOAKING:
+        return f"It has all traffic; to give it back: {command} abort {deployment.id}."
+    return f"It goes on by itself: {command} status {deployment.id}."
+
+
+def _look(deployment: Deployment) -> str:
+    return f"How it ended: serinus deployments show {deployment.id}."

@@ -92,8 +92,9 @@ class Delivery(Queries):
             step=0,
             step_entered_at=now,
             verdict=Outcome.NO_DATA,
-            reason=f"The gateways are loading {challenger.model}@{challenger.version}. "
-            + found.proposal.summary,
+            reason=f"The gateways are loading {spec.model}@"
+            + ", ".join((challenger.version, *spec.others))
+            + f". {found.proposal.summary}",
             requested_by=actor,
             created_at=now,
             updated_at=now,
@@ -155,19 +156,14 @@ class Delivery(Queries):
 
         Raises:
             NotFound: there is none of this id.
-            Conflict: it succeeded, another is live or newer, the champion is another by now, its
-                model is on its way back to another version, or its evidence would end it at once.
+            Conflict: it never ended, it succeeded, another is live or newer, the champion is
+                another by now, its model is on its way back to another version, or its evidence
+                would end it at once.
         """
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
             versions.hold_model(connection, now.model)
-            holder = versions.champions(connection, now.model).get(now.model)
-            decision = interventions.retry(
-                now,
-                newest=deployments.newest(connection, now.model) or now.id,
-                champion=holder[0] if holder else None,
-                verdict=steering.retried(connection, now),
-            )
+            decision = interventions.retry(now, _around(connection, now))
             if decision is not None:
                 _check_no_way_back(connection, now)
             return decision
@@ -255,15 +251,20 @@ class Delivery(Queries):
         rollbacks.stamp(connection, table.revision)
         return table
 
-    def publish(self, guard: Guard = unguarded) -> RoutingTable:
+    def publish(
+        self,
+        guard: Guard = unguarded,
+        everyone: Callable[[Connection], Sequence[Deployment]] = deployments.live,
+    ) -> RoutingTable:
         """Compose the table anew, note a revision if it changed, and put it before the gateways.
 
         Args:
             guard: what makes sure that a controller may still write.
+            everyone: reads the live deployments, as far as its caller does not know them.
         """
         with reading(self.engine) as connection:
             table = routing.newest(connection)
-            made = self._composed(connection)
+            made = self._composed(connection, everyone(connection))
             stale = table is None or (table.routes, table.staging) != made
         if table is None or stale:
             with turns.turn(self.engine, guard) as connection:
@@ -390,7 +391,11 @@ class Delivery(Queries):
         """Look and act in one transaction; what is done already is left as it is."""
         with turns.turn(self.engine) as connection:
             now = deployments.get(connection, deployment_id)
-            decision = decide(connection, now)
+            try:
+                decision = decide(connection, now)
+            except interventions.Over as refusal:
+                remedy = interventions.after_end(now, _around(connection, now))
+                raise Conflict(refusal.what, where=refusal.where, remedy=remedy) from None
             if decision is None:
                 return now
             why = reason or f"By hand, by {actor}."
@@ -404,6 +409,21 @@ class Delivery(Queries):
         self.publish()
         self.wake()
         self.registry.mirror_soon(model)
+
+
+def _around(connection: Connection, deployment: Deployment) -> interventions.Around:
+    """What decides on what can be done with a deployment that may have ended."""
+    model = deployment.model
+    holder = versions.champions(connection, model).get(model)
+    live = next(iter(deployments.live(connection, model)), None)
+    moves = deployments.history(connection, deployment.id)
+    return interventions.Around(
+        newest=deployments.newest(connection, model) or deployment.id,
+        live=live.id if live else None,
+        champion=holder[0] if holder else None,
+        verdict=steering.retried(connection, deployment),
+        again=any(move.from_phase != move.to_phase == Phase.PENDING for move in moves),
+    )
 
 
 def _check_no_way_back(connection: Connection, deployment: Deployment) -> None:

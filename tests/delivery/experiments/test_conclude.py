@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tests.delivery.experiments.trials import design, folded, question, settled
 
 from serinus.delivery.experiments import conclude
 from serinus.delivery.experiments.fold import Settled
 from serinus.delivery.experiments.sums import Sums
-from serinus.delivery.experiments.types import Action, Design, Evaluation, View
+from serinus.delivery.experiments.types import Action, Design, Evaluation, Progress, View
 
 
 def traffic(rates: tuple[float, ...], count: int, **fields: object) -> list[Settled]:
@@ -114,3 +115,21 @@ def test_covariate_that_one_arm_lacks_more_often_is_not_adjusted_for_and_that_is
     )
     assert found.findings[0].reduction is not None
     assert not found.notes
+
+
+@pytest.mark.parametrize(
+    ("passed", "planned", "told"),
+    [
+        (0.0, 3.0, "0.0 of 3.0 seconds"),
+        (35.99, 36.0, "35.9 of 36.0 seconds"),
+        (61.0, 600.0, "1.0 of 10.0 minutes"),
+        (86_399.0, 86_400.0, "23.9 of 24.0 hours"),
+        (86_400.0, 864_000.0, "1.0 of 10.0 days"),
+    ],
+)
+def test_time_that_is_waited_for_is_told_in_its_own_unit(
+    passed: float, planned: float, told: str
+) -> None:
+    asked = question(design(least_seconds=planned, most_seconds=2 * planned, units=10))
+    progress = Progress(0, 10, passed, planned, None, None, None)
+    assert told in conclude._validity(Sums(), progress, asked, live=True)

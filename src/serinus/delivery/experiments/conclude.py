@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from math import floor, inf
 
 from serinus import clock
 from serinus.delivery.experiments import analysis
@@ -159,14 +160,21 @@ def _validity(sums: Sums, progress: Progress, question: Question, *, live: bool)
     if progress.units < progress.units_planned:
         waits.append(f"{progress.units:,} of {progress.units_planned:,} units")
     if progress.seconds < progress.seconds_planned:
-        waits.append(
-            f"{progress.seconds / 3600:.1f} of {progress.seconds_planned / 3600:.1f} hours"
-        )
+        waits.append(_of_time(progress.seconds, progress.seconds_planned))
     due = f", at the earliest {progress.due:%F %H:%M} UTC" if progress.due else ""
     return (
         f"Intervals hold at {level} at every look together, so they are wider. {looks}. No p-value "
         f"yet: tests are asked once, at the planned end ({' and '.join(waits) or 'now due'}{due})."
     )
+
+
+def _of_time(passed: float, planned: float) -> str:
+    """How much of a time is over, in the unit that suits it; rounded down, as it is not over."""
+    unit, name = next(item for item in _UNITS if planned < item[2] * item[0])[:2]
+    return f"{floor(10 * passed / unit) / 10:.1f} of {planned / unit:.1f} {name}"
+
+
+_UNITS = ((1, "seconds", 90), (60, "minutes", 90), (3_600, "hours", 72), (86_400, "days", inf))
 
 
 def _recommend(

@@ -94,16 +94,18 @@ class Experiments:
         found = self.evaluate(experiment)
         with reading(self.engine) as connection:
             deployment = deployments.get(connection, experiment)
-        winner = self._winner(found, version)
+            live = next(iter(deployments.live(connection, deployment.model)), None)
+        winner = self._winner(found, version, deployment)
         steps = len(deployment.plan.steps)
         promoted = deployment.phase in (Phase.SOAKING, Phase.SUCCEEDED)
         if promoted and deployment.challenger == winner and deployment.step >= steps:
             return deployment
         if not deployment.live:
+            remedy = f"Deploy {winner}: serinus deploy {deployment.model} {winner}."
+            if live is not None:
+                remedy = f"Another deployment is live: serinus deployments status {live.id}."
             raise Conflict(
-                f"this experiment has ended ({deployment.phase})",
-                where=experiment,
-                remedy=f"Deploy {winner}: serinus deploy {deployment.model} {winner}.",
+                f"this experiment has ended ({deployment.phase})", where=experiment, remedy=remedy
             )
         with self.engine.begin() as connection:
             steering.crown(connection, experiment, winner, clock.now())
@@ -111,13 +113,19 @@ class Experiments:
         return self.promote(experiment, actor=actor, reason=why)
 
     @staticmethod
-    def _winner(found: Evaluation, version: str | None) -> str:
+    def _winner(found: Evaluation, version: str | None, deployment: Deployment) -> str:
         if found.winner is None:
+            dropped = {arm.version for arm in found.arms if arm.dropped}
+            remedy = f"What is known: serinus experiments evaluate {found.experiment}."
+            if design.is_collecting(deployment) and deployment.challenger not in dropped:
+                remedy = (
+                    f"To give {deployment.challenger} all traffic all the same: serinus "
+                    f"deployments promote {found.experiment}."
+                )
             raise Conflict(
                 "no challenger is proven better",
                 where=found.experiment,
-                remedy=f"{found.recommendation.sentence} To promote one all the same: serinus "
-                f"deployments promote {found.experiment}.",
+                remedy=f"{found.recommendation.sentence} {remedy}",
             )
         if version is not None and version != found.winner:
             raise Conflict(

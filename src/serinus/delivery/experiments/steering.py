@@ -191,7 +191,7 @@ def crown(connection: Connection, experiment: str, winner: str, now: datetime) -
         raise Conflict(
             f"nobody can win an experiment that is {deployment.phase}",
             where=experiment,
-            remedy=f"Deploy {winner} by itself.",
+            remedy=f"What it is: serinus deployments status {experiment}.",
         )
     place = deployment.challengers.index(winner)
     before = deployment.challengers.index(deployment.challenger)
