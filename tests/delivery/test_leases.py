@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, insert, select
+from sqlalchemy import Connection, Engine, create_engine, insert, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from serinus import clock
@@ -74,6 +75,32 @@ def test_lease_runs_out_after_its_length_and_fences_off_its_holder(
     assert one.token is None
     with engine.begin() as connection:
         other.guard(connection)
+
+
+def test_who_stands_still_as_it_renews_the_lease_holds_nobody_up(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer: nobody can end the transaction of one that stands")
+    one = Lease(engine, 0.3, holder=ELSEWHERE)
+    other = Lease(engine, 0.3)
+    assert one.take()
+    assert not other.take()
+    write = Lease._write
+    stood: list[bool] = []
+
+    def stand(lease: Lease, connection: Connection, found: leases._Held | None) -> int | None:
+        written = write(lease, connection, found)
+        if lease is one and not stood:
+            clock.sleep(0.4)
+            stood.append(other.take())
+        return written
+
+    monkeypatch.setattr(Lease, "_write", stand)
+    clock.sleep(0.15)
+    with pytest.raises(DBAPIError, match="idle"):
+        one.take()
+    assert stood == [True]
 
 
 def test_lease_of_a_process_that_died_here_is_taken_at_once(engine: Engine) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Engine, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from serinus import clock
@@ -89,6 +89,8 @@ class Lease:
             return False
         try:
             with self._engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(select(self._patience()))
                 self._token = self._write(connection, found)
         except IntegrityError:
             # Two asked for a lease that nobody had ever had.
@@ -106,11 +108,7 @@ class Lease:
         """
         query = select(_LEASES.c.token).where(_LEASES.c.name == self._name)
         if connection.dialect.name == "postgresql":
-            # A successor has to wait for this transaction. If this process stops in its middle, the
-            # server ends it once the lease would have run out.
-            patience = f"{max(1, round(self._seconds * 1_000))}ms"
-            limit = func.set_config("idle_in_transaction_session_timeout", patience, true())
-            query = query.add_columns(limit).with_for_update(read=True)
+            query = query.add_columns(self._patience()).with_for_update(read=True)
         found = connection.execute(query).first()
         if self._token is None or found is None or found.token != self._token:
             mine, self._token = self._token, None
@@ -131,6 +129,14 @@ class Lease:
                 .values(holder=_NOBODY)
             )
         self._token = None
+
+    def _patience(self) -> ColumnElement[str]:
+        """A successor has to wait for a transaction that touches the lease.
+
+        If this process stops in its middle, the server ends it once the lease would have run out.
+        """
+        patience = f"{max(1, round(self._seconds * 1_000))}ms"
+        return func.set_config("idle_in_transaction_session_timeout", patience, true())
 
     def _find(self, connection: Connection) -> _Held | None:
         query = select(_LEASES.c.holder, _LEASES.c.token, _LEASES.c.until)
