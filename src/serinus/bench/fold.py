@@ -119,7 +119,7 @@ def run(events: int = 1_000_000, stored: int = 50_000) -> FoldReport:
 
 
 @dataclass
-class _Awaiting:
+class Awaiting:
     """Requests until their label or value comes, as the store keeps them, but in memory."""
 
     asked: dict[str, dict[bytes, tuple[int, Facts]]] = field(
@@ -149,7 +149,7 @@ def _in_memory(
     subject: Deployment, records: Sequence[tuple[bytes, Event]]
 ) -> tuple[Evidence, float]:
     """What the events give, and how long it took, in batches as the controller reads them."""
-    evidence, latencies, awaiting = Evidence({}), watch.UNSEEN, _Awaiting()
+    evidence, latencies, awaiting = Evidence({}), watch.UNSEEN, Awaiting()
     # A controller holds one batch, not a million events for the collector to walk over.
     gc.collect()
     gc.freeze()

@@ -22,6 +22,7 @@ import pandas as pd
 from serinus import clock
 from serinus.bench import fragile, launch
 from serinus.bench.bars import Bar
+from serinus.bench.fold import Awaiting
 from serinus.bench.fragile import Fragile
 from serinus.bench.table import columns
 from serinus.client import Serinus
@@ -200,14 +201,15 @@ def proven_at(subject: Deployment, records: list[Record]) -> int | None:
         subject: the deployment as it was then.
         records: of the ledger, in any order.
     """
-    total, latencies = ev.EMPTY, watch.UNSEEN
+    total, latencies, awaiting = ev.EMPTY, watch.UNSEEN, Awaiting()
     own = (record for record in records if not isinstance(record.event, WorkerStatus))
     for record in sorted(own, key=lambda record: record.event.at):
         found, _ = fold.sort([record], {subject.id: subject})
         if not found[subject.id]:
             continue
         gathered = fold.gather(subject, found[subject.id], latencies, {})
-        total, latencies = total + gathered.evidence, gathered.watch
+        total += gathered.evidence + awaiting.mature(subject.plan, gathered)
+        latencies = gathered.watch
         if judge.judge(subject.plan, 0, total).outcome is Outcome.ROLLBACK:
             return record.event.at
     return None
