@@ -218,6 +218,19 @@ def test_monitor_crash_before_the_commit_loses_and_doubles_nothing(
     assert [row.rows for row in windows(engine)] == [100, 100, 100]
 
 
+def test_monitor_is_due_until_it_has_read_everything(
+    traffic: Any, reference: Reference, monitor_of: Make
+) -> None:
+    monitor = monitor_of()
+    assert monitor.is_due()
+    fold(monitor, reference)
+    assert not monitor.is_due()
+    traffic.send(1)
+    assert monitor.is_due()
+    fold(monitor, reference)
+    assert not monitor.is_due()
+
+
 def test_monitors_two_at_once_count_each_event_once(
     engine: Engine, traffic: Any, reference: Reference, monitor_of: Make
 ) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from serinus import clock
 from serinus.deferred import Deferred
 from serinus.delivery.folding import consumer as delivery
-from serinus.delivery.records import deployments
 from serinus.errors import Conflict, NotFound
 from serinus.ledger.archive.apart import CompactionApart
 from serinus.ledger.archive.catalog import Catalog
@@ -36,6 +35,9 @@ else:
 T = TypeVar("T")
 
 _LOCK = 5378
+_FIRST_LIVE = select(func.min(schema.deployments.c.created_at)).where(
+    schema.deployments.c.live_model.is_not(None)
+)
 # Both read the whole ledger, though one that has just been installed has saved no offset yet.
 _CONSUMERS = (delivery.NAME, monitoring.NAME)
 # A pass of the loop begins no further segment after so long, lest it keep the process from ending.
@@ -128,11 +130,11 @@ class Archiving:
     def rules(self) -> Rules:
         """How long to keep, at this moment: what live deployments were told is kept for them."""
         with reading(self._engine) as connection:
-            live = deployments.live(connection)
+            first = connection.scalar(_FIRST_LIVE)
         return Rules(
             ledger_days=self._settings.ledger_retention_days,
             archive_days=self._settings.archive_retention_days,
-            needed_us=clock.to_epoch_us(live[0].created_at) if live else None,
+            needed_us=None if first is None else clock.to_epoch_us(first),
         )
 
     def consumers(self) -> Consumers:

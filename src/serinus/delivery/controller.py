@@ -37,7 +37,7 @@ _KEEP_SECONDS = 0.5
 _KEEP_GROWTH = 0.01
 # After so many batches the pass ends, whatever is still to be read: others wait for it.
 _MOST_BATCHES = 10
-# Where no event has come, only time brings something, whose steps are longer, or somebody elsewhere.
+# Without events only time brings something, whose steps are longer, or somebody elsewhere.
 _QUIET_SECONDS = 1.0
 # Whoever changes a champion publishes at once; this only repairs a table that was lost.
 _PUBLISH_SECONDS = 5.0
@@ -182,7 +182,7 @@ class Controller:
         self._unpublished, self._settled = None, False
         with self._publishing():
             if clock.monotonic() >= self._next_publish:
-                self._delivery.publish(self._guard)
+                self._delivery.publish(self._guard, self._consumer.roster.everyone)
                 self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
             else:
                 self._delivery.carry()

@@ -115,6 +115,13 @@ class Monitor:
 
     # -------------------------------------------------------------- folding
 
+    def is_due(self) -> bool:
+        """Whether a step would find something to do, as far as is known without one."""
+        if self._state is None or clock.monotonic() >= self._swept_at + _SWEEP_SECONDS:
+            return True
+        batch = self._reader.read(self._state.offsets, 1)
+        return bool(batch.records) or batch.offsets != self._state.offsets
+
     def step(self, references: Mapping[str, Reference], limit: int = 5_000) -> int:
         """Fold up to ``limit`` new events; the number that was read.
 

@@ -15,7 +15,7 @@ from serinus.scheduling.types import Condition
 
 RETRAIN = "retrain"
 # What is recommended takes milliseconds a model: where there are many, they are asked less often.
-_SHARE, _LONG_SECONDS = 0.05, 0.3
+_SHARE, _LONG_SECONDS = 0.01, 0.3
 # After so many batches without a pause it is time to look at what they say.
 _MOST_BATCHES = 20
 
@@ -29,6 +29,10 @@ class Watch:
 
     def look(self) -> bool:
         """One pass; whether there was anything new in the ledger."""
+        begun = clock.monotonic()
+        advises = self._app.settings.retrain_automatically and begun >= self._next_advice
+        if not advises and not self._app.monitor.is_due():
+            return False
         champions = self._app.registry.champions()
         references = {name: _reference(version) for name, version in champions.items()}
         read = 0
@@ -38,7 +42,7 @@ class Watch:
             if not batch:
                 break
         begun = clock.monotonic()
-        if self._app.settings.retrain_automatically and begun >= self._next_advice:
+        if advises:
             for version in champions.values():
                 self._consider(version)
             took = clock.monotonic() - begun

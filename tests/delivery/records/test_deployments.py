@@ -201,3 +201,12 @@ def test_history_begins_with_the_creation(engine: Engine) -> None:
         total = select(func.count()).select_from(schema.deployment_history)
         assert connection.execute(total).scalar_one() == 1
     assert (first.to_phase, first.actor, first.at) == (Phase.PENDING, "test", NOON)
+
+
+def test_live_models_are_those_of_the_live_ones(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert deployments.live_models(connection) == set()
+        deployments.add(connection, deployment())
+        deployments.add(connection, deployment(id="d0", model="other"))
+        deployments.move(connection, deployment(), decision(Phase.ABORTED), actor="t", at=LATER)
+        assert deployments.live_models(connection) == {"other"}

@@ -37,6 +37,7 @@ from serinus.delivery.types import (
     Transition,
 )
 from serinus.errors import Conflict, NotFound
+from serinus.registry import names
 from serinus.store import schema
 from serinus.store.chunks import chunks
 
@@ -75,7 +76,9 @@ def add(connection: Connection, deployment: Deployment) -> None:
 
     Raises:
         Conflict: another deployment of the same model is live.
+        InvalidInput: who asks is told too long.
     """
+    names.check_actor(deployment.requested_by)
     for other in live(connection, deployment.model):
         raise _second(deployment.model, f" ({other.id})", f": serinus deployments abort {other.id}")
     _forget_older(connection, deployment.model)
@@ -129,6 +132,7 @@ def move(
         raise interventions.illegal(deployment, to.phase)
     if to.phase in LIVE:
         interventions.check_readable(deployment)
+    names.check_actor(actor)
     ended = to.phase not in LIVE
     moved = msgspec.structs.replace(
         deployment,
@@ -206,6 +210,12 @@ def live(connection: Connection, model: str | None = None) -> list[Deployment]:
     query = select(*COLUMNS).where(held.is_not(None) if model is None else held == model)
     rows = connection.execute(query.order_by(_DEPLOYMENTS.c.created_at))
     return [deployment_of(row) for row in rows]
+
+
+def live_models(connection: Connection) -> set[str]:
+    """The models that have a live deployment; nothing else of these is read."""
+    held = _DEPLOYMENTS.c.live_model
+    return set(connection.execute(select(held).where(held.is_not(None))).scalars())
 
 
 def some(connection: Connection, ids: Sequence[str]) -> Iterator[Deployment]:

@@ -61,7 +61,7 @@ class ChampionGuard:
         present = int(now.timestamp())
         with reading(self._delivery.engine) as connection:
             champions = versions.champions(connection)
-            busy = {item.model for item in deployments.live(connection)}
+            busy = deployments.live_models(connection)
             busy |= {item.model for item in repository.open_ones(connection)}
             alarms = self._alarms(connection, champions, busy, present)
         for model, alarm in alarms.items():
