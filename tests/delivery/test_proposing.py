@@ -179,3 +179,16 @@ def test_stored_specification_says_how_many_replicas_there_were(planner: Planner
 
     assert found.spec.replicas == 2
     assert [step.replicas for step in found.proposal.plan.steps] == [0, 1]
+
+
+def test_covariate_needs_the_same_inputs_of_every_version(world: World, planner: Planner) -> None:
+    """It is read from requests by its place, which would be another input of some of them."""
+    turned = (Field("age", "double"), Field("amount", "double"))
+    world.register(
+        "1.2.0", manifest=Manifest("fraud", "classification", turned, "is_fraud", (0, 1))
+    )
+    asked = {**ASKED, "strategy": "ab_test", "others": ["1.2.0"], "covariate": "amount"}
+    with pytest.raises(InvalidInput, match="1.2.0 takes other inputs") as caught:
+        planner.propose(asked)
+    assert caught.value.faults == ("the order is age, amount, it was amount, age",)
+    planner.propose({**asked, "others": []})

@@ -33,3 +33,10 @@ def test_check_refused_name_says_why(name: str, reason: str) -> None:
         names.check(name)
 
     assert "Give a name such as" in caught.value.remedy
+
+
+def test_check_actor_refuses_what_no_history_keeps() -> None:
+    assert names.check_actor("ann" * 66) == "ann" * 66
+    with pytest.raises(InvalidInput) as caught:
+        names.check_actor("x" * 201)
+    assert caught.value.faults == ("actor: has 201 characters, may have 200",)

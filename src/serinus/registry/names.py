@@ -1,4 +1,4 @@
-"""Which names a model may have."""
+"""Which names a model may have, and whoever changes something."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 from serinus.errors import InvalidInput
 
+LONGEST_ACTOR = 200
+"""Characters; what the store keeps of a name."""
 _ALLOWED = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -23,6 +25,22 @@ def check(name: str) -> str:
     if name.startswith((".", "-")):
         raise _refused(name, "it begins with a dot or a dash, as paths and options do")
     return name
+
+
+def check_actor(actor: str) -> str:
+    """The actor itself, if every history can keep it.
+
+    Raises:
+        InvalidInput: it is too long.
+    """
+    if len(actor) > LONGEST_ACTOR:
+        raise InvalidInput(
+            "who asks is told too long",
+            where="actor",
+            faults=[f"actor: has {len(actor):,} characters, may have {LONGEST_ACTOR}"],
+            remedy="Give a name, and put the rest into the reason.",
+        )
+    return actor
 
 
 def _refused(name: str, reason: str) -> InvalidInput:

@@ -299,6 +299,7 @@ class Registry:
             NotFound: there is no such version.
             Conflict: the table has no such move, a gate forbids it, or the stage moved meanwhile.
         """
+        names.check_actor(actor)
         if connection is None:
             with self.engine.begin() as own:
                 moved = self.transition(own, model, version, to, actor=actor, reason=reason)

@@ -29,7 +29,7 @@ from serinus.delivery.rollback.types import (
 )
 from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Conflict, NotFound
-from serinus.registry import model_types
+from serinus.registry import model_types, names
 from serinus.registry.model_types import ModelType, RollbackCriteria
 from serinus.store import schema
 from serinus.wire import Answer
@@ -148,6 +148,7 @@ def add(connection: Connection, rollback: Rollback) -> None:
     Raises:
         Conflict: another one of the same model is open.
     """
+    names.check_actor(rollback.actor)
     values = {
         name: msgspec.to_builtins(value) if name in _DOCUMENTS else value
         for name, value in msgspec.structs.asdict(rollback).items()
@@ -347,6 +348,7 @@ def defaults(connection: Connection) -> dict[str, Answer]:
 
 def set_fallback(connection: Connection, fallback: Fallback) -> None:
     """Set or replace a model's."""
+    names.check_actor(fallback.actor)
     clear_fallback(connection, fallback.model)
     connection.execute(insert(_FALLBACKS).values(**msgspec.structs.asdict(fallback)))
 
