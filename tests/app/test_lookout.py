@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
+import msgspec
 import pytest
 from sqlalchemy import event
 from tests.api.running import MODEL, Faces
 
+from serinus import clock
 from serinus.app.lookout import Lookout
 from serinus.client.watching import Glance
+from serinus.delivery.experiments import measuring, repository
+from serinus.delivery.records import deployments, looks
+from serinus.delivery.types import Outcome, Verdict
 from serinus.registry.types import Stage
 
 
@@ -66,6 +72,47 @@ def test_glances_are_those_that_live_and_those_that_end(canary: tuple[Faces, str
     assert (told["phase"], told["reason"], last.live) == ("aborted", "enough", False)
     assert set(told) == set(Glance.__struct_fields__)
     assert told["steps"] == ["50 %", "all traffic"]
+    assert (json.loads(first.data)["shares"], told["shares"]) == ({"1.1.0": 0.5}, {"1.1.0": 0.0})
+
+
+def test_every_challenger_is_told_with_its_share_and_who_was_dropped(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    for version in ("1.1.0", "1.2.0"):
+        faces.register(version)
+    with faces.client as client:
+        begun = client.start_experiment(MODEL, "1.1.0", others=["1.2.0"], split=["20%", 0.3])
+        assert "fraud@1.1.0, 1.2.0" in begun.reason
+        faces.report("1.0.0", "1.1.0", "1.2.0")
+        look = lookout(faces)
+        with look.watching(None):
+            look.look()
+            before = msgspec.json.decode(look.glances()[0].data, type=Glance)
+            _drop(faces, begun.id, "1.2.0")
+            again(look)
+            after = msgspec.json.decode(look.glances()[0].data, type=Glance)
+        moves = list(client.history(begun.id))
+    assert before.shares == {"1.1.0": pytest.approx(0.2), "1.2.0": pytest.approx(0.3)}
+    assert before.versions == "1.1.0 20 %, 1.2.0 30 %"
+    assert after.versions == "1.1.0 20 %, 1.2.0 out"
+    assert after.dropped == {"1.2.0": "Errors doubled."}
+    assert [move.reason for move in moves if "dropped" in move.reason] == [
+        "1.2.0 was dropped: Errors doubled."
+    ]
+
+
+def _drop(faces: Faces, experiment: str, version: str) -> None:
+    """As the controller writes it down."""
+    with faces.app.engine.begin() as connection:
+        found = deployments.get(connection, experiment)
+        place = found.challengers.index(version)
+        state = repository.load(connection, experiment) or measuring.begin(connection, found)
+        shares = tuple(0.0 if at == place else part for at, part in enumerate(state.shares))
+        state = replace(state, shares=shares, dropped={place: "Errors doubled."})
+        repository.save(connection, experiment, state, clock.now())
+        part = msgspec.structs.replace(found, id=found.comparison(place), challenger=version)
+        verdict = Verdict(Outcome.ROLLBACK, "Errors doubled.", 10, 0.05, ())
+        looks.add(connection, [(part, verdict, 1)], clock.now())
+    faces.app.delivery.publish()
 
 
 def test_nobody_watching_keeps_nothing(canary: tuple[Faces, str]) -> None:

@@ -29,6 +29,7 @@ from serinus.delivery.records import workers
 from serinus.delivery.types import Plan
 from serinus.store import schema
 from serinus.store.engine import reading
+from serinus.wire import RoutingTable
 
 TICK_SECONDS = 0.5
 # Rates and forecasts change also while nothing comes.
@@ -45,6 +46,14 @@ class Sight:
     model: str
     live: bool
     data: bytes
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """What a plan says of a line: its steps in words, and who is compared."""
+
+    steps: tuple[str, ...]
+    challengers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,8 @@ class Lookout:
         self._statuses: dict[str, Sight] = {}
         self._built: dict[str, _Built] = {}
         self._glances: dict[str, Sight] = {}
-        self._steps: dict[str, tuple[str, ...]] = {}
+        self._plans: dict[str, _Laid] = {}
+        self._table = RoutingTable(0, {})
         self.run = secrets.token_hex(4)
         """Names this process: numbers of another one mean nothing here."""
 
@@ -169,21 +179,45 @@ class Lookout:
         gone = [name for name, sight in self._glances.items() if sight.live and name not in here]
         if gone:
             rows += _lines(connection, table.c.id.in_(gone))
-        self._learn_steps(connection, here.union(gone) - set(self._steps))
+        self._learn_plans(connection, here.union(gone) - set(self._plans))
+        if routing.newest_revision(connection) != self._table.revision:
+            self._table = routing.newest(connection) or self._table
+        several = {row.id for row in rows if len(self._plans[row.id].challengers) > 1}
+        dropped = _dropped(connection, several)
         for row in rows:
+            plan = self._plans[row.id]
+            told = dropped.get(row.id, {})
+            glance = _glance(
+                row,
+                steps=plan.steps,
+                shares=self._shares(row, plan),
+                dropped={plan.challengers[int(place)]: why for place, why in told.items()},
+            )
+            data = msgspec.json.encode(glance)
             live = row.ended_at is None
-            data = msgspec.json.encode(_glance(row, self._steps[row.id]))
             self._put(self._glances, row.id, row.model, live=live, data=data)
 
-    def _learn_steps(self, connection: Connection, names: set[str]) -> None:
+    def _learn_plans(self, connection: Connection, names: set[str]) -> None:
         """A plan never changes, so it is read once."""
         table = schema.deployments
         query = select(table.c.id, table.c.plan).where(table.c.id.in_(names))
         for row in connection.execute(query) if names else ():
-            plan: Any = msgspec.convert(row.plan, Plan)
-            self._steps[row.id] = tuple(
-                step_name(plan, number) for number in range(len(plan.steps) + 1)
+            try:
+                plan: Any = msgspec.convert(row.plan, Plan)
+            except msgspec.ValidationError:
+                # One that is damaged is told as what it is, beside all the others.
+                self._plans[row.id] = _Laid(("unreadable",))
+                continue
+            self._plans[row.id] = _Laid(
+                tuple(step_name(plan, number) for number in range(len(plan.steps) + 1)),
+                plan.experiment.challengers if plan.experiment else (),
             )
+
+    def _shares(self, row: Row[Any], plan: _Laid) -> dict[str, float]:
+        """Of each challenger, in force at the gateways."""
+        route = self._table.routes.get(row.model)
+        known = statuses.in_force(route) if route else {}
+        return {name: known.get(name, 0.0) for name in plan.challengers or (row.challenger,)}
 
     def _put(
         self, sights: dict[str, Sight], name: str, model: str, *, live: bool, data: bytes
@@ -204,8 +238,8 @@ class Lookout:
         ended = sorted(name for name, sight in self._glances.items() if not sight.live)
         for name in ended[: max(0, len(ended) - _MOST_ENDED)]:
             del self._glances[name]
-        for name in set(self._steps) - set(self._glances):
-            del self._steps[name]
+        for name in set(self._plans) - set(self._glances):
+            del self._plans[name]
 
 
 def _lines(connection: Connection, where: Any) -> Iterator[Row[Any]]:
@@ -229,12 +263,21 @@ def _lines(connection: Connection, where: Any) -> Iterator[Row[Any]]:
     yield from connection.execute(query.where(where).order_by(table.c.id))
 
 
-_PLAIN = {field.name for field in msgspec.structs.fields(Glance)} - {"steps", "requests"}
+def _dropped(connection: Connection, names: set[str]) -> dict[str, dict[str, str]]:
+    """Of these experiments, who was taken out and why, by place."""
+    table = schema.experiments
+    query = select(table.c.deployment, table.c.dropped).where(table.c.deployment.in_(names))
+    rows = connection.execute(query) if names else ()
+    return {row.deployment: row.dropped for row in rows}
 
 
-def _glance(row: Row[Any], steps: tuple[str, ...]) -> Glance:
+_OTHERS = {"steps", "requests", "shares", "dropped"}
+_PLAIN = {field.name for field in msgspec.structs.fields(Glance)} - _OTHERS
+
+
+def _glance(row: Row[Any], **more: Any) -> Glance:
     known: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN}
     if row.ended_at is None and row.looked is not None:
         # While it lives, what the evidence says now says more than how it came to its step.
         known |= {"verdict": row.looked, "reason": row.said}
-    return Glance(**known, steps=steps, requests=row.requests or 0)
+    return Glance(**known, **more, requests=row.requests or 0)

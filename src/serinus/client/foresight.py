@@ -64,6 +64,9 @@ class ExperimentForecast(msgspec.Struct, frozen=True):
     effect: float | None
     metric: str
     unit: str
+    sample: int = 0
+    least_hours: float = 0.0
+    most_hours: float = 0.0
 
 
 class Forecast(msgspec.Struct, frozen=True):

@@ -54,10 +54,11 @@ class Queries:
             return deployments.listing(connection, model, limit, after)
 
     def history(self, deployment_id: str) -> Transitions:
-        """Every transition, oldest first. Raises NotFound."""
+        """Every transition and every drop from an experiment, oldest first. Raises NotFound."""
         with reading(self.engine) as connection:
-            deployments.get(connection, deployment_id)
-            return deployments.history(connection, deployment_id)
+            found = deployments.get(connection, deployment_id)
+            moves = deployments.history(connection, deployment_id)
+            return sorted([*moves, *looks.drops(connection, found)], key=lambda move: move.at)
 
     def verdicts(self, deployment_id: str, *, limit: int) -> Looks:
         """The newest recorded looks at the evidence, oldest first. Raises NotFound."""

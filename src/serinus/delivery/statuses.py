@@ -168,7 +168,7 @@ def _counts(
     route = table.routes.get(deployment.model) if table else None
     mine = route if route and route.deployment == deployment.id else None
     compared = (deployment.champion, *deployment.challengers)
-    known = _in_force(route) if route else {}
+    known = in_force(route) if route else {}
     shares = {version: known.get(version, 0.0) for version in compared if version}
     requests = {str(arm): evidence.total(kind, arm) for arm, kind in _COUNTED.items()}
     delayed, oldest = waiting or (0, None)
@@ -196,7 +196,7 @@ def _counts(
     )
 
 
-def _in_force(route: Route) -> dict[str, float]:
+def in_force(route: Route) -> dict[str, float]:
     """By version, the share of a model's requests that it answers."""
     found = {variant.target.version: variant.share for variant in route.others}
     if route.challenger is not None:

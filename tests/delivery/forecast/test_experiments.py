@@ -17,7 +17,7 @@ BUSY = Traffic(requests=24_000, seconds=86_400.0, error_rate=0.0, loss=0.1, labe
 def told(
     basis: Basis = BASIS, traffic: Traffic | None = BUSY, **fields: object
 ) -> ExperimentForecast:
-    asked = {"strategy": "ab_test", "max_hours": 48.0, **fields}
+    asked = {"strategy": "ab_test", "min_hours": 48.0, "max_hours": 48.0, **fields}
     entities = asked.pop("entities", None)
     found = experiment_forecast(plan_of(basis, **asked), traffic, entities)  # type: ignore[arg-type]
     assert found is not None
@@ -29,6 +29,33 @@ def test_units_are_those_of_the_planned_time() -> None:
 
     assert (found.hours, found.units, found.fewest) == (48.0, 48_000.0, 24_000.0)
     assert (found.metric, found.unit) == ("accuracy", "points")
+
+
+@pytest.mark.parametrize(
+    ("sample", "hours", "units"),
+    [
+        (200, 12.0, 12_000.0),
+        (24_000, 24.0, 24_000.0),
+        (30_000, 30.0, 30_000.0),
+        (90_000, 48.0, 48_000.0),
+    ],
+    ids=["least time", "sample", "larger sample", "longest time"],
+)
+def test_end_comes_with_the_sample_between_the_least_and_the_longest_time(
+    sample: int, hours: float, units: float
+) -> None:
+    found = told(min_requests=sample, min_hours=12.0)
+
+    assert (found.hours, found.units) == (pytest.approx(hours), pytest.approx(units))
+    assert (found.sample, found.least_hours, found.most_hours) == (sample, 12.0, 48.0)
+
+
+def test_sample_of_entities_is_waited_for_until_they_have_come() -> None:
+    few = told(min_requests=300, min_hours=1.0, unit="entity", entities=500)
+    all_of_them = told(min_requests=501, min_hours=1.0, unit="entity", entities=500)
+
+    assert few.units == pytest.approx(300, rel=0.02) or few.hours == 1.0
+    assert all_of_them.hours == 48.0
 
 
 def test_only_ab_tests_have_one() -> None:
@@ -78,7 +105,7 @@ def test_effect_grows_with_challengers_and_confidence() -> None:
     for more in (
         told(split=(0.25, 0.25), others=("3",)),
         told(split=(0.25,), confidence=0.99),
-        told(split=(0.25,), max_hours=24.0),
+        told(split=(0.25,), min_hours=24.0),
     ):
         assert more.effect is not None
         assert more.effect > usual

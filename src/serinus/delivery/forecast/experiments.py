@@ -10,6 +10,8 @@ from collections.abc import Callable
 from math import sqrt
 from typing import TYPE_CHECKING
 
+import msgspec
+import numpy as np
 from scipy import optimize, special
 
 from serinus.deferred import Deferred
@@ -45,19 +47,25 @@ def experiment_forecast(
     test = plan.experiment
     if test is None:
         return None
-    planned = test.planned_seconds / 3600
+    sample, least = plan.steps[0].min_requests, test.min_seconds / 3600
+    latest = max(test.planned_seconds / 3600, least)
+    told = ExperimentForecast(latest, None, None, None, test.metric, "", sample, least, latest)
     if traffic is None:
-        return ExperimentForecast(planned, None, None, None, test.metric, "")
+        return told
+    crowd = Crowd(entities or ENTITIES) if plan.unit == "entity" else None
+    needed = float(crowd.requests(np.array(float(sample)))) if crowd else float(sample)
+    # The end comes with the sample and the least time, at the latest when the longest time is over.
+    planned = min(max(needed / traffic.per_hour, least), latest)
     requests = planned * traffic.per_hour
-    units = requests
-    if plan.unit == "entity":
-        units = Crowd(entities or ENTITIES).distinct(requests)
+    units = crowd.distinct(requests) if crowd else requests
     labelled = 1.0 if traffic.labelled is None or not _needs_labels(test) else traffic.labelled
     arms = [(1 - sum(test.split)) * units * labelled]
     arms += [share * units * labelled for share in test.split]
     smallest = min(arms)
     effect = _smallest_effect(plan, test, traffic, arms) if smallest >= FEWEST_UNITS else None
-    return ExperimentForecast(planned, units, smallest, effect, test.metric, _unit(test))
+    return msgspec.structs.replace(
+        told, hours=planned, units=units, fewest=smallest, effect=effect, unit=_unit(test)
+    )
 
 
 def _smallest_effect(

@@ -95,10 +95,12 @@ def _words(plan: Plan, number: int) -> str:
             f"{version} {100 * share:g} %"
             for version, share in zip(test.challengers, test.split, strict=True)
         )
+        many = "requests" if plan.unit == "request" else "distinct entities"
         return (
-            f"A/B test ({shares}): passed when its planned end has come, after "
-            f"{hours(test.planned_seconds / 3600)}, by {test.metric} at {test.confidence:.0%} "
-            f"confidence; no winner before {hours(test.min_seconds / 3600)}"
+            f"A/B test ({shares}): passed when its planned end has come, with "
+            f"{step.min_requests:,} {many} but not before {hours(test.min_seconds / 3600)}, after "
+            f"{hours(test.planned_seconds / 3600)} at the latest; by {test.metric} at "
+            f"{test.confidence:.0%} confidence"
         )
     asked = {
         rail.kind: margin(plan, gate_of(step, rail.kind), rail.kind) for rail in plan.guardrails
@@ -147,11 +149,16 @@ def summary(told: Forecast, unit: str, observed: Traffic | None = None) -> str:
 
 
 def _found_at_the_end(test: ExperimentForecast, unit: str, observed: Traffic | None) -> str:
-    end = f"The test is asked after {hours(test.hours)}"
-    if test.units is None:
-        return f"{end}; how much it will have seen is unknown: {seen(observed)}."
     many = "requests" if unit == "request" else "distinct entities"
-    told = f"{end}, of about {_round(test.units):,} {many}"
+    if test.units is None:
+        return (
+            f"The test is asked of {test.sample:,} {many}, not before {hours(test.least_hours)} "
+            f"and after {hours(test.most_hours)} at the latest; when that will be is unknown: "
+            f"{seen(observed)}."
+        )
+    told = f"The test is asked after {hours(test.hours)}, of about {_round(test.units):,} {many}"
+    if test.units < 0.99 * test.sample:
+        told += f" (not the {test.sample:,} planned, as its longest time is over)"
     if test.effect is None:
         return f"{told}: too few to find any difference."
     size = f"{test.effect:.2g} {test.unit}"
@@ -284,9 +291,15 @@ def _longer(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
     if told.traffic is None or None in slowest:
         return
     for spare in _SPARE:
-        needed = ceil(spare * max(late for late in slowest if late is not None))
-        if spec.max_hours < needed <= _LONGEST_HOURS:
-            yield {"max_hours": float(needed)}
+        needed = float(ceil(spare * max(late for late in slowest if late is not None)))
+        longer = {"max_hours": needed} if spec.max_hours < needed else {}
+        if needed > _LONGEST_HOURS:
+            continue
+        if longer:
+            yield longer
+        if test is not None:
+            # It ends with its sample, if that is there after the least time.
+            yield {"min_hours": needed, **longer}
 
 
 def _looser(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:

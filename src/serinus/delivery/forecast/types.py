@@ -80,6 +80,8 @@ class ExperimentForecast(msgspec.Struct, frozen=True):
     then, and of the one with ``fewest`` those that the metric can be told of. ``effect`` is the
     smallest difference of the metric that four of five tests find, in ``unit``: points (0.01 is
     one), or standard deviations between units. None is what cannot be told, or is never found.
+    The end comes with ``sample`` units, not before ``least_hours``, after ``most_hours`` at the
+    latest.
     """
 
     hours: float
@@ -88,6 +90,9 @@ class ExperimentForecast(msgspec.Struct, frozen=True):
     effect: float | None
     metric: str
     unit: str
+    sample: int = 0
+    least_hours: float = 0.0
+    most_hours: float = 0.0
 
 
 class Forecast(msgspec.Struct, frozen=True):

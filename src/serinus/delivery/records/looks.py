@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, insert, select
 
-from serinus.delivery.types import Assessment, Deployment, Outcome, Verdict
+from serinus.delivery.types import (
+    Assessment,
+    Deployment,
+    Outcome,
+    Phase,
+    Transition,
+    Verdict,
+)
 from serinus.store import schema
 
 _LOOKS = schema.verdicts
@@ -84,3 +91,29 @@ def verdict_of(row: Row[Any]) -> Verdict:
     guardrails = msgspec.convert(row.guardrails, tuple[Assessment, ...])
     spent = sum(exp(-item.harm_bound) for item in guardrails)
     return Verdict(Outcome(row.verdict), row.reason, row.requests, spent, guardrails)
+
+
+def drops(connection: Connection, deployment: Deployment) -> list[Transition]:
+    """When challengers of an experiment were taken out of it and why, oldest first.
+
+    They are no moves of the deployment, which goes on; told among them they say who it goes on
+    with.
+    """
+    beside = [deployment.comparison(place) for place in range(len(deployment.challengers))]
+    query = (
+        select(_LOOKS.c.at, _LOOKS.c.step, _LOOKS.c.challenger, _LOOKS.c.reason)
+        .where(_LOOKS.c.deployment.in_(beside), _LOOKS.c.verdict == Outcome.ROLLBACK)
+        .order_by(_LOOKS.c.id)
+    )
+    return [
+        Transition(
+            from_phase=Phase.RUNNING,
+            to_phase=Phase.RUNNING,
+            step=row.step,
+            at=row.at,
+            actor="controller",
+            verdict=Outcome.ROLLBACK,
+            reason=f"{row.challenger} was dropped: {row.reason}",
+        )
+        for row in connection.execute(query)
+    ]
