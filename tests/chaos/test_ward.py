@@ -10,11 +10,11 @@ from serinus.wire import Arm
 
 
 def test_scripts_harm_one_version_or_both() -> None:
-    model = Incident("model", 0).script()
+    model = Incident("model", 0).script("m")
     assert model.behaviour(Arm.CHALLENGER, 0.5).failing > 0
     assert model.behaviour(Arm.CHALLENGER, 0.2).failing == 0
     assert model.behaviour(Arm.CHAMPION, 0.5).failing == 0
-    upstream = Incident("upstream", 1).script()
+    upstream = Incident("upstream", 1).script("m")
     for arm in (Arm.CHAMPION, Arm.CHALLENGER):
         assert upstream.behaviour(arm, 0.2, 1).latency_us == 900
         assert upstream.behaviour(arm, 0.2, 50).latency_us > 2_000
@@ -22,9 +22,9 @@ def test_scripts_harm_one_version_or_both() -> None:
 
 def test_incidents_differ_by_cause_and_seed_and_harm_in_turn() -> None:
     those = [Incident(cause, seed) for cause in ward.RIGHT for seed in range(3)]
-    assert len({one.model for one in those}) == 6
+    assert len({str(one) for one in those}) == 6
     assert [one.harm for one in those[:3]] == ["errors", "latency", "answers"]
-    assert len({repr(one.script()) for one in those}) == 6
+    assert len({repr(one.script("m")) for one in those}) == 6
 
 
 @pytest.mark.parametrize("cause", ["model", "upstream"])

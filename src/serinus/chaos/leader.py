@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ STATEMENT = (
 DIFFERENCES = "runs that differ from that of one controller alone"
 IMPOSSIBLE = "moves that cannot be, or revisions that fell"
 UNEXACT = "replays that are not exact"
+STUCK = "leaders that stood still on PostgreSQL and could not be replaced"
 TAKEOVERS = "takeovers"
 SLOWEST_DEATH = "slowest takeover from a leader that died"
 SLOWEST_STAND = "slowest takeover from a leader that stood still"
@@ -89,7 +91,8 @@ class _Drill:
                 (self.stood if victim.stopped else self.died).append(now - self.since)
                 self.wake_at = now + self.chance.uniform(*_STANDS)
             elif now - self.since > _PATIENCE_SECONDS:
-                # It stopped with the only lock that SQLite has: nobody can go on, nor do harm.
+                # It stopped with the only lock that SQLite has: nobody can go on, nor do harm. On
+                # PostgreSQL the server must have ended its transaction long ago.
                 self.alone += 1
                 self.wake_at = now
             return
@@ -137,10 +140,14 @@ def run(
                         made = _disturbed(_copy(start, f"rough{turn}"), script, chance)
                         made.differences = course.differences(calm.course, made.course)
                         made.name = f"{script.name}, {kind}, turn {turn}"
+                        made.kind = kind
                         runs.append(made)
                         progress(made.told())
     died = [seconds for one in runs for seconds in one.drill.died]
     stood = [seconds for one in runs for seconds in one.drill.stood]
+    alone = Counter[Kind]()
+    for one in runs:
+        alone[one.kind] += one.drill.alone
     return Finding(
         name="leader",
         statement=STATEMENT,
@@ -150,6 +157,7 @@ def run(
             at_most(UNEXACT, sum(not one.exact for one in runs), 0),
             at_most(SLOWEST_DEATH, max(died, default=0.0), DEATH_SECONDS, "s"),
             at_most(SLOWEST_STAND, max(stood, default=0.0), STAND_SECONDS, "s"),
+            at_most(STUCK, alone["postgresql"], 0),
             at_least(TAKEOVERS, len(died) + len(stood), 1),
         ),
         seed=seed,
@@ -160,7 +168,7 @@ def run(
                 "median seconds": median(died or [0.0]),
                 "from those that stood": len(stood),
                 "their median seconds": median(stood or [0.0]),
-                "stood with SQLite's lock": sum(one.drill.alone for one in runs),
+                "stood with SQLite's lock": alone["sqlite"],
             }
         },
         faults=tuple(
@@ -179,6 +187,7 @@ class _Made:
     exact: bool
     differences: list[str] = field(default_factory=list)
     name: str = ""
+    kind: Kind = "sqlite"
 
     def told(self) -> str:
         """In words."""

@@ -223,7 +223,7 @@ class Lockstep:
         """
         self._tick()
         self.scribe.report(self._moment_us)
-        self._settle()
+        self.settle()
         while goes_on():
             between(self)
             if self.batches >= self._script.most_batches:
@@ -232,7 +232,7 @@ class Lockstep:
                 self._tick()
                 self.scribe.write(self._moment_us, self._moment_us + self.shift_us)
             self.batches += 1
-            self._settle()
+            self.settle()
 
     def replays(self) -> bool:
         """Whether every look comes out again, bit for bit."""
@@ -286,7 +286,7 @@ class Lockstep:
                 if not one.stopped:
                     one.signal(signal.SIGCONT)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Wait until what was written is folded and decided, whoever dies of it."""
         deadline = clock.monotonic() + _PATIENCE_SECONDS
         quiet: tuple[int, int, int] | None = None
@@ -328,6 +328,16 @@ class Lockstep:
         return None if self._reader.read(offsets, 1).records else moves
 
 
+def filed(orders: Orders, home: Path) -> Orders:
+    """The same orders, with their files in a home."""
+    return msgspec.structs.replace(
+        orders,
+        record=str(home / "record"),
+        moment=str(home / "moment"),
+        passes=str(home / "passes"),
+    )
+
+
 def perform(
     place: Scene,
     script: Script,
@@ -348,12 +358,7 @@ def perform(
         meddle: is called again and again while a batch is decided.
     """
     home = place.home
-    given = msgspec.structs.replace(
-        orders or Orders(record=""),
-        record=str(home / "record"),
-        moment=str(home / "moment"),
-        passes=str(home / "passes"),
-    )
+    given = filed(orders or Orders(record=""), home)
     one = Control(home, address or place.address, given)
     began = clock.monotonic()
     with Lockstep(place, script, [one], moment=home / "moment", meddle=meddle) as run:

@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from serinus import clock
-from serinus.chaos import exact, living, record
+from serinus.chaos import commands, exact, living, record
+from serinus.chaos.commands import Walked
 from serinus.chaos.databases import Kind
 from serinus.chaos.exact import Outcome
 from serinus.chaos.living import Life
@@ -23,6 +24,8 @@ DIFFERENCES = "runs that differ from the undisturbed one"
 IMPOSSIBLE = "steps skipped or repeated"
 UNEXACT = "deployments whose replay is not exact"
 KILLS = "kills at a write, in lock-step"
+COMMANDS = "commands whose effect is not that of one undisturbed call"
+COMMAND_KILLS = "kills at a write of a command"
 LIVE_KILLS = "kills amid a transition, live"
 DROPPED = "requests dropped"
 RESUME = "slowest return, from the kill to the next fold or decision"
@@ -38,13 +41,13 @@ def run(
     seed: int = 0,
     progress: Callable[[str], None] = lambda words: None,
 ) -> Finding:
-    """Both halves: in lock-step at every write, and live amid transitions.
+    """In lock-step at every write, at every write of people's commands, and live amid transitions.
 
     Args:
-        kinds: databases of the first half; the second is on SQLite.
-        kills: of the second half; 0 leaves it out.
-        rate: requests a second in the second half.
-        one_in: the part of all writes at which the first half is killed; 1 is at every one.
+        kinds: databases in lock-step; the live half is on SQLite.
+        kills: of the live half; 0 leaves it out.
+        rate: requests a second in the live half.
+        one_in: the part of all writes at which it is killed in lock-step; 1 is at every one.
         seed: of the traffic, and of where it strikes.
         progress: is told what was done.
 
@@ -58,15 +61,32 @@ def run(
         for outcome in exact.run(Path(folder), list(kinds), scripts, one_in=one_in):
             outcomes.append(outcome)
             progress(f"{outcome.name}: {outcome.kills} kills, {outcome.phase}")
+    walks = []
+    for kind in kinds:
+        walks.append(commands.run(kind, one_in=one_in, seed=seed))
+        progress(f"by hand, {kind}: {sum(walks[-1].kills.values())} kills")
     life = living.run(kills=kills, rate=rate, seed=seed) if kills else None
     return Finding(
         name="rollout",
         statement=STATEMENT,
-        bars=(*_exact_bars(outcomes), *(_live_bars(life, kills) if life else ())),
+        bars=(
+            *_exact_bars(outcomes),
+            *_command_bars(walks),
+            *(_live_bars(life, kills) if life else ()),
+        ),
         seed=seed,
         seconds=clock.monotonic() - started,
-        notes={**{one.name: _notes(one) for one in outcomes}, **_live_notes(life)},
+        notes={
+            **{one.name: _notes(one) for one in outcomes},
+            **{f"kills by command, {one.name}": one.kills for one in walks},
+            **_live_notes(life),
+        },
         faults=(
+            *(
+                f"by hand, {one.name}: {fault}"
+                for one in walks
+                for fault in one.differences + one.faults
+            ),
             *(f"{one.name}: {fault}" for one in outcomes for fault in one.differences + one.faults),
             *(life.faults if life else ()),
         ),
@@ -79,6 +99,14 @@ def _exact_bars(outcomes: Sequence[Outcome]) -> tuple[Bar, ...]:
         at_most(IMPOSSIBLE, sum(len(one.faults) for one in outcomes), 0),
         at_most(UNEXACT, sum(not one.exact for one in outcomes), 0),
         at_least(KILLS, sum(one.kills for one in outcomes), len(outcomes)),
+    )
+
+
+def _command_bars(walks: Sequence[Walked]) -> tuple[Bar, ...]:
+    wrong = sum(len(one.differences) + len(one.faults) + (not one.exact) for one in walks)
+    return (
+        at_most(COMMANDS, wrong, 0),
+        at_least(COMMAND_KILLS, sum(sum(one.kills.values()) for one in walks), len(walks)),
     )
 
 

@@ -7,14 +7,14 @@ takes back and verifies is the real one, and people ask it over HTTP.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from sqlalchemy import select
 
 from serinus import clock
-from serinus.chaos.lockstep import Control, Lockstep
+from serinus.chaos.lockstep import Control, Lockstep, filed
 from serinus.chaos.scene import Scene
 from serinus.chaos.script import CHALLENGER, Behaviour, Script
 from serinus.chaos.types import Orders
@@ -28,6 +28,9 @@ Cause: TypeAlias = Literal["model", "upstream"]
 ``upstream``: a feed breaks that both versions need, and a person takes back what is newest."""
 
 Harm: TypeAlias = Literal["errors", "latency", "answers"]
+MODELS = tuple(f"patient-{number}" for number in range(25))
+"""So many at once fit into one installation."""
+
 RIGHT: dict[Cause, str] = {"model": "verified", "upstream": "not_the_model"}
 
 _HOST = "127.0.0.1"
@@ -63,13 +66,11 @@ class Incident:
         harms: tuple[Harm, ...] = get_args(Harm)
         return harms[self.seed % len(harms)]
 
-    @property
-    def model(self) -> str:
-        """Its name."""
-        return f"{self.cause}-{self.seed}"
+    def __str__(self) -> str:
+        return f"{self.cause}, seed {self.seed}, {self.harm}"
 
-    def script(self) -> Script:
-        """Its traffic."""
+    def script(self, model: str) -> Script:
+        """The traffic of the model that it befalls."""
         chance = random.Random(f"{self.cause} {self.seed}")
         bad = {
             "errors": Behaviour(failing=chance.uniform(0.15, 0.6)),
@@ -77,12 +78,12 @@ class Incident:
             "answers": Behaviour(wrong=chance.uniform(0.4, 0.9)),
         }[self.harm]
         named = Script(
-            self.model,
+            str(self),
             {**_SPEC, "approvals": self.cause == "upstream"},
             requests=600,
             most_batches=_MOST_BATCHES,
             seed=self.seed,
-            model=self.model,
+            model=model,
         )
         if self.cause == "model":
             return replace(named, bad=bad, bad_from=0.5)
@@ -114,8 +115,7 @@ class Found:
 
     def told(self) -> str:
         """In words, with what it takes to see it again."""
-        one = self.incident
-        return f"{one.cause}, seed {one.seed}, {one.harm}: {self.state or 'no end'}, {self.said}"
+        return f"{self.incident}: {self.state or 'no end'}, {self.said}"
 
 
 def suffer(
@@ -126,20 +126,18 @@ def suffer(
     """Let all of these happen at once.
 
     Args:
-        place: with a champion and a challenger of each incident's model; it is used up.
-        incidents: each of another model.
+        place: with a champion and a challenger of each of MODELS; it is used up.
+        incidents: no more than there are of these.
         is_called_off: whether nobody waits for it any more.
 
     Raises:
         Unavailable: a batch was not decided in time.
     """
     home, port = place.home, ports.free(_HOST)
-    orders = Orders(
-        record=str(home / "record"), moment=str(home / "moment"), passes=str(home / "passes")
-    )
-    one = Control(home, place.address, orders, _PACE, port=port)
-    first, *others = [incident.script() for incident in incidents]
-    ward = _Ward(incidents, port)
+    one = Control(home, place.address, filed(Orders(record=""), home), _PACE, port=port)
+    beds = dict(zip(MODELS, incidents, strict=False))
+    first, *others = [incident.script(model) for model, incident in beds.items()]
+    ward = _Ward(beds, port)
     with Lockstep(
         place, first, [one], moment=home / "moment", beside=others, look_seconds=_POLL_SECONDS
     ) as run:
@@ -151,50 +149,46 @@ class _Ward:
     """The incidents of one installation as they go on.
 
     Args:
-        incidents: each of another model.
+        beds: each incident by the model that it befalls.
         port: of its control plane.
     """
 
-    def __init__(self, incidents: Sequence[Incident], port: int) -> None:
-        self._incidents = incidents
+    def __init__(self, beds: Mapping[str, Incident], port: int) -> None:
+        self._beds = beds
         self._port = port
-        self._open = {incident.model for incident in incidents}
+        self._open = set(beds)
         self._looked = 0.0
 
     def between(self, run: Lockstep) -> None:
         """Before a batch: a deployment begins, or somebody takes back what is newest."""
         if run.batches == _BEFORE:
             with self._client() as client:
-                for incident in self._incidents:
-                    client.deploy(incident.model, CHALLENGER, **incident.script().spec)
+                for model, incident in self._beds.items():
+                    client.deploy(model, CHALLENGER, **incident.script(model).spec)
         # The first batch of a broken feed is behind it: its harm is what the person has seen.
         if run.batches == _BEFORE + _ROLLOUT + 1:
             with self._client() as client:
-                for incident in self._incidents:
+                for model, incident in self._beds.items():
                     if incident.cause == "upstream":
-                        client.rollback(incident.model, reason="answers are harmed")
+                        client.rollback(model, reason="answers are harmed")
 
     def goes_on(self, run: Lockstep) -> bool:
         """Whether an incident is still open."""
         if run.batches > _BEFORE:
-            self._open -= {row["model"] for row in _rollbacks(run) if row["ended_at"] is not None}
-            for incident in self._incidents:
-                if incident.model not in self._open:
-                    run.scribe.drop(incident.model)
+            for row in _rollbacks(run):
+                if row["ended_at"] is not None:
+                    self._open.discard(row["model"])
+                    run.scribe.drop(row["model"])
             self._rest()
         return bool(self._open) and run.batches < _MOST_BATCHES
 
     def found(self, run: Lockstep) -> list[Found]:
         """What was found of each."""
         rows = {row["model"]: row for row in _rollbacks(run)}
-        return [self._tell(run, incident, rows.get(incident.model)) for incident in self._incidents]
-
-    def _tell(self, run: Lockstep, incident: Incident, row: Any) -> Found:
-        harmed = run.scribe.harmed[incident.model]
-        if row is None or row["ended_at"] is None:
-            return Found(incident, "", "the rollback did not end", harmed, 0.0)
-        took = (row["ended_at"] - row["started_at"]).total_seconds()
-        return Found(incident, str(row["state"]), str(row["reason"]), harmed, took)
+        return [
+            _found(incident, rows.get(model), run.scribe.harmed[model])
+            for model, incident in self._beds.items()
+        ]
 
     def _rest(self) -> None:
         """See to it that each open verification is looked at before there is more to see."""
@@ -204,6 +198,13 @@ class _Ward:
 
     def _client(self) -> Serinus:
         return Serinus(f"http://{_HOST}:{self._port}", "", actor="chaos")
+
+
+def _found(incident: Incident, row: Any, harmed: int) -> Found:
+    if row is None or row["ended_at"] is None:
+        return Found(incident, "", "the rollback did not end", harmed, 0.0)
+    took = (row["ended_at"] - row["started_at"]).total_seconds()
+    return Found(incident, str(row["state"]), str(row["steps"][-1]["reason"]), harmed, took)
 
 
 def _rollbacks(run: Lockstep) -> list[Any]:

@@ -68,6 +68,7 @@ def rollback(
         Literal["model", "upstream", "both"], typer.Option(help="What is to blame.")
     ] = "both",
     seeds: Annotated[int, typer.Option(help="Incidents of each cause.", min=1)] = 100,
+    live: Annotated[int, typer.Option(help="Live ones of each; 0 is none.", min=0)] = 3,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -77,6 +78,7 @@ def rollback(
     found = proof.run(
         causes=["model", "upstream"] if cause == "both" else [cause],
         seeds=seeds,
+        live=live,
         seed=seed,
         progress=progress_console().print,
     )
