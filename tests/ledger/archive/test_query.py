@@ -315,7 +315,10 @@ def test_interrupt_ends_a_long_query_at_once(kept: Kept) -> None:
     clock.sleep(0.5)
     start = clock.monotonic()
     os.kill(child.pid, signal.SIGINT)
-    _, errors = child.communicate(timeout=30)
+    try:
+        _, errors = child.communicate(timeout=30)
+    finally:
+        child.kill()
     assert clock.monotonic() - start < 5
     assert child.returncode == -signal.SIGINT
     assert errors.strip().endswith("KeyboardInterrupt")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +28,7 @@ T = TypeVar("T")
 _BATCH_ROWS = 4_096
 # Retention may take a file away between the look at the catalog and the look into the file.
 _ATTEMPTS = 3
+_HEARD_SECONDS = 0.02
 _SQL_TYPES = {
     "id": "VARCHAR",
     "time": "TIMESTAMPTZ",
@@ -167,6 +168,7 @@ class Answer:
         self._connection = connection
         # In a thread, because the engine hears Ctrl-C only between rows, and waits hear it.
         self._pool = ThreadPoolExecutor(1, "query")
+        self._call: Future[Any] | None = None
         try:
             self._reader: pa.RecordBatchReader = self._waited(
                 lambda: connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -202,9 +204,14 @@ class Answer:
 
     def close(self) -> None:
         """Let go of the engine; a query that still runs is interrupted."""
-        self._connection.interrupt()
+        self._interrupt()
         self._pool.shutdown()
         self._connection.close()
+
+    def _interrupt(self) -> None:
+        # Again and again, because what has not begun yet does not hear that it is to end.
+        while self._call is not None and wait((self._call,), _HEARD_SECONDS).not_done:
+            self._connection.interrupt()
 
     def _next(self) -> pa.RecordBatch | None:
         try:
@@ -213,11 +220,11 @@ class Answer:
             return None
 
     def _waited(self, call: Callable[[], T]) -> T:
-        future = self._pool.submit(call)
+        self._call = future = self._pool.submit(call)
         try:
             return future.result()
         except (KeyboardInterrupt, SystemExit):
-            self._connection.interrupt()
+            self._interrupt()
             raise
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             # What comes after the first rows comes through Arrow, which knows one error only.
