@@ -326,3 +326,20 @@ def test_plan_is_taken_as_yaml(two: Faces) -> None:
     assert answer.status_code == 201, answer.text
     assert answer.json()["spec"]["shares"] == [0.05, 0.5]
     assert answer.json()["spec"]["clone"] == 0.1
+
+
+def test_version_that_nobody_named_is_told_with_those_that_there_are(two: Faces) -> None:
+    for path, word in (("", "challenger"), ("/canary", "candidate_version")):
+        model = "model" if word == "challenger" else "model_name"
+        for asked in ({model: MODEL}, {model: MODEL, word: ""}):
+            answer = httpx.post(f"{two.url}/deployments{path}", json=asked)
+
+            assert answer.status_code == 422
+            assert answer.json()["faults"] == [
+                f"{word}: missing; name the version to bring to traffic, one of 1.1.0"
+            ]
+    nothing = httpx.post(f"{two.url}/deployments", json={})
+    assert nothing.json()["faults"] == [
+        f"model: missing; name the model, one of {MODEL}",
+        "challenger: missing; name the version to bring to traffic",
+    ]

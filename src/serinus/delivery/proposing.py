@@ -52,6 +52,7 @@ class Proposed:
 
 # What every specification names.
 _NAMES = ("model", "challenger")
+_MOST_NAMED = 20
 
 
 def _unseen(model: str, version: str) -> Traffic | None:
@@ -145,8 +146,9 @@ class Planner:
     def _found(self, asked: Asked) -> _Found:
         """Everything that is asked for beside everything that speaks against it."""
         said, wrong = _read(asked)
-        wrong += [f"{name}: must not be empty" for name in _NAMES if said.get(name) == ""]
         model = str(said.get("model", ""))
+        wrong = [fault for fault in wrong if ": missing" not in fault]
+        wrong += [f"{name}: missing; {self._choice(name, model)}" for name in _unsaid(asked, said)]
         where = f"deployment of {model} {said.get('challenger', '')}".rstrip()
         named = (said.get("challenger"), *said.get("others", ()), said.get("champion"))
         versions, refusals = self._versions(model, [name for name in named if name])
@@ -170,6 +172,21 @@ class Planner:
             live = next(iter(deployments.live(connection, model)), None)
         overlap = list(eligible.overlapping(live, where))
         return _Found(spec, where, champion, challengers, type_name, kind, refusals, overlap, wrong)
+
+    def _choice(self, name: str, model: str) -> str:
+        """Which models or versions there are to be named."""
+        if name == "model":
+            there = [entry.name for entry in self.registry.models(_MOST_NAMED)]
+            return f"name the model, one of {', '.join(there)}" if there else "name the model"
+        champion = self.registry.champion(model) if model else None
+        found = self.registry.versions(model, _MOST_NAMED) if self._knows(model) else []
+        fit = [item.version for item in found if not item.failed_gates and item != champion]
+        if not fit:
+            return "name the version to bring to traffic"
+        return f"name the version to bring to traffic, one of {', '.join(fit)}"
+
+    def _knows(self, model: str) -> bool:
+        return bool(model) and self.registry.newest(model) is not None
 
     def _versions(
         self, model: str, names: Iterable[str]
@@ -225,6 +242,12 @@ class _Found:
     refusals: list[SerinusError]
     overlap: list[SerinusError]
     faults: list[str]
+
+
+def _unsaid(asked: Asked, said: Mapping[str, Any]) -> list[str]:
+    """The names that are missing, or empty; one that cannot be used was said."""
+    given = said if isinstance(asked, DeploymentSpec) else asked
+    return [name for name in _NAMES if given.get(name, "") == ""]
 
 
 def _read(asked: Asked) -> tuple[dict[str, Any], list[str]]:
