@@ -169,3 +169,36 @@ def test_nothing_seen_makes_it_negative_or_raise(
     assert found is not None
     assert found.seconds is None or found.seconds >= 0
     assert found.units is None or found.units >= 0
+
+
+@pytest.mark.parametrize(
+    ("given", "waits_for", "words"),
+    [
+        ({"workers": ()}, "workers", "no gateway worker has ever reported"),
+        (
+            {"workers": (), "silent_since": BEGAN + timedelta(seconds=90)},
+            "workers",
+            "no gateway worker has reported since 2026-01-31 12:01:30 UTC",
+        ),
+        ({"workers": (WorkerView("w7", 1, (), {}),)}, "workers", "w7 lacks fraud@1.1.0"),
+        ({}, "controller", "Everything it asks for is there"),
+    ],
+    ids=["never", "silent", "behind", "ready"],
+)
+def test_soak_beyond_its_time_says_whom_it_waits_for(
+    given: dict[str, object], waits_for: str, words: str
+) -> None:
+    late = BEGAN + timedelta(seconds=700)
+    found = ahead(facts(deployment=phase(Phase.SOAKING, step=4), at=late, **given), 0.0)
+    assert found is not None
+    assert (found.waits_for, found.until) == (waits_for, None)
+    assert words in found.sentence
+    if waits_for == "workers":
+        assert "Its soak was over at 2026-01-31 12:10:00 UTC" in found.sentence
+
+
+def test_what_cannot_be_read_waits_for_a_person() -> None:
+    damaged = phase(Phase.RUNNING, unreadable="Expected `array`", reason="End it.")
+    found = ahead(facts(deployment=damaged), 0.0)
+    assert found is not None
+    assert (found.waits_for, found.sentence) == ("person", "End it.")

@@ -53,7 +53,8 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of one deployment at one moment.
 
     ``fresh`` counts what the present step added; ``now`` is the newest look, ``before`` one of at
-    least some seconds ago and ``first`` the step's first one, None where there was none.
+    least some seconds ago and ``first`` the step's first one, None where there was none. Where no
+    worker reports, ``silent_since`` is when the last one did; None if none ever has.
     """
 
     deployment: Deployment
@@ -63,6 +64,7 @@ class Facts(msgspec.Struct, frozen=True):
     now: Seen | None = None
     before: Seen | None = None
     first: Seen | None = None
+    silent_since: datetime | None = None
 
 
 def rates(facts: Facts, requests: Mapping[str, int]) -> dict[str, float]:
@@ -103,6 +105,8 @@ def ahead(facts: Facts, rate: float) -> Ahead | None:
         rate: requests (pairs) of its step a second.
     """
     deployment, plan = facts.deployment, facts.deployment.plan
+    if deployment.unreadable and deployment.live:
+        return Ahead("person", deployment.reason)
     match deployment.phase:
         case Phase.PENDING:
             return _loading(facts)
@@ -111,10 +115,7 @@ def ahead(facts: Facts, rate: float) -> Ahead | None:
             how = f"It waits for a person to {verb} it: serinus deployments {verb} {deployment.id}."
             return Ahead("person", f"{how} A rollback stays live.")
         case Phase.SOAKING:
-            until = _after(deployment, plan.soak_seconds)
-            return Ahead(
-                "soak", f"The former champion stays warm until {until:%H:%M:%S} UTC.", until=until
-            )
+            return _soaking(facts)
         case Phase.RUNNING if deployment.step < len(plan.steps):
             return _running(facts, plan.steps[deployment.step], rate)
         case _:
@@ -135,6 +136,30 @@ def _loading(facts: Facts) -> Ahead:
         else "No gateway worker has reported: start one with serinus gateway."
     )
     return Ahead("workers", words, until=_after(deployment, deployment.plan.load_seconds))
+
+
+def _soaking(facts: Facts) -> Ahead:
+    """A soak whose time is over ends once all workers serve: nothing proves harm where none do."""
+    deployment = facts.deployment
+    until = _after(deployment, deployment.plan.soak_seconds)
+    if facts.at < until:
+        words = f"The former champion stays warm until {until:%H:%M:%S} UTC."
+        return Ahead("soak", words, until=until)
+    wanted = f"{deployment.model}@{deployment.challenger}"
+    behind = [worker.worker for worker in facts.workers if wanted not in worker.ready]
+    over = f"Its soak was over at {until:%F %T} UTC, and it stays as it is"
+    if behind:
+        return Ahead("workers", f"{over}: {', '.join(behind)} lacks {wanted}.")
+    if facts.workers:
+        return Ahead("controller", "Everything it asks for is there.", seconds=0.0)
+    silent = "has ever reported"
+    if facts.silent_since is not None:
+        silent = f"has reported since {facts.silent_since:%F %T} UTC"
+    return Ahead(
+        "workers",
+        f"{over}: no gateway worker {silent}, so nobody knows how it serves. Start one with "
+        "serinus gateway.",
+    )
 
 
 def _running(facts: Facts, step: Step, rate: float) -> Ahead:

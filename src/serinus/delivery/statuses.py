@@ -133,13 +133,14 @@ def read(
     setbacks = _setbacks(connection, deployments)
     dropped = _dropped(connection, deployments)
     reporting = workers.read(connection, at, worker_seconds)
+    silent_since = None if reporting else workers.last_report(connection)
     table = routing.newest(connection)
     found = []
     for item in deployments:
         seen = known[item.id]
         now, before, first = looked.get(item.id, (None, None, None))
         fresh = seen.total(Measure.STEP, level=item.step)
-        facts = Facts(item, fresh, reporting, at, now, before, first)
+        facts = Facts(item, fresh, reporting, at, now, before, first, silent_since)
         counts = _counts(facts, seen, table, waiting.get(item.id))
         mirrored = item.step < len(item.plan.steps) and item.plan.steps[item.step].shadow
         rate = sum(number for arm, number in counts.rates.items() if (arm == "shadow") is mirrored)

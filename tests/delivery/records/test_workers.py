@@ -22,7 +22,9 @@ def test_workers_are_those_that_reported_lately(engine: Engine) -> None:
         for name, at in (("old", NOON), ("new", LATER))
     ]
     with engine.begin() as connection:
+        assert workers.last_report(connection) is None
         connection.execute(insert(schema.gateway_workers), rows)
+        assert workers.last_report(connection) == LATER
         (view,) = workers.read(connection, LATER + timedelta(seconds=3), 10.0)
     assert (view.worker, view.ready, view.failed) == ("new", ("fraud@1.0.0",), {})
 

@@ -33,6 +33,12 @@ def read(connection: Connection, now: datetime, within: float) -> tuple[WorkerVi
     )
 
 
+def last_report(connection: Connection) -> datetime | None:
+    """When any gateway worker reported last; None if none ever has."""
+    query = select(_WORKERS.c.at).order_by(_WORKERS.c.at.desc()).limit(1)
+    return connection.execute(query).scalar()
+
+
 def write(connection: Connection, statuses: Iterable[WorkerStatus]) -> None:
     """Keep what workers reported; a status that cannot be kept stops no other."""
     for status in statuses:
