@@ -178,7 +178,8 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     an experiment: who is dropped keeps its place with share 0. ``staging`` is asked at the staging
     endpoint alone. ``default`` is answered where no version can; None answers with the failure.
     ``stands_in`` says that the challenger was the champion before and answers what the champion
-    fails. ``warm`` are loaded and asked by nobody: a switch to them finds them ready.
+    fails. ``warm`` are loaded and asked by nobody: a switch to them finds them ready. Until
+    ``alone_until`` (epoch microseconds) the default alone answers and no version is asked.
     """
 
     model: str
@@ -197,6 +198,7 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     default: Answer | None = None
     stands_in: bool = False
     warm: tuple[Target, ...] = ()
+    alone_until: int = 0
 
 
 class RoutingTable(msgspec.Struct, frozen=True):

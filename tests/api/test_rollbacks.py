@@ -16,7 +16,9 @@ def test_rollback_is_told_with_its_plan_and_its_history(two: Faces) -> None:
         begun = client.deploy(MODEL, "1.1.0", shadow=False)
         plan = client.rollback_plan(MODEL)
         assert plan.target == "1.0.0"
-        assert [check.name for check in plan.checks] == ["version", "artifacts", "gates", "loaded"]
+        assert [check.name for check in plan.checks] == [
+            "version", "artifacts", "gates", "loaded", "served",
+        ]
         done = client.rollback(MODEL, reason="complaints")
         assert (done.state, done.deployment, done.actor) == ("routed", begun.id, "test")
         assert client.rollback_of(done.id) == done
@@ -45,3 +47,20 @@ def test_rollback_to_a_version_without_a_name_is_refused(two: Faces) -> None:
     answer = httpx.post(f"{two.url}/models/{MODEL}/rollback", json={"version": ""})
     assert answer.status_code == 422
     assert "version" in answer.text
+
+
+def test_fallback_answers_alone_for_a_time(two: Faces) -> None:
+    with two.client as client:
+        with pytest.raises(Conflict, match="has no fallback"):
+            client.answer_alone(MODEL)
+        classes = client.version(MODEL, "1.0.0").manifest.classes
+        client.set_fallback(MODEL, classes[0])
+        for minutes in (0.0, 1e300, 2_000.0):
+            with pytest.raises(InvalidInput, match="at most 1,440 minutes"):
+                client.answer_alone(MODEL, minutes)
+        begun = client.answer_alone(MODEL, 5.0, reason="a bad feed")
+        assert begun.alone_until is not None
+        assert client.routing().routes[MODEL].alone_until > 0
+        [left] = client.answer_beside(MODEL, reason="the feed is well").items
+        assert (left.alone_until, left.answer) == (None, classes[0])
+        assert client.routing().routes[MODEL].alone_until == 0

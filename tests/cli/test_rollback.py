@@ -31,3 +31,16 @@ def test_fallback_takes_json_and_text(faces: Faces) -> None:
     assert "where no version can" in told.out
     assert "the feed is broken" in call(faces, "fallback", "list").out
     assert "has no fallback" in call(faces, "fallback", "clear", MODEL).out
+
+
+def test_fallback_alone_is_told_until_it_is_over(faces: Faces) -> None:
+    two(faces)
+    assert call(faces, "fallback", "alone", MODEL).code != 0
+    with faces.client as client:
+        known = client.version(MODEL, "1.0.0").manifest.classes[0]
+    call(faces, "fallback", "set", MODEL, str(known))
+    told = call(faces, "fallback", "alone", MODEL, "--minutes", "5", "--reason", "a bad feed")
+    assert "to everything until" in told.out
+    assert "a bad feed" in call(faces, "fallback", "list").out
+    assert "asks its versions again" in call(faces, "fallback", "beside", MODEL).out
+    assert "where no version can" in call(faces, "fallback", "list").out

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from tests.delivery.samples import deployment
 
 from serinus.delivery import routing
-from serinus.delivery.routing import Beside, Publisher
+from serinus.delivery.routing import Beside, Default, Publisher
 from serinus.delivery.types import DeploymentSpec, Phase
 from serinus.errors import Unavailable
 from serinus.wire import BreakerRules, Route, RoutingTable, Target, Variant
@@ -84,11 +84,13 @@ def test_compose_gives_a_model_what_belongs_to_it() -> None:
     beside = Beside(
         staging={"fraud": NEW},
         warm={"fraud": [NEW, OLD]},
-        defaults={"fraud": 0, "churn": "no"},
+        defaults={"fraud": Default(0, 77), "churn": Default("no")},
     )
     routes = routing.compose({"fraud": OLD, "churn": OLD}, [], beside)
     assert routes["churn"] == Route("churn", OLD, default="no")
-    assert routes["fraud"] == Route("fraud", OLD, staging=NEW, default=0, warm=(NEW,))
+    assert routes["fraud"] == Route(
+        "fraud", OLD, staging=NEW, default=0, warm=(NEW,), alone_until=77
+    )
 
 
 def test_compose_splits_the_traffic_of_an_experiment_while_it_runs() -> None:

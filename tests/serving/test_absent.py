@@ -10,7 +10,7 @@ import pytest
 from tests.serving import samples
 from tests.serving.conftest import route
 
-from serinus import wire
+from serinus import clock, wire
 from serinus.ledger import ids
 from serinus.serving.absent import Absent
 from serinus.wire import Target
@@ -96,3 +96,32 @@ def test_absent_champion_that_still_loads_leaves_the_default_and_then_answers(
         while (one := running.post("/models/numbers/predict", ROW).json())["version"] != "sleepy":
             assert time.monotonic() < deadline, one
         assert "fallback" not in one or not one["fallback"]
+
+
+def test_default_alone_answers_until_its_time_is_over(gateway, folders):
+    running = gateway()
+    running.publish(1, route(folders, "good"))
+    with running:
+        running.until_revision(1)
+        until = clock.epoch_us() + 3_000_000
+        held = route(
+            folders, "good", "yes", share=0.5, default="no", deployment="d", alone_until=until
+        )
+        running.publish(2, held)
+        running.until_revision(2)
+        answers = [running.post("/predict", BODY).json() for _ in range(5)]
+        assert {(one["prediction"], one["version"]) for one in answers} == {("no", "")}
+        health = running.get("/health").json()
+        assert health["ready"]
+        assert sorted(health["serving"]) == ["mood@good", "mood@yes"]
+        assert "by hand" in health["defaults"]["mood"]
+        # It ends by itself: nobody has to publish another table.
+        running.until(lambda: running.post("/predict", BODY).json()["version"] != "", 15)
+        assert clock.epoch_us() >= until
+        assert running.get("/health").json()["defaults"] == {}
+        found = {ids.encode(record.id): record.event for record in running.reader.scan()}
+    kept = [found[one["prediction_id"]] for one in answers]
+    # No version has failed, and none is judged by it.
+    assert {(one.version, one.default, one.assignment.deployment) for one in kept} == {
+        ("", "no", "")
+    }

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 
 import pytest
 from tests.serving import scripted
@@ -74,6 +75,27 @@ def test_lane_leaves_a_rival_at_work_to_itself_for_a_few_calls_of_its_own():
         held.release.set()
         await begun
         assert champion.wait_seconds(at) == 0.0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_lane_is_charged_with_work_or_with_time(steady):
+    """What only reckons is not slow because the machine is; what waits by itself is."""
+
+    def answer(rows):
+        time.sleep(0.02)
+        return [Output(1)] * len(rows)
+
+    async def scenario():
+        runtime = scripted.Scripted(answer)
+        runtime.is_steady = steady
+        lane = scripted.lane("1", runtime)
+        _, own = lane.answer_here([ROW])
+        assert (own >= 0.02) is not steady
+        future = asyncio.get_running_loop().create_future()
+        lane.answer_aside([ROW], lambda _, seconds: future.set_result(seconds))
+        assert (await future >= 0.02) is not steady
 
     asyncio.run(scenario())
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
+import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.serving.loads import Load
 from serinus.errors import Unavailable
 from serinus.ledger import ids
 from serinus.serving import workers
+from serinus.serving.scaling import Scaler
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Prediction
 
@@ -113,3 +116,27 @@ def test_workers_of_a_ledger_that_cannot_be_written(tmp_path, free_port):
     with pytest.raises(Unavailable) as caught:
         workers.run(options, workers=1)
     assert "file" in str(caught.value)
+
+
+def test_workers_supervisor_rests_whatever_the_number_of_its_descriptors(tmp_path):
+    """Programs that hold many connections have descriptors that select() does not take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2_000:
+        pytest.skip("this machine allows no process so many descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2_000, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        options = GatewayOptions(routing_table=tmp_path / "r.json", ledger=tmp_path / "ledger")
+        with socket.socket() as listener:
+            supervisor = workers._Supervisor(options, listener, Scaler(1, 1), 1)
+            assert supervisor._woken > 1_023
+            os.write(supervisor._wake, b"!")
+            started = time.monotonic()
+            supervisor._rest()
+            assert time.monotonic() - started < workers.LOOK_SECONDS
+            ends = ("_alive", "_alive_until_end", "_woken", "_wake")
+            held += [getattr(supervisor, end) for end in ends]
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from serinus.api.messages import After, Json, Limit, body, call, page
 from serinus.api.services import Actor, Services
 from serinus.client import rollbacks as shapes
 from serinus.client.types import Page
+from serinus.delivery.rollback import alone
 from serinus.delivery.rollback.types import Rollback
 from serinus.wire import Answer
 
@@ -34,6 +36,13 @@ class FallbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be answered, and why."""
 
     answer: Answer
+    reason: str = ""
+
+
+class AloneRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many minutes, at most a day, and why."""
+
+    minutes: float = 30.0
     reason: str = ""
 
 
@@ -124,3 +133,27 @@ def _view(found: Rollback) -> shapes.Rollback:
     values = {name: getattr(found, name) for name in shapes.Rollback.__struct_fields__}
     renamed = dict(zip(shapes.Rollback.__struct_encode_fields__, values.values(), strict=True))
     return msgspec.convert(msgspec.to_builtins(renamed), shapes.Rollback)
+
+
+@router.post("/models/{model}/fallback/alone", **call(takes=AloneRequest, gives=shapes.Fallback))
+def answer_alone(
+    model: str,
+    asked: Annotated[AloneRequest, Depends(body(AloneRequest))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Have a model's fallback answer everything for a time; no version is asked."""
+    lasting = timedelta(minutes=max(-1.0, min(asked.minutes, 1e6)))
+    return Json(alone.begin(app.delivery, model, lasting, actor=actor, reason=asked.reason))
+
+
+@router.post("/models/{model}/fallback/beside", **call(takes=Reason, gives=Page[shapes.Fallback]))
+def answer_beside(
+    model: str,
+    why: Annotated[Reason, Depends(body(Reason))],
+    app: Services,
+    actor: Actor = "api",
+) -> Response:
+    """Have a model's versions asked again; what all models' fallbacks are is returned."""
+    alone.end(app.delivery, model, actor=actor, reason=why.reason)
+    return fallbacks(app)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serinus import clock
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from serinus.client.rollbacks import Rollback, RollbackPlan
+    from serinus.client.rollbacks import Fallback, Rollback, RollbackPlan
 
 commands = typer.Typer(help="Look at rollbacks.", no_args_is_help=True)
 fallback = typer.Typer(help="What a model answers where no version can.", no_args_is_help=True)
@@ -117,6 +118,35 @@ def clear_fallback(
     finish(left, as_json=as_json, show=lambda out: out.print(f"{model} has no fallback."))
 
 
+@fallback.command("alone")
+def answer_alone(
+    context: typer.Context,
+    model: str,
+    minutes: Annotated[float, typer.Option(help="How long, at most a day.")] = 30.0,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have a model's fallback answer everything for a time: no version is asked."""
+    with context.obj.client(url) as client:
+        made = client.answer_alone(model, minutes, reason=reason)
+    finish(made, as_json=as_json, show=lambda out: out.print(_of_fallback(made)))
+
+
+@fallback.command("beside")
+def answer_beside(
+    context: typer.Context,
+    model: str,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have a model's versions asked again, and its fallback where none of them can answer."""
+    with context.obj.client(url) as client:
+        left = client.answer_beside(model, reason=reason)
+    finish(left, as_json=as_json, show=lambda out: out.print(f"{model} asks its versions again."))
+
+
 @fallback.command("list")
 def list_fallbacks(context: typer.Context, url: ControlUrl = None, as_json: Json = False) -> None:
     """Every model's fallback."""
@@ -125,11 +155,18 @@ def list_fallbacks(context: typer.Context, url: ControlUrl = None, as_json: Json
 
     def tell(out: Console) -> None:
         for item in found:
-            out.print(f"{item.model} answers {item.answer!r} (by {item.actor}: {item.reason})")
+            out.print(_of_fallback(item))
         if not found:
             out.print("No model has a fallback.")
 
     finish({"fallbacks": found}, as_json=as_json, show=tell)
+
+
+def _of_fallback(item: Fallback) -> str:
+    when = "where no version can"
+    if item.alone_until is not None and item.alone_until > clock.now():
+        when = f"to everything until {item.alone_until:%Y-%m-%d %H:%M} UTC"
+    return f"{item.model} answers {item.answer!r} {when} (by {item.actor}: {item.reason})"
 
 
 def _answer(text: str) -> float | int | str | bool:

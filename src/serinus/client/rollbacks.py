@@ -92,13 +92,14 @@ class Rollback(msgspec.Struct, frozen=True, rename={"taken_back": "from"}):
 
 
 class Fallback(msgspec.Struct, frozen=True):
-    """What a model answers where none of its versions can."""
+    """What a model answers where none of its versions can; until ``alone_until``, everywhere."""
 
     model: str
     answer: Answer
     actor: str
     reason: str
     at: datetime
+    alone_until: datetime | None = None
 
 
 def rollback(model: str, version: str | None = None, *, reason: str = "") -> Call[Rollback]:
@@ -142,3 +143,15 @@ def set_fallback(model: str, answer: Answer, *, reason: str = "") -> Call[Fallba
 def clear_fallback(model: str) -> Call[Page[Fallback]]:
     """Have a model answer with its failure again; what other models' are is returned."""
     return Call("POST", path_of("models", model, "fallback", "clear"), Page[Fallback], body={})
+
+
+def answer_alone(model: str, minutes: float = 30.0, *, reason: str = "") -> Call[Fallback]:
+    """Have a model's fallback answer everything for so many minutes; no version is asked."""
+    body = {"minutes": minutes, "reason": reason}
+    return Call("POST", path_of("models", model, "fallback", "alone"), Fallback, body=body)
+
+
+def answer_beside(model: str, *, reason: str = "") -> Call[Page[Fallback]]:
+    """Have a model's versions asked again; what all models' fallbacks are is returned."""
+    path = path_of("models", model, "fallback", "beside")
+    return Call("POST", path, Page[Fallback], body={"reason": reason})

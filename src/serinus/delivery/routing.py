@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, func, insert, select
@@ -27,6 +28,13 @@ class Split:
     others: tuple[Variant, ...] = ()
 
 
+class Default(NamedTuple):
+    """What is answered where no version can; until ``alone_until`` (epoch µs), everywhere."""
+
+    answer: Answer
+    alone_until: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Beside:
     """What a route may hold beside a champion and a live deployment; by model, unless it is said.
@@ -41,7 +49,7 @@ class Beside:
 
     staging: Mapping[str, Target] = field(default_factory=dict)
     warm: Mapping[str, Sequence[Target]] = field(default_factory=dict)
-    defaults: Mapping[str, Answer] = field(default_factory=dict)
+    defaults: Mapping[str, Default] = field(default_factory=dict)
     splits: Mapping[str, Split] = field(default_factory=dict)
     breakers: Mapping[str, BreakerRules] = field(default_factory=dict)
 
@@ -140,9 +148,11 @@ def _with(route: Route, beside: Beside) -> Route:
     # Who was dropped from an experiment is in Staging still, and is asked by nobody any more.
     if any(variant.target == staging and variant.share == 0.0 for variant in _asked(route)):
         staging = None
+    default = beside.defaults.get(model)
     more = {
         "staging": staging,
-        "default": beside.defaults.get(model),
+        "default": None if default is None else default.answer,
+        "alone_until": None if default is None else default.alone_until or None,
         "breaker": None if route.deployment else beside.breakers.get(model),
         "warm": tuple(target for target in beside.warm.get(model, ()) if target not in served),
     }

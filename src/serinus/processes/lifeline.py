@@ -27,7 +27,9 @@ def hold() -> None:
     fcntl.fcntl(source, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(source, fcntl.F_SETFL, fcntl.fcntl(source, fcntl.F_GETFL) | os.O_ASYNC)
     # Readable can only mean closed. It may have been before anybody was listening.
-    if select.select([source], [], [], 0)[0]:
+    present = select.poll()  # Which, unlike select(), takes any descriptor.
+    present.register(source, select.POLLIN)
+    if present.poll(0):
         _lost(signal.SIGIO, None)
 
 

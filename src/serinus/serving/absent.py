@@ -1,7 +1,8 @@
 """A champion that is not there: it fails each row and says why, so that a default is answered.
 
 A version that is still being loaded, or cannot be, is one that cannot answer, and for that a model
-has its default. What is answered is recorded as the version's failure, and is no evidence.
+has its default. What is answered is recorded as the version's failure, and is no evidence. A
+person may also want the default alone for a time: then no version has failed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from serinus.serving.types import Features, Outcome
 from serinus.wire import Answer, Manifest, Route
 
 LOADING = "the version is being loaded"
+BY_HAND = "no version is asked: by hand, the default alone answers"
 
 
 class Absent:
@@ -42,8 +44,16 @@ class Absent:
         """Nothing is held."""
 
 
-def stand_in(route: Route, revision: int, lane: Lane, why: str, default: Answer) -> LiveRoute:
-    """A route that answers its default alone, until its champion is loaded.
+def stand_in(
+    route: Route,
+    revision: int,
+    lane: Lane,
+    why: str,
+    default: Answer,
+    *,
+    warm: tuple[Lane, ...] = (),
+) -> LiveRoute:
+    """A route that answers its default alone, until its champion is loaded, or asked again.
 
     Args:
         route: as the table has it.
@@ -51,16 +61,18 @@ def stand_in(route: Route, revision: int, lane: Lane, why: str, default: Answer)
         lane: of an :class:`Absent` version.
         why: the champion is not there.
         default: as the model would say it.
+        warm: what is loaded of the route.
     """
     # Without its deployment: what nobody was drawn for is no evidence.
     alone = Route(route.model, route.champion, default=default, breaker=route.breaker)
     return LiveRoute(
-        route=msgspec.structs.replace(alone, staging=route.staging),
+        route=msgspec.structs.replace(alone, staging=route.staging, alone_until=route.alone_until),
         revision=revision,
         router=Router(alone, revision, lambda: b""),
         decoder=RequestDecoder(route.model, lane.runtime.manifest.inputs),
         champion=lane,
         challenger=None,
         projections={},
+        warm=warm,
         absent=why,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from serinus import clock
 from serinus.serving.breaker import Breaker, silent
@@ -36,6 +37,19 @@ _NEWEST = 0.05
 _MODEL_FAULTS = (Exception, SystemExit)
 
 Answered = Callable[[list[Outcome], float], None]
+
+
+class Called(NamedTuple):
+    """What came of a call.
+
+    ``seconds`` are those by the clock; ``own`` are what is held against the version: of one that
+    does nothing but reckon the processor's time, so that a busy machine, which makes all rows of
+    one call late together, tells nothing against either of two versions.
+    """
+
+    outcomes: list[Outcome]
+    seconds: float
+    own: float
 
 
 class Round:
@@ -161,10 +175,10 @@ class Lane:
         return max(0.0, *waits) if waits else 0.0
 
     def answer_here(self, rows: Sequence[Features]) -> tuple[list[Outcome], float]:
-        """Call the version in the event loop; the outcomes, and how many seconds that took."""
-        outcomes, seconds = _timed(self._asked, rows)
-        self._learn(seconds)
-        return outcomes, seconds
+        """Call the version in the event loop; the outcomes, and the seconds of its own."""
+        called = _timed(self._asked, rows)
+        self._learn(called.seconds)
+        return called.outcomes, called.own
 
     def answer_aside(self, rows: Sequence[Features], answered: Answered) -> None:
         """Call the version in its own thread; ``answered`` is called in the loop, once.
@@ -177,15 +191,15 @@ class Lane:
         started = self._called_at = time.perf_counter()
         self._called_rows = len(rows)
 
-        def done(result: tuple[list[Outcome], float] | None, error: Exception | None) -> None:
+        def done(result: Called | None, error: Exception | None) -> None:
             late = self.stuck
             self.busy = self.stuck = False
             timer.cancel()
             # The rows of a late call were given up when their time was over.
             if not late and result is not None:
-                self._learn(result[1])
-                self._relearn_cost(result[1], len(rows))
-                answered(*result)
+                self._learn(result.seconds)
+                self._relearn_cost(result.seconds, len(rows))
+                answered(result.outcomes, result.own)
             elif not late:
                 answered([reason(error)] * len(rows), time.perf_counter() - started)
             self._freed()
@@ -228,7 +242,7 @@ class Lane:
 
     def _fastest(self, rows: int) -> float:
         tried = probes.probe_rows(self.runtime.manifest, rows)
-        return min(_timed(self.runtime, tried)[1] for _ in range(_TRIALS))
+        return min(_timed(self.runtime, tried).seconds for _ in range(_TRIALS))
 
 
 class LaneApart(Lane):
@@ -245,16 +259,18 @@ def reason(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {text}"[:200]
 
 
-def _timed(runtime: Runtime, rows: Sequence[Features]) -> tuple[list[Outcome], float]:
-    """Outcomes and seconds. Rows that a model cannot answer together are tried one by one."""
-    started = time.perf_counter()
+def _timed(runtime: Runtime, rows: Sequence[Features]) -> Called:
+    """A call. Rows that a model cannot answer together are tried one by one."""
+    started, worked = time.perf_counter(), time.thread_time()
     try:
         outcomes = runtime.answer(rows)
         if len(outcomes) != len(rows):
             outcomes = [f"{len(outcomes)} answers to {len(rows)} rows"] * len(rows)
     except _MODEL_FAULTS as error:
         outcomes = [reason(error)] if len(rows) == 1 else _one_by_one(runtime, rows)
-    return outcomes, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    own = time.thread_time() - worked if runtime.is_steady else seconds
+    return Called(outcomes, seconds, own)
 
 
 def _one_by_one(runtime: Runtime, rows: Sequence[Features]) -> list[Outcome]:

@@ -279,6 +279,8 @@ class Service:
             retry = bool(self.snapshot.failed) and clock.monotonic() >= self._retry_at
             if self._file.has_changed() or retry:
                 self._apply()
+            elif 0 < self.snapshot.lasts_until <= clock.epoch_us():
+                self._swap()
             if now - shown_at >= SHOWN_SECONDS:
                 shown_at = now
                 self._board.write(self._slot, self.counters.counts())

@@ -47,7 +47,8 @@ class Snapshot:
     """What a worker has in force.
 
     ``failed`` is why a ``model@version`` is not loaded, ``loading`` those on their way, ``asleep``
-    the models that were not asked for long enough to be unloaded for want of memory.
+    the models that were not asked for long enough to be unloaded for want of memory. From
+    ``lasts_until`` (epoch microseconds; 0 is never) on, another snapshot serves the same table.
     """
 
     revision: int = 0
@@ -55,11 +56,12 @@ class Snapshot:
     failed: Mapping[str, str] = field(default_factory=dict)
     loading: tuple[str, ...] = ()
     asleep: frozenset[str] = frozenset()
+    lasts_until: int = 0
 
     @property
     def serves(self) -> bool:
         """Whether any model answers by more than its default."""
-        return any(not live.absent for live in self.routes.values())
+        return any(not live.absent or live.route.alone_until for live in self.routes.values())
 
     @property
     def ready(self) -> tuple[str, ...]:
@@ -67,8 +69,7 @@ class Snapshot:
         return tuple(
             f"{live.route.model}@{lane.version}"
             for live in self.routes.values()
-            if not live.absent
-            for lane in (*live.answering, *live.warm)
+            for lane in (*(() if live.absent else live.answering), *live.warm)
         )
 
 
@@ -220,14 +221,16 @@ class Loader:
             if live is None and not any(key[0] == name for key in self._asleep):
                 live = self._without_champion(route, table.revision, before.routes.get(name))
             if live is not None:
-                routes[name] = live
                 _compare(live)
+                routes[name] = self._by_hand(route, live)
         self._decoders = {name: made for name, made in self._decoders.items() if name in routes}
         self._release(table, routes)
         asleep = frozenset(key[0] for key in self._asleep)
         routes = {name: live for name, live in routes.items() if name not in asleep}
         loading = tuple(sorted(_label(*key) for key in self._loading if key in wanted))
-        return Snapshot(table.revision, routes, failed, loading, asleep)
+        ends = (live.route.alone_until for live in routes.values() if live.absent)
+        lasts_until = min((end for end in ends if end), default=0)
+        return Snapshot(table.revision, routes, failed, loading, asleep, lasts_until)
 
     def _without_champion(
         self, route: Route, revision: int, before: LiveRoute | None
@@ -247,6 +250,19 @@ class Loader:
         lane = self._make_lane(route.champion.version, absent.Absent(manifest, why))
         lane.trust()
         return absent.stand_in(route, revision, lane, why, default)
+
+    def _by_hand(self, route: Route, live: LiveRoute) -> LiveRoute:
+        """The route, or its default alone as long as a person wants that."""
+        if live.absent or route.default is None or route.alone_until <= clock.epoch_us():
+            return live
+        default = live.champion.runtime.manifest.fitting(route.default)
+        if default is None:
+            return live
+        # Named without a version: none was asked, and none has failed.
+        lane = self._make_lane("", absent.Absent(live.champion.runtime.manifest, absent.BY_HAND))
+        lane.trust()
+        warm = (*live.answering, *live.warm)
+        return absent.stand_in(route, live.revision, lane, absent.BY_HAND, default, warm=warm)
 
     def _live(
         self, name: str, route: Route, revision: int, failed: dict[str, str]

@@ -76,6 +76,8 @@ class _Supervisor:
         self._woken, self._wake = os.pipe()
         for end in (self._woken, self._wake):
             os.set_blocking(end, False)
+        self._news = select.poll()
+        self._news.register(self._woken, select.POLLIN)
         self._pause = _SHORTEST_PAUSE_SECONDS
         self._rested_at = 0.0
 
@@ -106,7 +108,7 @@ class _Supervisor:
                 os.close(end)
 
     def _rest(self) -> None:
-        select.select([self._woken], [], [], LOOK_SECONDS)
+        self._news.poll(1_000 * LOOK_SECONDS)
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 4_096)
 

@@ -330,6 +330,7 @@ fallbacks = Table(
     Column("actor", Name, nullable=False),
     Column("reason", Prose, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("alone_until", UtcDateTime, nullable=True),
 )
 
 experiments = Table(

@@ -13,6 +13,7 @@ from tests.delivery.rollback.simulation import NOON, rollback
 
 from serinus.delivery.rollback import repository
 from serinus.delivery.rollback.types import OPEN, TRANSITIONS, Fallback, Rollback, Seen, State
+from serinus.delivery.routing import Default
 from serinus.errors import Conflict, NotFound
 
 
@@ -107,6 +108,6 @@ def test_fallbacks_are_one_a_model(engine: Engine) -> None:
             made = Fallback("fraud", answer, "ann", "", NOON)
             repository.set_fallback(connection, made)
             assert repository.fallbacks(connection) == [made]
-        assert repository.defaults(connection) == {"fraud": False}
+        assert repository.defaults(connection) == {"fraud": Default(False)}
         assert repository.clear_fallback(connection, "fraud")
         assert not repository.clear_fallback(connection, "fraud")

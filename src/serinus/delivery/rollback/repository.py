@@ -27,12 +27,12 @@ from serinus.delivery.rollback.types import (
     Seen,
     State,
 )
+from serinus.delivery.routing import Default
 from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Conflict, NotFound
 from serinus.registry import model_types, names
 from serinus.registry.model_types import ModelType, RollbackCriteria
 from serinus.store import schema
-from serinus.wire import Answer
 
 _ROLLBACKS = schema.rollbacks
 _FALLBACKS = schema.fallbacks
@@ -341,9 +341,24 @@ def fallbacks(connection: Connection) -> list[Fallback]:
     return [Fallback(**row._mapping) for row in rows]
 
 
-def defaults(connection: Connection) -> dict[str, Answer]:
-    """The same by model."""
-    return {item.model: item.answer for item in fallbacks(connection)}
+def fallback(connection: Connection, model: str) -> Fallback | None:
+    """A model's; None if it has none."""
+    row = connection.execute(select(_FALLBACKS).where(_FALLBACKS.c.model == model)).first()
+    return None if row is None else Fallback(**row._mapping)
+
+
+def defaults(connection: Connection) -> dict[str, Default]:
+    """The same by model, as routes have them."""
+    now = clock.now()
+    return {
+        item.model: Default(
+            item.answer,
+            clock.to_epoch_us(item.alone_until)
+            if item.alone_until is not None and item.alone_until > now
+            else 0,
+        )
+        for item in fallbacks(connection)
+    }
 
 
 def set_fallback(connection: Connection, fallback: Fallback) -> None:

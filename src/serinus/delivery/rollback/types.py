@@ -158,10 +158,14 @@ class Rollback(msgspec.Struct, frozen=True):
 
 
 class Fallback(msgspec.Struct, frozen=True):
-    """What a model's route answers where no version can."""
+    """What a model's route answers where no version can; until ``alone_until``, everywhere.
+
+    ``actor``, ``reason`` and ``at`` are of its last change.
+    """
 
     model: str
     answer: float | int | str | bool
     actor: str
     reason: str
     at: datetime
+    alone_until: datetime | None = None

@@ -24,6 +24,7 @@ def health(service: Service, *, draining: bool) -> dict[str, object]:
         "failed": snapshot.failed,
         "loading": snapshot.loading,
         "asleep": sorted(snapshot.asleep),
+        "defaults": {name: live.absent for name, live in snapshot.routes.items() if live.absent},
         "circuits": service.circuits(),
         "ledger": "ok" if ledger is None else ledger.what,
         "routing_table": "ok" if table is None else table.what,

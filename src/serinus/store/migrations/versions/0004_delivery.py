@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("actor", Name, nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("alone_until", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("model", name=op.f("pk_fallbacks")),
     )
     op.create_table(

@@ -1,0 +1,77 @@
+"""The fallback alone: begun, told, and ended by hand or by the time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from tests.delivery.conftest import World
+
+from serinus import clock
+from serinus.delivery.rollback import alone
+from serinus.delivery.rollback.service import Rollbacks
+from serinus.errors import Conflict, InvalidInput, NotFound
+from serinus.store import schema
+from serinus.store.engine import reading
+
+FRAUD = "fraud"
+HALF_AN_HOUR = timedelta(minutes=30)
+
+
+def until(world: World) -> int:
+    """Until when the default alone answers, as the newest table has it."""
+    return world.delivery.routing().routes[FRAUD].alone_until
+
+
+def reasons(world: World) -> list[str]:
+    rows = schema.routing_revisions.c
+    with reading(world.engine) as connection:
+        found = connection.execute(select(rows.reason).order_by(rows.revision))
+        return [row.reason for row in found]
+
+
+def test_alone_needs_a_fallback(champion: World, rollbacks: Rollbacks) -> None:
+    with pytest.raises(Conflict, match="has no fallback"):
+        alone.begin(champion.delivery, FRAUD, HALF_AN_HOUR, actor="ann")
+    assert alone.end(champion.delivery, FRAUD, actor="ann") is None
+    with pytest.raises(NotFound):
+        alone.begin(champion.delivery, "nobody", HALF_AN_HOUR, actor="ann")
+
+
+def test_alone_begins_and_ends_by_hand(champion: World, rollbacks: Rollbacks) -> None:
+    rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="to be sure")
+    assert until(champion) == 0
+    begun = alone.begin(champion.delivery, FRAUD, HALF_AN_HOUR, actor="bo", reason="a bad feed")
+    assert begun.alone_until is not None
+    assert until(champion) == clock.to_epoch_us(begun.alone_until)
+    assert (begun.answer, begun.actor, begun.reason) == (0, "bo", "a bad feed")
+    assert rollbacks.fallbacks() == [begun]
+    ended = alone.end(champion.delivery, FRAUD, actor="cy", reason="the feed is well")
+    assert ended is not None
+    assert (ended.alone_until, until(champion)) == (None, 0)
+    # Asked again it is what it is, and the history does not grow.
+    before = reasons(champion)
+    assert alone.end(champion.delivery, FRAUD, actor="cy") == ended
+    assert reasons(champion) == before
+    assert "only the fallback of fraud answers until" in before[-2]
+    assert "by bo: a bad feed" in before[-2]
+    assert before[-1] == "the versions of fraud are asked again, by cy: the feed is well"
+
+
+def test_alone_is_over_when_its_time_is(champion: World, rollbacks: Rollbacks) -> None:
+    rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="")
+    alone.begin(champion.delivery, FRAUD, timedelta(seconds=2), actor="bo")
+    assert until(champion) > 0
+    deadline = clock.monotonic() + 30
+    while until(champion):
+        assert clock.monotonic() < deadline
+        clock.sleep(0.05)
+        champion.delivery.publish()
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 1_441])
+def test_alone_has_an_end(champion: World, rollbacks: Rollbacks, minutes: int) -> None:
+    rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="")
+    with pytest.raises(InvalidInput, match=r"at most 1,440 minutes"):
+        alone.begin(champion.delivery, FRAUD, timedelta(minutes=minutes), actor="bo")
