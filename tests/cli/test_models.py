@@ -107,3 +107,16 @@ def test_register_says_in_which_form_it_is_served_and_why(faces: Faces, tmp_path
         assert served.endswith(f"run: serinus models package {MODEL} {version} --data FILE")
     assert proven.splitlines()[1].startswith("Served as ONNX (opset ")
     assert "the same on 40 real rows" in proven
+
+
+def test_show_tells_how_to_ask_the_version_in_staging(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    none = call(faces, "models", "show", MODEL)
+    faces.register("1.1.0", stage=Stage.STAGING)
+    told = call(faces, "models", "show", MODEL)
+
+    assert "Staging, unseen" not in none.out
+    assert "Try 1.1.0 in Staging, unseen by production:" in told.out
+    plain = "".join(told.out.split())
+    assert '--data\'{"features":{"amount":12.5,"age":41.0}}\'' in plain
+    assert f"/staging/models/{MODEL}/predict" in plain

@@ -304,3 +304,11 @@ def test_plotly_is_the_one_that_is_installed(faces: Faces) -> None:
     assert (
         httpx.get(f"{faces.url}/dashboard/assets/plotly.min.js").content == installed.read_bytes()
     )
+
+
+def test_dashboard_is_found_where_one_looks_for_it(faces: Faces) -> None:
+    for path in ("/dashboard", "/dashboard/"):
+        page = httpx.get(faces.url + path, follow_redirects=True)
+        assert (page.status_code, page.url.path) == (200, "/")
+    lost = httpx.get(f"{faces.url}/ui")
+    assert lost.json()["remedy"] == "The dashboard is at /, and every call at /docs."

@@ -66,7 +66,7 @@ def _routing(request: Request, error: Exception) -> Response:
         "title": status.phrase,
         "status": int(status),
         "detail": f"{request.method} {request.url.path}: {error.detail}",
-        "remedy": "See /docs for the calls that exist.",
+        "remedy": "The dashboard is at /, and every call at /docs.",
     }
     return response(problem, dict(error.headers or {}))
 

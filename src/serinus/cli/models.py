@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -11,6 +13,8 @@ from serinus.cli.options import ControlUrl, Home, Json, Limit, Reason
 from serinus.cli.session import finish, first
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.console import RenderableType
 
     from serinus.client import Serinus
@@ -60,8 +64,30 @@ def one(
     finish(
         {"model": found, "versions": versions},
         as_json=as_json,
-        show=lambda out: out.print(show.models([found]), show.versions(versions), sep="\n"),
+        show=lambda out: out.print(
+            show.models([found]),
+            show.versions(versions),
+            *_staged(versions, client.gateway_url),
+            sep="\n",
+        ),
     )
+
+
+def _staged(versions: Sequence[Version], gateway: str) -> Iterator[RenderableType]:
+    """How to ask the version in Staging, before it has any traffic."""
+    import msgspec
+    from rich.text import Text
+
+    for version in versions:
+        if version.stage == "Staging":
+            body = msgspec.json.encode({"features": version.manifest.example}).decode()
+            yield Text(
+                f"\nTry {version.version} in Staging, unseen by production:\n"
+                f"curl --header 'Content-Type: application/json' --data {shlex.quote(body)} "
+                f"{gateway}/staging/models/{quote(version.model, safe='')}/predict",
+                overflow="fold",
+            )
+            return
 
 
 @commands.command()

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 import plotly
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from serinus.app import App
 from serinus.dashboard import content, figures
@@ -61,6 +61,13 @@ def _app(request: Request) -> App:
 def overview(request: Request) -> str:
     """Everything at a glance."""
     return render("overview.html.j2", title="Overview", **content.overview(_app(request)))
+
+
+@router.get("/dashboard")
+@router.get("/dashboard/")
+def dashboard() -> Response:
+    """Where one looks for it first."""
+    return RedirectResponse("/", status_code=307)
 
 
 @router.get("/dashboard/live")
