@@ -128,6 +128,7 @@ def _wards(incidents: Sequence[Incident]) -> Iterator[list[Found]]:
             yield from pool.map(suffer, range(len(lots)))
         finally:
             called_off.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _notes(found: Sequence[Found]) -> dict[str, float]:

@@ -68,7 +68,7 @@ def rollback(
         Literal["model", "upstream", "both"], typer.Option(help="What is to blame.")
     ] = "both",
     seeds: Annotated[int, typer.Option(help="Incidents of each cause.", min=1)] = 100,
-    live: Annotated[int, typer.Option(help="Live ones of each; 0 is none.", min=0)] = 3,
+    live: Annotated[int, typer.Option(help="Live ones of each; 0 is none.", min=0, max=12)] = 3,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
