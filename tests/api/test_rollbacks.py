@@ -17,7 +17,11 @@ def test_rollback_is_told_with_its_plan_and_its_history(two: Faces) -> None:
         plan = client.rollback_plan(MODEL)
         assert plan.target == "1.0.0"
         assert [check.name for check in plan.checks] == [
-            "version", "artifacts", "gates", "loaded", "served",
+            "version",
+            "artifacts",
+            "gates",
+            "loaded",
+            "served",
         ]
         done = client.rollback(MODEL, reason="complaints")
         assert (done.state, done.deployment, done.actor) == ("routed", begun.id, "test")
