@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 from structlog.testing import capture_logs
 from tests.delivery.samples import BASIS, NUMBERS, answered, assigned, deployment
 
@@ -209,6 +209,29 @@ def test_fold_gives_up_a_label_that_is_overdue_and_counts_it_as_missing(folding:
     found = folding.evidence()
     assert found.total(Measure.LOSS) == 3
     assert found.coverage(Arm.CHALLENGER) == pytest.approx(3 / 4)
+
+
+def test_fold_without_events_writes_once_something_is_overdue(
+    folding: Folding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    event.listen(folding.engine, "begin", begun.append)
+    now, monotonic = clock.now(), clock.monotonic()
+    passed = [0.0]
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=passed[0]))
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic + passed[0])
+    folding.begin(label_window_seconds=60.0)
+    folding.predict(2)
+    consumer = folding.consumer()
+    drain(consumer)
+    before = len(begun)
+    for passed[0] in (10.0, 50.0):
+        assert consumer.fold() == 0
+    assert len(begun) == before
+    passed[0] = 62.0
+    assert consumer.fold() == 0
+    assert len(begun) > before
+    assert folding.waiting() == 0
 
 
 def test_fold_counts_the_first_label_of_a_request_only(folding: Folding) -> None:

@@ -84,10 +84,9 @@ class Consumer:
                 self._saved = offsets_of.load_offsets(connection, NAME)
             self._offsets = self._saved
         batch = self._reader.read(self._offsets, BATCH)
-        if not batch.records and clock.monotonic() < self._next_look:
-            return 0
-        self._next_look = clock.monotonic() + 1.0
         now = clock.now()
+        if not batch.records and not self._is_due(batch, now):
+            return 0
         with turns.turn(self._engine, guard) as connection:
             if offsets_of.load_offsets(connection, NAME) != self._saved:
                 # Another controller was faster: its transaction holds these events already.
@@ -107,6 +106,16 @@ class Consumer:
         if batch.records:
             self._saved = {**self._saved, **self._offsets}
         return len(batch.records)
+
+    def _is_due(self, batch: Batch, now: datetime) -> bool:
+        """Whether a batch without events is worth a transaction: asked about once a second."""
+        if clock.monotonic() < self._next_look:
+            return False
+        self._next_look = clock.monotonic() + 1.0
+        if not self._due or batch.offsets != self._offsets:
+            return True
+        moment = clock.to_epoch_us(now)
+        return any(self._due.get(identity, 0) <= moment for identity in self.roster.known)
 
     def _absorb(
         self,

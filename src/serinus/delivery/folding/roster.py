@@ -6,6 +6,7 @@ deployment. So a row is read whole only when what can change in it has changed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple, TypeAlias
 
 import structlog
@@ -59,6 +60,11 @@ class Roster:
     def __init__(self) -> None:
         self._known: dict[str, tuple[_Stamp, Deployment]] = {}
         self.unreadable: dict[str, Deployment] = {}
+
+    @property
+    def known(self) -> Collection[str]:
+        """The ids of those that were live and could be read at the last look."""
+        return self._known.keys()
 
     def read(self, connection: Connection) -> list[Standing]:
         """What is live now and can be read, oldest first."""
