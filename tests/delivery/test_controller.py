@@ -12,13 +12,15 @@ from tests.delivery.conftest import World
 
 from serinus import clock
 from serinus.delivery.controller import Controller
+from serinus.delivery.experiments.service import Experiments
 from serinus.delivery.folding.consumer import Consumer
+from serinus.delivery.folding.replay import Replays
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.records import deployments, looks
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
-from serinus.errors import Unavailable
+from serinus.errors import Conflict, Unavailable
 from serinus.ledger.files.reader import Reader
 from serinus.registry.types import Stage
 from serinus.store import schema
@@ -380,7 +382,16 @@ def test_pass_with_a_damaged_deployment_goes_on_with_the_others(deployed: World)
     told = {item.deployment.model: item for item in deployed.delivery.statuses(10, None)}
     assert "cannot be read" in told["fraud"].deployment.reason
     assert told["churn"].verdict is not None
+    for refused in (
+        lambda: deployed.delivery.promote(one, actor="ann", reason=""),
+        lambda: Replays(deployed.engine, Reader(deployed.ledger)).replay(one),
+        lambda: Experiments(deployed.engine, deployed.delivery.promote).evaluate(one),
+    ):
+        with pytest.raises(Conflict, match="cannot be read"):
+            refused()
     assert deployed.delivery.abort(one, actor="ann", reason="").phase is Phase.ABORTED
+    with pytest.raises(Conflict, match="cannot be read"):
+        deployed.delivery.retry(one, actor="ann", reason="")
     start(deployed)
 
 

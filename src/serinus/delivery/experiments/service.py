@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy import Engine, select
 
 from serinus import clock
+from serinus.delivery import interventions
 from serinus.delivery.experiments import design, measuring, repository, steering
 from serinus.delivery.experiments.types import Evaluation
 from serinus.delivery.records import deployments
@@ -43,9 +44,11 @@ class Experiments:
         Raises:
             NotFound: there is no such deployment.
             InvalidInput: it is no experiment.
+            Conflict: what is stored of it cannot be read.
         """
         with reading(self.engine) as connection:
             deployment = deployments.get(connection, experiment)
+            interventions.check_readable(deployment)
             design.of(deployment)
             state = repository.load(connection, experiment)
             if state is None:
