@@ -35,7 +35,7 @@ THREADS = "AnyIO worker thread"
 """Who carries out what is asked over HTTP."""
 
 _HOST = "127.0.0.1"
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 300.0
 _RETRY_SECONDS = 0.02
 _MOST_BATCHES = 40
 _WHY = "because a person says so"

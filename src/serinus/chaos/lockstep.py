@@ -40,7 +40,7 @@ _SETTINGS = {
     "worker_status_seconds": "120",
     "log_level": "warning",
 }
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.005
 # Passes of one process without a move: the batch was judged, and nothing followed from it.
 _QUIET_PASSES = 2
