@@ -14,6 +14,6 @@ def test_run_measures_passes_over_live_deployments():
     assert 0 < report.idle < report.busy
     assert report.busy <= report.judged
     assert report.harmed > 0
-    assert len(report.bars) == 5
+    assert len(report.bars) == 6
     assert "a controller's first pass" in str(report)
     assert report.as_dict()["deployments"] == 60

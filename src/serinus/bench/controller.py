@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,14 +28,18 @@ from serinus.delivery.records import deployments
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
-from serinus.errors import InvalidInput
+from serinus.errors import InvalidInput, Unavailable
+from serinus.ledger.archive.catalog import Catalog
+from serinus.ledger.archive.sources import open_segments
+from serinus.ledger.consumer import load_offsets
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
+from serinus.monitoring import monitor
 from serinus.registry.service import Registry
 from serinus.registry.types import Stage
 from serinus.settings import Settings
 from serinus.store import schema
-from serinus.store.engine import migrate, open_engine
+from serinus.store.engine import migrate, open_engine, reading
 from serinus.wire import (
     Arm,
     Assignment,
@@ -50,15 +54,18 @@ from serinus.wire import (
 
 PASS_SECONDS = 1.0
 MEMORY_BYTES = 300e6
-IDLE_SHARE = 0.01
+IDLE_SHARE = 0.03
 _TURNS = 5
 _MOST_PASSES = 50
 _SHARE = 0.05
 _VERSIONS = ("1.0.0", "1.1.0")
 _EACH = 5
 _WORKERS = 2
-# A process is watched for so long after it has settled.
-_SETTLE_SECONDS, _WATCH_SECONDS = 15.0, 10.0
+# A process is watched for so long after it has settled: once it has read and archived what the
+# passes before have left in the ledger, and after the time that its loops take to rest.
+_SETTLE_SECONDS, _WATCH_SECONDS = 15.0, 20.0
+_MOST_SETTLE_SECONDS = 300.0
+_GLANCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,10 @@ class ControllerReport:
     ``first`` is a pass of a controller that has just begun, ``idle`` one without anything new,
     ``busy`` one that finds 5 requests of every deployment, and ``judged`` the passes until all of
     these have been judged. ``harmed`` is one in which 50 of them are rolled back. ``memory_bytes``
-    is resident, and ``processor_share`` of one core, of a whole control process that looks after
-    all of them without traffic.
+    is the most that was resident of a whole control process from its start on, while it read what
+    the passes had left and until it looked after all of them without traffic: ``processor_share``
+    of one core is what that takes. ``archiving_bytes`` is the most of the process that it starts
+    to archive a segment, which ends with it.
     """
 
     deployments: int
@@ -80,6 +89,7 @@ class ControllerReport:
     harmed: float
     memory_bytes: int
     processor_share: float
+    archiving_bytes: int = 0
 
     @property
     def bars(self) -> tuple[Bar, ...]:
@@ -103,13 +113,20 @@ class ControllerReport:
                 unit="MB",
                 note=what,
             ),
+            Bar(
+                "control without traffic",
+                self.processor_share * 100,
+                at_most=IDLE_SHARE * 100,
+                unit="% of a core",
+                note=what,
+            ),
         )
 
     def __str__(self) -> str:
         rows = [("what", "measured", "bar", "", ""), *(bar.row() for bar in self.bars)]
         judged = f"all of these requests were judged after {self.judged:.2f} s of passes"
-        share = f"control without traffic takes {self.processor_share:.1%} of a core"
-        return f"{columns(rows)}\n{judged}\n{share}"
+        apart = f"archiving a segment takes {self.archiving_bytes / 1e6:.0f} MB apart, for a moment"
+        return f"{columns(rows)}\n{judged}\n{apart}"
 
     def as_dict(self) -> dict[str, object]:
         """The figures as plain JSON."""
@@ -139,8 +156,8 @@ def run(deployments: int = 1_000, *, process: bool = True) -> ControllerReport:
             busy, judged = (statistics.median(column) for column in zip(*turns, strict=True))
             harmed = bench.harmed()
             bench.close()
-            memory, share = _process(settings) if process else (0, 0.0)
-    return ControllerReport(deployments, first, idle, busy, judged, harmed, memory, share)
+            found = _process(settings, engine) if process else (0, 0.0, 0)
+    return ControllerReport(deployments, first, idle, busy, judged, harmed, *found)
 
 
 class _Passes:
@@ -196,19 +213,56 @@ class _Passes:
         )
 
 
-def _process(settings: Settings) -> tuple[int, float]:
-    """Resident bytes of a control process over the same state, and its share of a core at rest."""
+def _process(settings: Settings, engine: Engine) -> tuple[int, float, int]:
+    """A control process over the same state.
+
+    Returns:
+        Its most resident bytes, its share of a core at rest, and the most resident bytes of what
+        it starts.
+    """
     command = [sys.executable, "-m", "serinus", "--home", str(settings.home)]
 
     def on(port: int) -> list[str]:
         return [*command, "--set", f"control_port={port}", "--set", "log_level=error", "control"]
 
     with launch.server(on, launch.cores().all, ready="/health") as running:
-        clock.sleep(_SETTLE_SECONDS)
+        most = _Most(running.pid)
+        deadline = clock.monotonic() + _MOST_SETTLE_SECONDS
+        while not _is_settled(settings, engine) and clock.monotonic() < deadline:
+            most.follow(1.0)
+        most.follow(_SETTLE_SECONDS)
         before = usage.cpu_seconds([running.pid])
-        clock.sleep(_WATCH_SECONDS)
+        most.follow(_WATCH_SECONDS)
         share = (usage.cpu_seconds([running.pid]) - before) / _WATCH_SECONDS
-        return usage.memory(running.pid).rss, share
+        return most.own, share, most.started
+
+
+class _Most:
+    """The most that a process, and any that it starts, was seen to hold in memory."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.own = 0
+        self.started = 0
+
+    def follow(self, seconds: float) -> None:
+        """Look again and again for so long."""
+        until = clock.monotonic() + seconds
+        while clock.monotonic() < until:
+            self.own = max(self.own, usage.memory(self._pid).rss)
+            for child in usage.children(self._pid):
+                # It may have ended meanwhile.
+                with suppress(Unavailable):
+                    self.started = max(self.started, usage.memory(child).rss)
+            clock.sleep(_GLANCE_SECONDS)
+
+
+def _is_settled(settings: Settings, engine: Engine) -> bool:
+    """Whether everything in the ledger was read by monitoring, and is archived."""
+    with reading(engine) as connection:
+        read = load_offsets(connection, monitor.NAME)
+    pending = Catalog(settings.archive).pending(open_segments(settings.ledger).listed())
+    return not pending and not Reader(settings.home / "ledger").read(read, 1).records
 
 
 @contextmanager
