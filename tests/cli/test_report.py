@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from tests.cli.documents import NOW, drawn, move, status
+from tests.cli.documents import NOW, deployment, drawn, move, status
 
 from serinus.cli import report, show
+from serinus.client import types
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])
@@ -54,3 +55,15 @@ def test_told_says_that_labels_wait_for_an_earlier_one() -> None:
     )
     none = msgspec.structs.replace(counts, told={})
     assert report.told(none) == "no label has come yet"
+
+
+def test_moves_of_an_experiment_name_every_challenger() -> None:
+    test = types.Experiment(
+        challengers=("1.1.0", "1.2.0"), split=(0.2, 0.3), metric="accuracy", min_seconds=1.0,
+        planned_seconds=2.0, confidence=0.95, covariate="", allocation="fixed",
+    )  # fmt: skip
+    plan = msgspec.structs.replace(deployment().plan, experiment=test)
+    at = types.Transition("pending", "running", 0, NOW, "controller", "continue", "It began.")
+    assert (
+        "running at 1.1.0 20 %, 1.2.0 30 % by controller" in drawn(report.moves([at], plan), 99)[0]
+    )

@@ -99,7 +99,8 @@ def start(
             return
         begun = client.start_experiment(model, version, **asked)
     line = f"{begun.id} has begun. See what it says: serinus experiments evaluate {begun.id}"
-    finish(begun, as_json=as_json, show=lambda out: out.print(line))
+    # A command over two lines cannot be copied.
+    finish(begun, as_json=as_json, show=lambda out: out.print(line, soft_wrap=True))
 
 
 @commands.command("list")

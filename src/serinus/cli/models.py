@@ -15,7 +15,7 @@ from serinus.cli.session import finish, first
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from serinus.client import Serinus
     from serinus.client.types import Version
@@ -61,31 +61,27 @@ def one(
     with context.obj.client(url) as client:
         found = client.model(model)
         versions = first(client.versions(model), limit)
-    finish(
-        {"model": found, "versions": versions},
-        as_json=as_json,
-        show=lambda out: out.print(
-            show.models([found]),
-            show.versions(versions),
-            *_staged(versions, client.gateway_url),
-            sep="\n",
-        ),
-    )
+
+    def tell(out: Console) -> None:
+        out.print(show.models([found]), show.versions(versions), sep="\n")
+        for line in _staged(versions, client.gateway_url):
+            # A command over two lines cannot be copied.
+            out.print(line, soft_wrap=True, markup=False)
+
+    finish({"model": found, "versions": versions}, as_json=as_json, show=tell)
 
 
-def _staged(versions: Sequence[Version], gateway: str) -> Iterator[RenderableType]:
+def _staged(versions: Sequence[Version], gateway: str) -> Iterator[str]:
     """How to ask the version in Staging, before it has any traffic."""
     import msgspec
-    from rich.text import Text
 
     for version in versions:
         if version.stage == "Staging":
             body = msgspec.json.encode({"features": version.manifest.example}).decode()
-            yield Text(
-                f"\nTry {version.version} in Staging, unseen by production:\n"
+            yield f"\nTry {version.version} in Staging, unseen by production:"
+            yield (
                 f"curl --header 'Content-Type: application/json' --data {shlex.quote(body)} "
-                f"{gateway}/staging/models/{quote(version.model, safe='')}/predict",
-                overflow="fold",
+                f"{gateway}/staging/models/{quote(version.model, safe='')}/predict"
             )
             return
 

@@ -10,7 +10,15 @@ from rich.text import Text
 
 from serinus.cli.screen import Sight, screen
 from serinus.cli.show import STATE_STYLES, odds, phase, table, when, words
-from serinus.client.types import Assessment, Counts, DeploymentStatus, Plan, Transition, step_name
+from serinus.client.types import (
+    Assessment,
+    Counts,
+    DeploymentStatus,
+    Plan,
+    Transition,
+    percent,
+    step_name,
+)
 
 _NARROW = 100
 
@@ -61,12 +69,23 @@ def moves(history: Sequence[Transition], plan: Plan) -> RenderableType:
         parts.append(
             Text.assemble(
                 (f"{when(move.at)}  ", "dim"), phase(move.to_phase),
-                f" at {step_name(plan, move.step)} by {move.actor}", (mark, "bold yellow"),
+                f" at {_place(plan, move.step)} by {move.actor}", (mark, "bold yellow"),
             )
         )  # fmt: skip
         if move.reason:
             parts.append(Text(f"  {move.reason}", "dim"))
     return Group(*parts)
+
+
+def _place(plan: Plan, step: int) -> str:
+    """A step in words; of several challengers each with its own share."""
+    test = plan.experiment
+    if test is None or len(test.challengers) == 1 or step >= len(plan.steps):
+        return step_name(plan, step)
+    return ", ".join(
+        f"{version} {percent(share)}"
+        for version, share in zip(test.challengers, test.split, strict=True)
+    )
 
 
 def told(counts: Counts) -> str:

@@ -184,7 +184,7 @@ def _line(done: Rollback) -> str:
     revision = f", routing revision {done.revision}" if done.revision else ""
     what = {
         "planned": f"{done.to} is proposed in place of {done.taken_back}",
-        "warming": f"the workers load {done.to}; {done.taken_back} has no share of a deployment",
+        "warming": f"the workers load {done.to}, which then gets all traffic",
         "failed": f"nothing was changed, {done.to} has no traffic by it",
     }.get(done.state, f"{done.to} has all traffic, {done.taken_back} has none")
     if done.taken_back == done.to:
