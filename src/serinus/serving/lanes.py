@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from serinus import clock
+from serinus.serving import runqueue
 from serinus.serving.breaker import Breaker, silent
 from serinus.serving.protocols import answers
 from serinus.serving.runtimes import probes
@@ -43,8 +44,9 @@ class Called(NamedTuple):
     """What came of a call.
 
     ``seconds`` are those by the clock; ``own`` are what is held against the version: of one that
-    does nothing but reckon the processor's time, so that a busy machine, which makes all rows of
-    one call late together, tells nothing against either of two versions.
+    does nothing but reckon the processor's time, of others those by the clock without what the
+    thread waited for a core. So a busy machine, which makes all rows of one call late together,
+    tells nothing against either of two versions.
     """
 
     outcomes: list[Outcome]
@@ -261,7 +263,9 @@ def reason(error: BaseException | None) -> str:
 
 def _timed(runtime: Runtime, rows: Sequence[Features]) -> Called:
     """A call. Rows that a model cannot answer together are tried one by one."""
-    started, worked = time.perf_counter(), time.thread_time()
+    steady = runtime.is_steady
+    before = time.thread_time() if steady else runqueue.waited_seconds()
+    started = time.perf_counter()
     try:
         outcomes = runtime.answer(rows)
         if len(outcomes) != len(rows):
@@ -269,8 +273,10 @@ def _timed(runtime: Runtime, rows: Sequence[Features]) -> Called:
     except _MODEL_FAULTS as error:
         outcomes = [reason(error)] if len(rows) == 1 else _one_by_one(runtime, rows)
     seconds = time.perf_counter() - started
-    own = time.thread_time() - worked if runtime.is_steady else seconds
-    return Called(outcomes, seconds, own)
+    if steady:
+        return Called(outcomes, seconds, time.thread_time() - before)
+    waited = runqueue.waited_seconds() - before
+    return Called(outcomes, seconds, max(0.0, seconds - waited))
 
 
 def _one_by_one(runtime: Runtime, rows: Sequence[Features]) -> list[Outcome]:
