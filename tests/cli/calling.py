@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 from urllib.parse import urlsplit
+
+SECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,37 @@ def serinus(*arguments: str, home: Path, control: str = "", text: str = "") -> A
     given = ["--home", str(home)]
     if control:
         given += ["--set", f"control_port={urlsplit(control).port}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "serinus", *given, *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    with TemporaryFile() as put, TemporaryFile() as out, TemporaryFile() as err:
+        put.write(text.encode())
+        put.seek(0)
+        code = _run([*given, *arguments], put, out, err)
+        return Answer(code, *(os.pread(f.fileno(), f.seek(0, 2), 0).decode() for f in (out, err)))
+
+
+def _run(arguments: list[str], *files: IO[bytes]) -> int:
+    request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    warm, door = _warm()
+    socket.send_fds(door, [json.dumps(request).encode()], [file.fileno() for file in files])
+    try:
+        return int(door.recv(16))
+    except TimeoutError:
+        os.killpg(warm.pid, signal.SIGKILL)
+        _warm.cache_clear()
+        raise
+
+
+@cache
+def _warm() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A process that has all imports and becomes each command (see warm.py), and its door."""
+    door, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    door.settimeout(SECONDS)
+    program = str(Path(__file__).with_name("warm.py"))
+    with other:
+        warm = subprocess.Popen(
+            [sys.executable, program, str(other.fileno())],
+            pass_fds=[other.fileno()],
+            start_new_session=True,
+        )
+    atexit.register(warm.wait)
+    atexit.register(door.close)
+    return warm, door
