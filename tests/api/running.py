@@ -141,5 +141,6 @@ def running(home: Path, **settings: object) -> Iterator[Faces]:
         server.should_exit = True
         thread.join(10)
         writer.close()
+        app.registry.close()  # it follows in a thread, which would open the database again
         app.engine.dispose()
         listener.close()

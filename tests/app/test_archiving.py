@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.delivery.conftest import World, mlflow_template, world
+from tests.delivery.conftest import World, world
 from tests.delivery.folding.test_replay import Gateways, deployed, drive, start
 
 from serinus import clock
@@ -22,7 +22,7 @@ from serinus.settings import Settings
 from serinus.store.engine import open_engine
 from serinus.store.leading import leading
 
-__all__ = ["deployed", "mlflow_template", "world"]
+__all__ = ["deployed", "world"]
 
 # So young that everything is older.
 _AT_ONCE = 1e-9

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,10 @@ from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
-from serinus.registry import folders, tracking
+from serinus.registry import folders
 from serinus.registry.service import Registry
 from serinus.registry.types import Candidate, GateResult, Stage
 from serinus.wire import Event, Field, Manifest, WorkerStatus
-
-
-@pytest.fixture(scope="session")
-def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store, made once: its own migrations take seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "template.db"
-    tracking.client(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @dataclass
@@ -91,10 +82,9 @@ class World:
 
 
 @pytest.fixture
-def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> Iterator[World]:
+def world(engine: Engine, tmp_path: Path, mlflow_uri: str) -> Iterator[World]:
     """An installation without processes: passes are made by hand."""
-    shutil.copy(mlflow_template, tmp_path / "mlflow.db")
-    registry = Registry(engine, f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    registry = Registry(engine, mlflow_uri, tmp_path / "artifacts")
     table = tmp_path / "routing.json"
     delivery = Delivery(
         engine=engine,
@@ -108,6 +98,7 @@ def world(engine: Engine, tmp_path: Path, mlflow_template: Path) -> Iterator[Wor
     consumer = Consumer(engine, Reader(ledger))
     controller = Controller(delivery, consumer)
     yield World(engine, registry, delivery, controller, writer, ledger, table)
+    writer.close()
     registry.close()
 
 

@@ -1,8 +1,8 @@
-"""An MLflow store of each test's own: making one is slow, copying one is not."""
+"""A registry on a database of each kind, with an MLflow store."""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -14,17 +14,17 @@ from serinus.registry.service import Registry
 
 
 @pytest.fixture
-def tracking_uri(mlflow_template: Path, tmp_path: Path) -> str:
+def tracking_uri(mlflow_uri: str) -> str:
     """The address of a fresh MLflow store on SQLite."""
-    path = tmp_path / "mlflow.db"
-    shutil.copyfile(mlflow_template, path)
-    return f"sqlite:///{path}"
+    return mlflow_uri
 
 
 @pytest.fixture
-def registry(engine: Engine, tracking_uri: str, tmp_path: Path) -> Registry:
+def registry(engine: Engine, tracking_uri: str, tmp_path: Path) -> Iterator[Registry]:
     """A registry on a database of each kind."""
-    return Registry(engine, tracking_uri, tmp_path / "artifacts")
+    made = Registry(engine, tracking_uri, tmp_path / "artifacts")
+    yield made
+    made.close()
 
 
 @pytest.fixture

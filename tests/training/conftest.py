@@ -1,4 +1,4 @@
-"""A registry with MLflow stores of each test's own: making one is slow, copying one is not."""
+"""A registry on SQLite, with an MLflow store."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from serinus.store.engine import open_engine
 
 
 @pytest.fixture
-def registry(mlflow_template: Path, _sqlite_template: Path, tmp_path: Path) -> Iterator[Registry]:
+def registry(mlflow_uri: str, _sqlite_template: Path, tmp_path: Path) -> Iterator[Registry]:
     """A registry on SQLite; its own rows are tested on both databases in tests/registry."""
-    shutil.copyfile(mlflow_template, tmp_path / "mlflow.db")
     shutil.copyfile(_sqlite_template, tmp_path / "serinus.db")
     engine = open_engine(f"sqlite:///{tmp_path}/serinus.db")
-    yield Registry(engine, f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "artifacts")
+    made = Registry(engine, mlflow_uri, tmp_path / "artifacts")
+    yield made
+    made.close()
     engine.dispose()
 
 
