@@ -175,3 +175,28 @@ def test_handlers_are_made_from_plain_settings(faces: Faces) -> None:
     made = handlers.handlers(plain(faces.app.settings))
 
     assert set(made) == {"train", "retrain"}
+
+
+def test_retraining_repeats_no_plan_that_has_not_proved_itself(
+    trained: tuple[Faces, Job, list[str]],
+) -> None:
+    """The newest plan may have been a hurried one, and was aborted or promoted by hand."""
+    faces, job, _ = trained
+    app = faces.app
+    (first,) = app.delivery.list(MODEL, limit=5, after=None)
+    app.delivery.abort(first.id, actor="test", reason="")
+    app.promote(MODEL, "1.0.0", Stage.PRODUCTION, actor="test", reason="")
+    other = app.jobs.enqueue("train", "twice", {**job.payload, "deploy": False, "seed": 1})
+    version = handlers.train(app, other, lambda text: None)["version"]
+    weak = DeploymentSpec(model=MODEL, challenger=version, shares=(0.5,), shadow=False)
+    hurried = app.delivery.create(weak, actor="test")
+    app.delivery.abort(hurried.id, actor="test", reason="")
+    serve(faces, 400)
+    alarm = app.jobs.enqueue("retrain", "alarm", {"model": MODEL, "reason": "", "since": None})
+
+    handlers.retrain(app, alarm, lambda text: None)
+
+    live = app.delivery.find(MODEL)
+    assert live is not None
+    assert live.spec.shares != weak.shares
+    assert live.spec.shadow != weak.shadow

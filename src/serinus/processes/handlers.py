@@ -16,7 +16,7 @@ import pandas as pd
 from serinus import clock
 from serinus.app import App
 from serinus.data import ingest
-from serinus.delivery.types import Deployment, DeploymentSpec
+from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.errors import Conflict, InvalidInput
 from serinus.monitoring.labelled import labelled_rows
 from serinus.registry.types import ModelVersion
@@ -132,10 +132,16 @@ def _deploy(app: App, version: ModelVersion, job: Job, tell: Tell) -> Deployment
         tell("its gates keep the version from traffic")
         return None
     tell("beginning the deployment")
-    usual = (item for item in earlier if item.plan.promotes and item.plan.experiment is None)
-    former = next(usual, None)
+    former = next(filter(_has_proved_itself, earlier), None)
     spec = like(former, version) if former is not None else _usual(version)
     return app.delivery.create(spec, actor=f"{job.kind} job {job.id}")
+
+
+def _has_proved_itself(deployment: Deployment) -> bool:
+    """Whether its plan brought a version to production by evidence, and not a person in a hurry."""
+    plan = deployment.plan
+    by_evidence = deployment.verdict is Outcome.PROMOTE and plan.experiment is None
+    return deployment.phase is Phase.SUCCEEDED and plan.promotes and by_evidence
 
 
 def _usual(version: ModelVersion) -> dict[str, str]:
@@ -144,7 +150,7 @@ def _usual(version: ModelVersion) -> dict[str, str]:
 
 
 def like(former: Deployment, version: ModelVersion) -> DeploymentSpec:
-    """What was asked for the last deployment that was to change the champion, for this version."""
+    """What was asked for the last deployment that has proved itself, for this version."""
     return msgspec.structs.replace(former.spec, challenger=version.version, champion=None)
 
 
