@@ -26,6 +26,7 @@ for _name in tuple(os.environ):
     ):
         del os.environ[_name]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["DO_NOT_TRACK"] = "true"
 # Two test workers on two cores: a pool of threads in each library would only fight the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -207,3 +207,21 @@ def test_prepare_environment_keeps_what_is_set(monkeypatch: pytest.MonkeyPatch) 
     settings.prepare_environment()
     assert os.environ["DO_NOT_TRACK"] == "0"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_onnx_runtime_tells_nobody_of_a_model(tmp_path: Path) -> None:
+    """It would keep what it did in a database of the user's, and send it when it can."""
+    program = (
+        "import sys\nfrom serinus import settings\nsettings.prepare_environment()\n"
+        "import onnxruntime\nfrom onnx import TensorProto, helper\n"
+        "ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in 'xy']\n"
+        "node = helper.make_node('Identity', ['x'], ['y'])\n"
+        "graph = helper.make_graph([node], 'g', ends[:1], ends[1:])\n"
+        "opset = [helper.make_opsetid('', 17)]\n"
+        "model = helper.make_model(graph, opset_imports=opset, ir_version=9)\n"
+        "onnxruntime.InferenceSession(model.SerializeToString())\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    kept |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=kept, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

@@ -25,7 +25,12 @@ _PREFIX = "SERINUS_"
 
 
 _LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # listening on all, reached on one
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
 _HIDDEN_PASSWORD = re.compile(r"((?<=://)[^:/@\s]*:)[^@/\s]+(?=@)|([?&]password=)[^&\s]+")
 
 

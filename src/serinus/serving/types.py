@@ -50,6 +50,7 @@ class GatewayOptions:
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "ORT_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "true",
         }
     )

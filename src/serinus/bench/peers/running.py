@@ -73,6 +73,7 @@ def serve(peer: Peer, programs: Path, folder: Path, core: int) -> Iterator[launc
         # Nobody is told of a measurement.
         "BENTOML_DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "ORT_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }
     with launch.server(
