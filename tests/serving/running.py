@@ -20,7 +20,7 @@ from serinus.ledger.files.reader import Reader
 _START = """
 import json, logging, sys
 from pathlib import Path
-from serinus.serving import workers
+from serinus.serving.workers import supervisor
 from serinus.serving.types import GatewayOptions
 logging.basicConfig(level=logging.INFO)
 given = json.loads(sys.argv[1])
@@ -28,7 +28,7 @@ count = given.pop("workers")
 ledger = given["ledger"]
 given["ledger"] = ledger if "://" in ledger else Path(ledger)
 given["routing_table"] = Path(given["routing_table"])
-workers.run(GatewayOptions(**given), workers=count)
+supervisor.run(GatewayOptions(**given), workers=count)
 """
 
 

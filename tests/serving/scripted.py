@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from tests.serving import samples
 
 from serinus import wire
-from serinus.serving.lanes import Lane
+from serinus.serving.asking.lanes import Lane
+from serinus.serving.asking.router import Router
+from serinus.serving.asking.rows import LiveRoute, Row, Ticket
 from serinus.serving.protocols.decode import RequestDecoder
-from serinus.serving.router import Router
-from serinus.serving.rows import LiveRoute, Row, Ticket
 from serinus.serving.types import Features, Outcome
 
 

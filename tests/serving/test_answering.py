@@ -13,8 +13,8 @@ from serinus.ledger import ids
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
 from serinus.serving import answering
-from serinus.serving.board import Board
 from serinus.serving.service import Service
+from serinus.serving.telling.board import Board
 from serinus.serving.types import GatewayOptions
 
 ROWS = [(float(index), 0.0, 0.0, 0.0) for index in range(3)]

@@ -154,7 +154,7 @@ def test_a_call_that_the_protocol_has_not_is_told_so(client):
 
 def test_nothing_of_it_is_imported_unless_it_is_asked_for():
     code = (
-        "import sys, serinus.serving.gateway, serinus.serving.workers;"
+        "import sys, serinus.serving.workers.gateway, serinus.serving.workers.supervisor;"
         "print([m for m in sys.modules if m.split('.')[0] in ('grpc', 'tritonclient', 'google')])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

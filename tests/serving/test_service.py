@@ -16,9 +16,9 @@ from serinus import wire
 from serinus.errors import InvalidInput, Unavailable
 from serinus.ledger import ids
 from serinus.ledger.files.writer import Writer
-from serinus.serving.board import Board
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.service import Service
+from serinus.serving.telling.board import Board
 from serinus.serving.types import GatewayOptions
 
 FEATURES = {"age": 61.0}

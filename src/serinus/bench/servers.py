@@ -17,8 +17,8 @@ import msgspec
 import uvicorn
 
 from serinus.bench import launch
-from serinus.serving import gateway, workers
 from serinus.serving.types import GatewayOptions
+from serinus.serving.workers import gateway, supervisor
 
 ANSWER_BYTES = 230
 
@@ -81,7 +81,7 @@ def serve(order: Order) -> None:
         )
         if order.profile:
             _profile(Path(order.profile))
-        workers.run(options, workers=order.workers)
+        supervisor.run(options, workers=order.workers)
         return
     uvicorn.run(
         bare,

@@ -17,7 +17,7 @@ import numpy as np
 
 from serinus.errors import Unavailable
 from serinus.ledger.files.writer import Writer
-from serinus.serving.router import Router
+from serinus.serving.asking.router import Router
 from serinus.wire import (
     Arm,
     Event,

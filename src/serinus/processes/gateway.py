@@ -7,8 +7,8 @@ import importlib.util
 from serinus import logs
 from serinus.errors import InvalidInput
 from serinus.processes import home, ports
-from serinus.serving import workers
 from serinus.serving.types import GatewayOptions
+from serinus.serving.workers import supervisor
 from serinus.settings import Settings
 
 
@@ -24,7 +24,7 @@ def run(settings: Settings) -> None:
     if settings.grpc_port:
         ports.check(settings.host, settings.grpc_port, setting="grpc_port")
         _check_grpc()
-    workers.run(
+    supervisor.run(
         options(settings), workers=settings.gateway_workers, most=settings.gateway_workers_max
     )
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from serinus.errors import SerinusError, Unavailable
-from serinus.serving.assigning import Demand
+from serinus.serving.asking.assigning import Demand
+from serinus.serving.asking.rows import LiveRoute, Row
 from serinus.serving.protocols import answers
 from serinus.serving.protocols.answers import Predicted
 from serinus.serving.protocols.decode import Request
-from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.service import Service
 from serinus.serving.types import Features
 

@@ -17,14 +17,14 @@ from tritonclient.grpc import service_pb2 as messages
 
 from serinus.errors import SerinusError, Unavailable
 from serinus.serving import answering
-from serinus.serving.assigning import Demand
+from serinus.serving.asking.assigning import Demand
+from serinus.serving.asking.rows import LiveRoute
 from serinus.serving.http.demands import arm as arm_of
 from serinus.serving.http.exchange import ARM
 from serinus.serving.http.open_inference import demanded, describe
 from serinus.serving.protocols import grpc as codec
 from serinus.serving.protocols import tensors
 from serinus.serving.protocols.answers import Predicted
-from serinus.serving.rows import LiveRoute
 from serinus.serving.service import Asleep, Service
 from serinus.serving.types import GatewayOptions
 

@@ -21,23 +21,23 @@ from serinus.errors import (
 )
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
-from serinus.serving import staging
-from serinus.serving.apart import Apart, Key, Loaded
-from serinus.serving.assigning import Demand, assigned
-from serinus.serving.batching import Batcher
-from serinus.serving.board import Board
-from serinus.serving.breaker import Circuit
-from serinus.serving.counters import Counters, Counts, total
-from serinus.serving.feedback import Feedback, Intake
-from serinus.serving.lanes import Lane, LaneApart
-from serinus.serving.mirror import Mirror
+from serinus.serving.asking.assigning import Demand, assigned
+from serinus.serving.asking.batching import Batcher
+from serinus.serving.asking.breaker import Circuit
+from serinus.serving.asking.lanes import Lane, LaneApart
+from serinus.serving.asking.rows import Done, LiveRoute, Row, Ticket, arrival
+from serinus.serving.loading import staging
+from serinus.serving.loading.apart import Apart, Key, Loaded
+from serinus.serving.loading.staging import Staging
+from serinus.serving.loading.table import Loader, RoutingFile, Snapshot
 from serinus.serving.protocols.decode import FeedbackItem, Request
-from serinus.serving.recorder import Recorder
-from serinus.serving.rows import Done, LiveRoute, Row, Ticket, arrival
 from serinus.serving.runtimes import artifacts
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
-from serinus.serving.staging import Staging
-from serinus.serving.table import Loader, RoutingFile, Snapshot
+from serinus.serving.telling.board import Board
+from serinus.serving.telling.counters import Counters, Counts, total
+from serinus.serving.telling.feedback import Feedback, Intake
+from serinus.serving.telling.mirror import Mirror
+from serinus.serving.telling.recorder import Recorder
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Manifest, RoutingTable, WorkerStatus
 

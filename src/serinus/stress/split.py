@@ -26,7 +26,7 @@ from serinus.delivery.routing import Publisher
 from serinus.errors import Unavailable
 from serinus.ledger import ids
 from serinus.proof.types import Bar
-from serinus.serving.router import Router
+from serinus.serving.asking.router import Router
 from serinus.stress import gateways, requests, versions
 from serinus.stress.answers import Answer, Parser
 from serinus.stress.types import Finding, at_least, at_most

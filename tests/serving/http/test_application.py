@@ -17,10 +17,10 @@ from tests.serving.http.asking import FEATURES, problem
 from serinus import wire
 from serinus.ledger import ids
 from serinus.ledger.files.writer import Writer
-from serinus.serving.board import Board
 from serinus.serving.http.application import Application
 from serinus.serving.http.exchange import Exchange
 from serinus.serving.service import Service
+from serinus.serving.telling.board import Board
 from serinus.serving.types import GatewayOptions
 
 

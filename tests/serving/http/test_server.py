@@ -5,11 +5,11 @@ import resource
 import socket
 import time
 
-from serinus.serving import gateway
-from serinus.serving.board import Board
 from serinus.serving.http.connection import Limits, Shared
 from serinus.serving.http.refusal import Refused
 from serinus.serving.http.server import Server
+from serinus.serving.telling.board import Board
+from serinus.serving.workers import gateway
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 

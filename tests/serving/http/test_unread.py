@@ -8,13 +8,13 @@ import socket
 import uvloop
 from tests.serving.http.pipe import bodies, echo, opened, post
 
-from serinus.serving import gateway
-from serinus.serving.board import Board
 from serinus.serving.http import connection
 from serinus.serving.http.connection import Limits, Shared
 from serinus.serving.http.exchange import head
 from serinus.serving.http.refusal import Refused
 from serinus.serving.http.server import Server
+from serinus.serving.telling.board import Board
+from serinus.serving.workers import gateway
 
 
 def test_connection_whose_client_does_not_read_gets_no_more_until_it_does():

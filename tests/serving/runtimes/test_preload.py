@@ -24,7 +24,7 @@ def test_modules_of_graphs_bring_no_other_library():
     script = (
         "import importlib, sys, threading\n"
         "from serinus.serving.runtimes import preload\n"
-        "import serinus.serving.gateway\n"
+        "import serinus.serving.workers.gateway\n"
         "for name in preload.modules(None): importlib.import_module(name)\n"
         "found = {'pandas', 'sklearn', 'scipy', 'mlflow', 'pyarrow', 'duckdb'} & set(sys.modules)\n"
         "assert not found, found\n"

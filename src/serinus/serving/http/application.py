@@ -9,9 +9,9 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from serinus.errors import InvalidInput, NotFound, SerinusError
-from serinus.serving import feedback
 from serinus.serving.answering import failed, predicted
-from serinus.serving.assigning import Demand
+from serinus.serving.asking.assigning import Demand
+from serinus.serving.asking.rows import LiveRoute, Row
 from serinus.serving.hooks import Hooks
 from serinus.serving.http import demands, forms, refusal, state
 from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
@@ -21,8 +21,8 @@ from serinus.serving.http.refusal import Refusal
 from serinus.serving.protocols import answers, decode
 from serinus.serving.protocols.answers import Predicted, Refused
 from serinus.serving.protocols.decode import Request
-from serinus.serving.rows import LiveRoute, Row
 from serinus.serving.service import Asleep, Service
+from serinus.serving.telling import feedback
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Field
 

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 
 from serinus.errors import Conflict, NotFound
 from serinus.serving import answering
-from serinus.serving.assigning import Demand
+from serinus.serving.asking.assigning import Demand
+from serinus.serving.asking.rows import LiveRoute
 from serinus.serving.http import demands
 from serinus.serving.http.exchange import REVISION, Exchange
 from serinus.serving.http.refusal import Refusal
 from serinus.serving.protocols import answers, open_inference, tensors
 from serinus.serving.protocols.answers import Predicted
-from serinus.serving.rows import LiveRoute
 from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm

@@ -8,8 +8,8 @@ import logging
 import socket
 
 from serinus import clock
-from serinus.serving.board import Board
 from serinus.serving.http.connection import SWEEP_SECONDS, Connection, Shared
+from serinus.serving.telling.board import Board
 
 COURTESY_SECONDS = 0.001
 """How long a worker with more connections than others leaves a new one to these."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from serinus.serving import exposition
+from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.loading.table import Snapshot
 from serinus.serving.protocols import openapi
-from serinus.serving.rows import LiveRoute
 from serinus.serving.service import Service
-from serinus.serving.table import Snapshot
+from serinus.serving.telling import exposition
 
 METRICS = exposition.CONTENT_TYPE
 

@@ -1,0 +1,185 @@
+"""A row on its way through the gateway, and the request that waits for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from serinus import clock
+from serinus.errors import DeadlinePassed, SerinusError, Unavailable
+from serinus.serving.asking.lanes import Lane
+from serinus.serving.asking.router import Router
+from serinus.serving.protocols.decode import RequestDecoder
+from serinus.serving.types import Features
+from serinus.wire import Answer, Arm, Assignment, Output, Route
+
+Done: TypeAlias = Callable[[SerinusError | None], None]
+"""Called once: all rows are settled, or why they will not be in time."""
+
+
+@dataclass(frozen=True)
+class LiveRoute:
+    """A route as it is being served: with what was loaded for it.
+
+    ``projections`` says, for a version that does not take all inputs that a request may have in
+    their order, which of them it takes. ``revision`` is the table's that brought the route into
+    force; it is older than the newest if a newer champion could not be loaded. ``others`` are the
+    route's further challengers, each at its place, None where one cannot be asked; ``warm`` are
+    those of its warm versions that are loaded; ``absent`` is why the champion is not loaded, where
+    the route's default answers until it is.
+    """
+
+    route: Route
+    revision: int
+    router: Router
+    decoder: RequestDecoder
+    champion: Lane
+    challenger: Lane | None
+    projections: Mapping[str, tuple[int, ...]]
+    others: tuple[Lane | None, ...] = ()
+    warm: tuple[Lane, ...] = ()
+    absent: str = ""
+
+    @cached_property
+    def challengers(self) -> tuple[Lane | None, ...]:
+        """The lanes of the challengers by their places, None where one cannot be asked."""
+        return (self.challenger, *self.others)
+
+    @cached_property
+    def answering(self) -> tuple[Lane, ...]:
+        """The lanes that may answer, the champion's first."""
+        return (self.champion, *(lane for lane in self.challengers if lane is not None))
+
+    @cached_property
+    def mirrors(self) -> bool:
+        """Whether the challenger is to be asked what the champion was asked."""
+        return self.route.mirror > 0.0 and self.challenger is not None
+
+    def features(self, given: Features, version: str) -> Features:
+        """What a version sees of a row's values; all of them, unless the versions differ."""
+        chosen = self.projections.get(version) if self.projections else None
+        return given if chosen is None else tuple([given[index] for index in chosen])
+
+    def lane(self, arm: Arm, variant: int = 0) -> Lane:
+        """Who answers for an arm, and of several challengers for the one at a place."""
+        if arm is Arm.CHALLENGER:
+            found = self.others[variant - 1] if variant else self.challenger
+            if found is not None:
+                return found
+        return self.champion
+
+    def stand_in(self, lane: Lane) -> Lane | None:
+        """Who answers what a lane failed: for challengers the champion, for it a former one."""
+        if lane is not self.champion:
+            return self.champion
+        return self.challenger if self.route.stands_in else None
+
+    def place(self, version: str) -> tuple[Arm, int] | None:
+        """The arm that a version answers in, and its place among the challengers."""
+        if version == self.champion.version:
+            return Arm.CHAMPION, 0
+        for place, lane in enumerate(self.challengers):
+            if lane is not None and lane.version == version:
+                return Arm.CHALLENGER, place
+        return None
+
+
+class Ticket:
+    """What a request waits on until all of its rows are settled, or its time is over.
+
+    ``deadline`` is in seconds of ``time.perf_counter``; it is the client's own, or the gateway's.
+    """
+
+    __slots__ = ("_done", "_is_clients", "deadline", "left")
+
+    def __init__(
+        self, rows: int, done: Done, deadline: float = math.inf, *, is_clients: bool = False
+    ) -> None:
+        self.left = rows
+        self.deadline = deadline
+        self._is_clients = is_clients
+        self._done: Done | None = done
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._done is None
+
+    def settle(self) -> None:
+        """Count one row as settled."""
+        self.left -= 1
+        if self.left == 0 and self._done is not None:
+            done, self._done = self._done, None
+            done(None)
+
+    def expire(self) -> None:
+        """Stop waiting: the request is refused; its rows are recorded if they are ever settled."""
+        if self._done is None:
+            return
+        done, self._done = self._done, None
+        if self._is_clients:
+            done(
+                DeadlinePassed(
+                    "the answer was not there within the time that was asked for",
+                    where="x-serinus-timeout-ms",
+                    remedy="Wait longer, or ask for fewer rows at a time.",
+                )
+            )
+        else:
+            done(
+                Unavailable(
+                    "the answer was not there in time",
+                    remedy="Try again; if it stays so, the models are too slow for the load.",
+                )
+            )
+
+
+def arrival() -> tuple[int, int]:
+    """When a row came: epoch microseconds, and nanoseconds of ``time.perf_counter_ns``."""
+    return clock.epoch_us(), time.perf_counter_ns()
+
+
+class Row:
+    """One row: how it came, where it goes, and what became of it.
+
+    In the end either ``output`` is set, or ``failure`` is, or ``error`` (the ledger did not take
+    it). ``fallback`` is why the lane that it was assigned to did not answer, if another was asked.
+    ``id`` is that of its event; empty if the ledger is full and answers leave all the same.
+    ``took`` is how many nanoseconds the calls took that it was in: waiting for a turn depends on
+    what else is asked, and on the share of an arm, and says nothing of a version.
+    """
+
+    __slots__ = (
+        "answered_by", "assignment", "at", "error", "failure", "fallback", "features",
+        "id", "live", "output", "started", "ticket", "took",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        live: LiveRoute,
+        assignment: Assignment,
+        features: Features,
+        ticket: Ticket,
+        came: tuple[int, int] | None = None,
+    ) -> None:
+        self.live = live
+        self.assignment = assignment
+        self.features = features
+        self.ticket = ticket
+        self.at, self.started = came or arrival()
+        self.took = 0
+        self.answered_by: Lane | None = None
+        self.output: Output | None = None
+        self.fallback = ""
+        self.failure = ""
+        self.id = b""
+        self.error: SerinusError | None = None
+
+    @property
+    def default(self) -> Answer | None:
+        """What is answered in place of every version; None if one answered, or nothing may be."""
+        return self.live.route.default if self.failure else None
