@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select, update
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 from tests.delivery.samples import BASIS, NUMBERS, answered, assigned, deployment
 
@@ -15,6 +16,7 @@ from serinus import clock
 from serinus.delivery import statuses
 from serinus.delivery.folding import consumer as consumers
 from serinus.delivery.folding.consumer import Consumer
+from serinus.delivery.leases import Lease
 from serinus.delivery.planning.plan import Basis
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.records import deployments, evidence, workers
@@ -231,6 +233,28 @@ def test_fold_without_events_writes_once_something_is_overdue(
     passed[0] = 62.0
     assert consumer.fold() == 0
     assert len(begun) > before
+    assert folding.waiting() == 0
+
+
+def test_fold_without_events_gives_up_what_only_a_further_challenger_waits_for(
+    folding: Folding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, monotonic = clock.now(), clock.monotonic()
+    passed = [0.0]
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=passed[0]))
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic + passed[0])
+    folding.begin(
+        strategy="ab_test", others=("1.2.0",), split=(0.3, 0.3), label_window_seconds=60.0
+    )
+    drawn = Assignment("fraud", Arm.CHALLENGER, 0.6, 3, "d1", 0, 0, variant=1, shares=(0.3, 0.3))
+    folding.writer.append(
+        [Prediction(clock.to_epoch_us(now), drawn, "1.2.0", (1.0,), Output(1), 900, "")]
+    )
+    consumer = folding.consumer()
+    drain(consumer)
+    assert folding.waiting() == 1
+    passed[0] = 62.0
+    consumer.fold()
     assert folding.waiting() == 0
 
 
@@ -461,3 +485,33 @@ def test_fold_of_what_one_deployment_cannot_take_costs_that_one_only(folding: Fo
         known = evidence.some(connection, ["d0", "d2"])
     found = {name: evidence.total(Measure.ERROR) for name, evidence in known.items()}
     assert found == {"d0": 4, "d2": 4}
+
+
+def test_fold_that_outlasts_the_lease_is_done_by_smaller_batches(
+    folding: Folding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a starved host one batch takes longer than the store waits for a silent holder."""
+    monkeypatch.setattr(consumers, "_LONG_SECONDS", 0.3)
+    folding.begin()
+    folding.predict(400)
+    lease = Lease(folding.engine, 0.5)
+    assert lease.take()
+
+    def slow(
+        connection: Connection,
+        records: Sequence[tuple[bytes, Event]],
+        live: Sequence[Deployment],
+        now: datetime,
+    ) -> None:
+        clock.sleep(0.002 * len(records))
+
+    consumer = Consumer(folding.engine, Reader(folding.folder), [slow])
+    read: list[int] = []
+    while sum(read) < 400:
+        try:
+            read.append(consumer.fold(lease.guard))
+        except DBAPIError:
+            consumer.forget()
+            assert len(read) == 0
+    assert read == ([400] if folding.engine.dialect.name == "sqlite" else [200, 200])
+    assert folding.evidence().total(Measure.ERROR) == 400

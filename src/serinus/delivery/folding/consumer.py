@@ -24,6 +24,9 @@ from serinus.wire import Event
 
 NAME = "delivery"
 BATCH = 5_000
+# A host that is starved may not get through this many while its lease lasts; then fewer.
+_FEWEST = 50
+_LONG_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 Absorb: TypeAlias = Callable[
@@ -57,6 +60,7 @@ class Consumer:
         # What is read further than what is saved held nothing.
         self._saved: dict[str, Offset] = {}
         self._next_look = 0.0
+        self._most = BATCH
         self._due: dict[str, int] = {}
         self._blamed: set[tuple[str, ...]] = set()
         self.roster = Roster()
@@ -74,7 +78,8 @@ class Consumer:
         """Fold at most one batch of new events; the number of events read.
 
         Without new events nothing is written, but about once a second labels that will not come
-        any more are given up.
+        any more are given up. A batch that took long and could not be saved is tried again by
+        halves: the store ends a transaction in which a holder of the lease was silent for long.
 
         Args:
             guard: what makes sure that this process may still write.
@@ -83,10 +88,20 @@ class Consumer:
             with reading(self._engine) as connection:
                 self._saved = offsets_of.load_offsets(connection, NAME)
             self._offsets = self._saved
-        batch = self._reader.read(self._offsets, BATCH)
+        batch = self._reader.read(self._offsets, self._most)
         now = clock.now()
         if not batch.records and not self._is_due(batch, now):
             return 0
+        begun = clock.monotonic()
+        try:
+            return self._save(batch, now, guard)
+        except Exception:
+            if clock.monotonic() - begun > _LONG_SECONDS:
+                self._most = max(_FEWEST, min(self._most, len(batch.records)) // 2)
+            raise
+
+    def _save(self, batch: Batch, now: datetime, guard: Guard) -> int:
+        assert self._offsets is not None
         with turns.turn(self._engine, guard) as connection:
             if offsets_of.load_offsets(connection, NAME) != self._saved:
                 # Another controller was faster: its transaction holds these events already.
@@ -103,6 +118,7 @@ class Consumer:
             if changed:
                 journal.note(connection, self._offsets, batch, now, changed)
         self._offsets, self._due = dict(batch.offsets), due
+        self._most = min(BATCH, 2 * self._most)
         if batch.records:
             self._saved = {**self._saved, **self._offsets}
         return len(batch.records)
@@ -114,8 +130,10 @@ class Consumer:
         self._next_look = clock.monotonic() + 1.0
         if not self._due or batch.offsets != self._offsets:
             return True
-        moment = clock.to_epoch_us(now)
-        return any(self._due.get(identity, 0) <= moment for identity in self.roster.known)
+        if not self.roster.known <= self._due.keys():
+            return True
+        # All of them: of an experiment each challenger waits for its own.
+        return min(self._due.values()) <= clock.to_epoch_us(now)
 
     def _absorb(
         self,
