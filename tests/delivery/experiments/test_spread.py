@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import stats
 
+from serinus.client.experiments import Interval
 from serinus.delivery.experiments import spread
 
 
@@ -38,6 +40,17 @@ def test_kolmogorov_smirnov_of_counts_is_that_of_the_binned_values() -> None:
     usual = stats.ks_2samp(middles(one), middles(other), method="asymp")
     assert found.statistic == pytest.approx(usual.statistic)
     assert found.p_value == pytest.approx(usual.pvalue, rel=0.1)
+
+
+def test_what_is_told_can_be_sent() -> None:
+    rng = np.random.default_rng(4)
+    one, other = counted(rng.lognormal(0, 1, 300)), counted(rng.lognormal(0.2, 1, 200))
+    for test in (spread.mann_whitney, spread.kolmogorov_smirnov):
+        found = test(one, other, 0.95)
+        for effect in found.effects:
+            sent = msgspec.convert(effect.estimate, Interval, from_attributes=True)
+            assert sent.low < sent.value < sent.high
+        assert type(found.p_value) is type(found.statistic) is float
 
 
 def test_both_err_no_more_often_than_they_say() -> None:

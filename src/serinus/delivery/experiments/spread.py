@@ -57,7 +57,7 @@ def mann_whitney(champion: ArrayLike, challenger: ArrayLike, level: float) -> Re
         level: of the interval.
     """
     one, other = np.asarray(champion, np.float64), np.asarray(challenger, np.float64)
-    few, many = one.sum(), other.sum()
+    few, many = float(one.sum()), float(other.sum())
     below = np.cumsum(one) - one / 2.0
     statistic = float((other * below).sum())
     both, units = one + other, few + many
