@@ -94,10 +94,12 @@ def test_json_is_taken_whatever_stands_behind_its_type(faces: Faces, begun: str)
     [
         {"origin": "https://elsewhere.example"},
         {"origin": "null"},
+        {"origin": "http://["},
+        {"origin": "https://elsewhere.example", "x-forwarded-host": "serinus.example"},
         {"sec-fetch-site": "cross-site", "origin": "https://elsewhere.example"},
         {"sec-fetch-site": "same-site"},
     ],
-    ids=["origin", "no origin", "cross", "same site"],
+    ids=["origin", "no origin", "not an origin", "proxy", "cross", "same site"],
 )
 def test_pages_of_other_sites_change_nothing(
     faces: Faces, begun: str, headers: dict[str, str]
@@ -112,6 +114,12 @@ def test_pages_of_other_sites_change_nothing(
 @pytest.mark.parametrize("site", [None, "same-origin", "none"])
 def test_pages_of_this_very_address_are_trusted(faces: Faces, begun: str, site: str | None) -> None:
     headers = {"origin": faces.url} | ({"sec-fetch-site": site} if site else {})
+
+    assert httpx.post(f"{faces.url}/deployments/{begun}/abort", headers=headers).status_code == 200
+
+
+def test_page_behind_a_proxy_that_asks_by_another_name_is_trusted(faces: Faces, begun: str) -> None:
+    headers = {"origin": "http://Serinus.example:81", "x-forwarded-host": "serinus.example:81"}
 
     assert httpx.post(f"{faces.url}/deployments/{begun}/abort", headers=headers).status_code == 200
 

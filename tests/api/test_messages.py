@@ -69,3 +69,19 @@ def test_body_too_large_is_refused(faces: Faces) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["remedy"] == "Send less."
+
+
+@pytest.mark.parametrize("text", ["a: !!bool x", "a: !!timestamp x", "a: 2024-13-45", "[" * 5_000])
+def test_yaml_that_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="this is not YAML"):
+        messages.decode(text.encode(), dict[str, object], "yaml")
+
+
+def test_yaml_that_keeps_all_others_waiting_is_refused(faces: Faces) -> None:
+    kind = {"content-type": "application/yaml"}
+    text = f"shares: [{', '.join(['0.1'] * 10_000)}]"
+
+    answer = httpx.post(f"{faces.url}/deployments", content=text, headers=kind)
+
+    assert answer.status_code == 422
+    assert "the body is larger than 16,384 bytes" in answer.json()["detail"]

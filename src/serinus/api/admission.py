@@ -106,10 +106,28 @@ def _check_origin(request: Request) -> None:
     if site is not None:
         ours = site in ("same-origin", "none")
     else:
-        ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        ours = origin is None or _host_of(origin) in _names_of(request)
     if not ours:
         raise Forbidden(
             "a page of another site sends this, and that page is not trusted",
             where=f"origin {origin or 'unknown'}"[:200],
             remedy="Use the dashboard of this very address, or the command line.",
         )
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin, as a page of it would ask for them; None if it has none."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
+
+
+def _names_of(request: Request) -> set[str]:
+    """Under which hosts (and ports) the browser may know this address.
+
+    A proxy may ask by a name of its own and tell the browser's beside it. No page of another site
+    can: a browser sends such a header only where it was agreed to.
+    """
+    told = (request.headers.get(name, "") for name in ("host", "x-forwarded-host"))
+    return {name.strip().lower() for names in told for name in names.split(",")} - {""}
