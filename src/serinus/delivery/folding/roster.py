@@ -6,7 +6,7 @@ deployment. So a row is read whole only when what can change in it has changed.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set
 from typing import Any, NamedTuple, TypeAlias
 
 import structlog
@@ -62,7 +62,7 @@ class Roster:
         self.unreadable: dict[str, Deployment] = {}
 
     @property
-    def known(self) -> Collection[str]:
+    def known(self) -> Set[str]:
         """The ids of those that were live and could be read at the last look."""
         return self._known.keys()
 
