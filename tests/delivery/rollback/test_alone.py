@@ -70,6 +70,16 @@ def test_alone_is_over_when_its_time_is(champion: World, rollbacks: Rollbacks) -
         champion.delivery.publish()
 
 
+def test_alone_goes_on_with_another_answer(champion: World, rollbacks: Rollbacks) -> None:
+    rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="")
+    begun = alone.begin(champion.delivery, FRAUD, HALF_AN_HOUR, actor="bo")
+    before = until(champion)
+    made = rollbacks.set_fallback(FRAUD, 1, actor="cy", reason="0 was wrong as well")
+    assert (made.answer, made.alone_until) == (1, begun.alone_until)
+    assert until(champion) == before
+    assert champion.delivery.routing().routes[FRAUD].default == 1
+
+
 @pytest.mark.parametrize("minutes", [0, -1, 1_441])
 def test_alone_has_an_end(champion: World, rollbacks: Rollbacks, minutes: int) -> None:
     rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="")

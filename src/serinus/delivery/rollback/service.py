@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection
 
 from serinus import clock
@@ -178,6 +179,9 @@ class Rollbacks:
     def set_fallback(self, model: str, answer: Answer, *, actor: str, reason: str) -> Fallback:
         """Have a model answer this where none of its versions can.
 
+        Where the fallback answers alone, it goes on to: whoever corrects it in an incident does
+        not want the versions asked again.
+
         Raises:
             NotFound: there is no such model.
             InvalidInput: the model cannot answer that.
@@ -193,6 +197,9 @@ class Rollbacks:
             )
         made = Fallback(model, fitting, actor, reason or f"By hand, by {actor}.", clock.now())
         with turns.turn(self._delivery.engine) as connection:
+            before = repository.fallback(connection, model)
+            if before is not None:
+                made = msgspec.structs.replace(made, alone_until=before.alone_until)
             repository.set_fallback(connection, made)
             table = self._delivery.revise(connection, f"the fallback of {model} is set")
         self._delivery.bring(table)
