@@ -11,7 +11,8 @@ from tests.serving import samples
 from serinus import wire
 from serinus.serving.asking.lanes import Lane
 from serinus.serving.asking.router import Router
-from serinus.serving.asking.rows import LiveRoute, Row, Ticket
+from serinus.serving.asking.rows import LiveRoute, Row
+from serinus.serving.asking.tickets import Ticket
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.types import Features, Outcome
 

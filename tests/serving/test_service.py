@@ -224,7 +224,7 @@ def test_service_lets_nobody_wait_for_ever(tmp_path):
         serving.predict(live, Request((1.0,) * 4), None, told.append)
         while not told:
             await asyncio.sleep(0.02)
-            serving.expire()
+            serving.tickets.expire()
         assert isinstance(told[0], Unavailable)
         assert "in time" in told[0].what
         held.release.set()

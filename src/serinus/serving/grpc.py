@@ -22,10 +22,11 @@ from serinus.serving.asking.rows import LiveRoute
 from serinus.serving.http.demands import arm as arm_of
 from serinus.serving.http.exchange import ARM
 from serinus.serving.http.open_inference import demanded, describe
+from serinus.serving.loading.snapshot import Asleep
 from serinus.serving.protocols import grpc as codec
 from serinus.serving.protocols import tensors
 from serinus.serving.protocols.answers import Predicted
-from serinus.serving.service import Asleep, Service
+from serinus.serving.service import Service
 from serinus.serving.types import GatewayOptions
 
 SERVICE = "inference.GRPCInferenceService"
@@ -180,7 +181,7 @@ class _Calls:
         """The model that a request names, woken if need be, and who answers as the version."""
         while True:
             try:
-                live = self._service.find(getattr(request, name) or None)
+                live = self._service.snapshot.find(getattr(request, name) or None)
             except Asleep as asleep:
                 await self._service.wake(asleep.model)
             else:

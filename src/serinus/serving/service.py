@@ -9,27 +9,27 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from serinus import clock
 from serinus.errors import (
     InvalidInput,
-    NotFound,
     Overloaded,
     SerinusError,
-    Unavailable,
 )
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
 from serinus.serving.asking.assigning import Demand, assigned
 from serinus.serving.asking.batching import Batcher
-from serinus.serving.asking.breaker import Circuit
 from serinus.serving.asking.lanes import Lane, LaneApart
-from serinus.serving.asking.rows import Done, LiveRoute, Row, Ticket, arrival
+from serinus.serving.asking.rows import LiveRoute, Row, arrival
+from serinus.serving.asking.tickets import Done, Tickets
 from serinus.serving.loading import staging
 from serinus.serving.loading.apart import Apart, Key, Loaded
+from serinus.serving.loading.loader import Loader
+from serinus.serving.loading.snapshot import Snapshot
 from serinus.serving.loading.staging import Staging
-from serinus.serving.loading.table import Loader, RoutingFile, Snapshot
+from serinus.serving.loading.table import RoutingFile
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.runtimes import artifacts
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
@@ -49,18 +49,6 @@ SPARE_SECONDS = 0.5
 """What a request may wait beyond its time-out, so that the models' own time-outs come first."""
 
 _log = logging.getLogger("serinus.serving")
-
-
-class Asleep(Exception):
-    """A model was unloaded for want of memory; ``wake`` loads it again.
-
-    Args:
-        model: its name.
-    """
-
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
-        self.model = model
 
 
 class Service:
@@ -115,41 +103,11 @@ class Service:
         self._file = RoutingFile(options.routing_table)
         feedback = Feedback(open_archived(options.ledger, options.archive), self._find_manifest)
         self._intake = Intake(feedback, self.recorder.write, self.counters, loop)
-        self._tickets: list[Ticket] = []
-        self._longest = options.request_timeout_seconds + SPARE_SECONDS
+        self.tickets = Tickets(options.request_timeout_seconds + SPARE_SECONDS)
         self._retry_at = 0.0
         self._has_tripped = False
 
     # -------------------------------------------------------------- predictions
-
-    def find(self, model: str | None) -> LiveRoute:
-        """The route of a model; of the only one, if none is named.
-
-        Raises:
-            NotFound: there is no such model.
-            InvalidInput: no model is named and there are several.
-            Unavailable: nothing is being served (yet).
-            Asleep: it has to be woken first.
-        """
-        routes = self.snapshot.routes
-        if model is None and len(routes) == 1:
-            return next(iter(routes.values()))
-        if model in self.snapshot.asleep:
-            raise Asleep(model)
-        if model not in routes and (why := _why_absent(model, self.snapshot)) is not None:
-            raise why
-        choices = ", ".join(sorted(routes))
-        if model is None:
-            raise InvalidInput(
-                "several models are being served and the request names none",
-                where="model",
-                remedy=f"Name one of: {choices}.",
-            )
-        if model not in routes:
-            raise NotFound(
-                f"there is no model {model!r}", where="model", remedy=f"There is: {choices}."
-            )
-        return routes[model]
 
     def predict(
         self,
@@ -175,7 +133,7 @@ class Service:
         """
         self._admit(live, 1, seconds)
         assignment = assigned(live, request.entity, demand, seconds)
-        row = Row(live, assignment, request.features, self._ticket(1, done, seconds))
+        row = Row(live, assignment, request.features, self.tickets.issue(1, done, seconds))
         self._batcher.submit(row)
         return row
 
@@ -196,7 +154,7 @@ class Service:
         for live in {id(live): live for live, _ in rows}.values():
             self._admit(live, len(rows), seconds)
         chosen = [assigned(live, request.entity, demand, seconds) for live, request in rows]
-        ticket = self._ticket(len(rows), done, seconds)
+        ticket = self.tickets.issue(len(rows), done, seconds)
         came = arrival()
         made = [
             Row(live, assignment, request.features, ticket, came)
@@ -210,19 +168,6 @@ class Service:
         limit = self._options.request_timeout_seconds
         await self._loader.wake(self._table, model, min(limit, seconds or limit))
 
-    def expire(self) -> None:
-        """Refuse the requests whose time is over; to be called often.
-
-        One look at all of them now and then costs less than a timer for each request.
-        """
-        now = time.perf_counter()
-        late = [ticket for ticket in self._tickets if ticket.deadline < now]
-        self._tickets = [
-            ticket for ticket in self._tickets if not ticket.is_over and ticket.deadline >= now
-        ]
-        for ticket in late:
-            ticket.expire()
-
     def _admit(self, live: LiveRoute, rows: int, seconds: float | None) -> None:
         if self.recorder.waiting_rows > self._options.waiting_max_rows:
             raise Overloaded(
@@ -230,13 +175,7 @@ class Service:
                 where=live.route.model,
                 remedy="Send again later; if it stays so, the ledger is too slow for the load.",
             )
-        self._batcher.admit(live, rows, self._longest if seconds is None else seconds)
-
-    def _ticket(self, rows: int, done: Done, seconds: float | None) -> Ticket:
-        limit = self._longest if seconds is None else min(seconds, self._longest)
-        ticket = Ticket(rows, done, time.perf_counter() + limit, is_clients=limit < self._longest)
-        self._tickets.append(ticket)
-        return ticket
+        self._batcher.admit(live, rows, self.tickets.longest if seconds is None else seconds)
 
     def _record(self, rows: list[Row]) -> None:
         self.recorder.record(rows, self._recorded)
@@ -407,7 +346,7 @@ class Service:
             revision=snapshot.revision,
             ready=snapshot.ready,
             failed=dict(snapshot.failed),
-            circuits=self.circuits(),
+            circuits=snapshot.circuits,
         )
         # Also what finds out that a ledger which refused writes takes them again.
         self.recorder.write([status], lambda _: None)
@@ -424,20 +363,6 @@ class Service:
     def worker(self) -> str:
         """The name of this worker: its writer's."""
         return self._writer.name
-
-    @property
-    def serves_several(self) -> bool:
-        """Whether a request has to name its model."""
-        return len(self.snapshot.routes) + len(self.snapshot.asleep) > 1
-
-    def circuits(self) -> dict[str, str]:
-        """The circuits that are not closed, by ``model@version``."""
-        return {
-            f"{live.route.model}@{lane.version}": lane.breaker.circuit.value
-            for live in self.snapshot.routes.values()
-            for lane in live.challengers
-            if lane is not None and lane.breaker.circuit is not Circuit.CLOSED
-        }
 
     @property
     def waiting(self) -> int:
@@ -459,24 +384,3 @@ class Service:
         while (self._mirror.waiting or self.recorder.waiting) and clock.monotonic() < deadline:
             await asyncio.sleep(0.01)
         self._board.write(self._slot, self.counters.counts())
-
-
-def _why_absent(model: str | None, snapshot: Snapshot) -> Unavailable | None:
-    """Why a model is not served though it is meant to be; None if it is not known at all."""
-
-    def among(names: Iterable[str]) -> bool:
-        return any(model in (None, name.split("@")[0]) for name in names)
-
-    if not snapshot.routes or model is not None:
-        if among(snapshot.loading):
-            return Unavailable(
-                "the model is being loaded", where=model or "", remedy="Try again in a moment."
-            )
-        if not snapshot.routes or among(snapshot.failed):
-            is_broken = model is not None and among(snapshot.failed)
-            return Unavailable(
-                "the model cannot be loaded" if is_broken else "no model is being served",
-                where=model or "",
-                remedy="Promote a version that works: serinus models promote NAME VERSION.",
-            )
-    return None

@@ -1,24 +1,20 @@
-"""A row on its way through the gateway, and the request that waits for it."""
+"""A row on its way through the gateway, and the route that it takes."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 from serinus import clock
-from serinus.errors import DeadlinePassed, SerinusError, Unavailable
+from serinus.errors import SerinusError
 from serinus.serving.asking.lanes import Lane
 from serinus.serving.asking.router import Router
+from serinus.serving.asking.tickets import Ticket
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.types import Features
 from serinus.wire import Answer, Arm, Assignment, Output, Route
-
-Done: TypeAlias = Callable[[SerinusError | None], None]
-"""Called once: all rows are settled, or why they will not be in time."""
 
 
 @dataclass(frozen=True)
@@ -86,56 +82,6 @@ class LiveRoute:
             if lane is not None and lane.version == version:
                 return Arm.CHALLENGER, place
         return None
-
-
-class Ticket:
-    """What a request waits on until all of its rows are settled, or its time is over.
-
-    ``deadline`` is in seconds of ``time.perf_counter``; it is the client's own, or the gateway's.
-    """
-
-    __slots__ = ("_done", "_is_clients", "deadline", "left")
-
-    def __init__(
-        self, rows: int, done: Done, deadline: float = math.inf, *, is_clients: bool = False
-    ) -> None:
-        self.left = rows
-        self.deadline = deadline
-        self._is_clients = is_clients
-        self._done: Done | None = done
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nobody waits any more."""
-        return self._done is None
-
-    def settle(self) -> None:
-        """Count one row as settled."""
-        self.left -= 1
-        if self.left == 0 and self._done is not None:
-            done, self._done = self._done, None
-            done(None)
-
-    def expire(self) -> None:
-        """Stop waiting: the request is refused; its rows are recorded if they are ever settled."""
-        if self._done is None:
-            return
-        done, self._done = self._done, None
-        if self._is_clients:
-            done(
-                DeadlinePassed(
-                    "the answer was not there within the time that was asked for",
-                    where="x-serinus-timeout-ms",
-                    remedy="Wait longer, or ask for fewer rows at a time.",
-                )
-            )
-        else:
-            done(
-                Unavailable(
-                    "the answer was not there in time",
-                    remedy="Try again; if it stays so, the models are too slow for the load.",
-                )
-            )
 
 
 def arrival() -> tuple[int, int]:

@@ -18,10 +18,11 @@ from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Head
 from serinus.serving.http.invocations import Invocations
 from serinus.serving.http.open_inference import OpenInference
 from serinus.serving.http.refusal import Refusal
+from serinus.serving.loading.snapshot import Asleep
 from serinus.serving.protocols import answers, decode
 from serinus.serving.protocols.answers import Predicted, Refused
 from serinus.serving.protocols.decode import Request
-from serinus.serving.service import Asleep, Service
+from serinus.serving.service import Service
 from serinus.serving.telling import feedback
 from serinus.serving.types import GatewayOptions
 from serinus.wire import Arm, Field
@@ -222,9 +223,9 @@ class Application:
     def _decode(self, body: bytes, model: str | None) -> tuple[LiveRoute, Request]:
         """The row of a body, decoded by the model that the path or the body names."""
         service = self._service
-        if model is None and service.serves_several:
+        if model is None and service.snapshot.serves_several:
             model = decode.named_model(body)
-        live = service.find(model)
+        live = service.snapshot.find(model)
         if self._hooks is not None:
             body = self._hooks.before(live.route.model, body)
         try:
@@ -241,14 +242,14 @@ class Application:
     def _same_model(self, live: LiveRoute, named: str | None) -> None:
         if named is not None and named != live.route.model:
             with suppress(Asleep):
-                self._service.find(named)
+                self._service.snapshot.find(named)
             raise InvalidInput(
                 f"the path is for {live.route.model!r}, the body for {named!r}", where="model"
             )
 
     def _predict_batch(self, exchange: Exchange, model: str | None) -> None:
         demand, seconds, body = self._read(exchange)
-        live = self._service.find(model)
+        live = self._service.snapshot.find(model)
         violations = self._service.counters.violations
         self._ask_batch(exchange, live, body, demand, seconds, violations.note)
 
@@ -390,11 +391,11 @@ class Application:
         exchange.answer(200, body)
 
     def _model_info(self, exchange: Exchange, model: str | None) -> None:
-        if model is None and self._service.serves_several:
+        if model is None and self._service.snapshot.serves_several:
             routes = self._service.snapshot.routes
             body = answers.encode({"models": [state.model(live) for live in routes.values()]})
         else:
-            body = answers.encode(state.model(self._service.find(model)))
+            body = answers.encode(state.model(self._service.snapshot.find(model)))
         exchange.answer(200, body)
 
     def _stats(self, exchange: Exchange, _model: str | None) -> None:

@@ -63,7 +63,7 @@ class Invocations:
         except InvalidInput as error:
             raise Refusal(415, f"{error.where}: {error.what}", remedy=error.remedy) from error
         demand = demands.of(exchange)
-        live = self._service.find(model)
+        live = self._service.snapshot.find(model)
         body = exchange.content(self._max_bytes)
         with self._service.counters.violations.of(live.route.model, live.decoder.inputs):
             rows = invocations.rows(body, kind, live.decoder.inputs, self._max_rows)

@@ -82,7 +82,7 @@ class OpenInference:
         if rest not in ([], ["ready"], ["infer"]):
             raise _nothing(exchange)
         _only(exchange, b"POST" if rest == ["infer"] else b"GET")
-        live = self._service.find(model)
+        live = self._service.snapshot.find(model)
         named = None if version is None else demanded(live, version)
         if rest == ["infer"]:
             self._infer(exchange, live, named)

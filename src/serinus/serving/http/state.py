@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 
 from serinus.serving.asking.rows import LiveRoute
-from serinus.serving.loading.table import Snapshot
+from serinus.serving.loading.snapshot import Snapshot
 from serinus.serving.protocols import openapi
 from serinus.serving.service import Service
 from serinus.serving.telling import exposition
@@ -25,7 +25,7 @@ def health(service: Service, *, draining: bool) -> dict[str, object]:
         "loading": snapshot.loading,
         "asleep": sorted(snapshot.asleep),
         "defaults": {name: live.absent for name, live in snapshot.routes.items() if live.absent},
-        "circuits": service.circuits(),
+        "circuits": service.snapshot.circuits,
         "ledger": "ok" if ledger is None else ledger.what,
         "routing_table": "ok" if table is None else table.what,
         "draining": draining,
@@ -90,7 +90,7 @@ def stats(service: Service) -> dict[str, object]:
         "revision": service.snapshot.revision,
         "waiting": service.waiting,
         "shadows_waiting": service.shadows_waiting,
-        "circuits": service.circuits(),
+        "circuits": service.snapshot.circuits,
         **exposition.stats(service.counts()),
     }
 
@@ -104,6 +104,6 @@ def metrics(service: Service) -> bytes:
             is_ready=service.is_ready,
             waiting=service.waiting,
             takes_events=service.recorder.error is None,
-            circuits=service.circuits(),
+            circuits=service.snapshot.circuits,
         ),
     )

@@ -200,4 +200,4 @@ def _on_end(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], parent: i
 async def _expire(service: Service) -> None:
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
-        service.expire()
+        service.tickets.expire()
