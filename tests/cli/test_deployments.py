@@ -64,7 +64,7 @@ def test_replay_is_0_only_if_it_is_exact(faces: Faces) -> None:
     faces.report("1.0.0", "1.1.0")
     faces.traffic(100, 10)
 
-    exact = call(faces, "deployments", "replay", begun)
+    exact = call(faces, "deployments", "replay", MODEL)
     with faces.app.engine.begin() as connection:
         connection.execute(update(schema.verdicts).values(requests=7))
     changed = call(faces, "deployments", "replay", begun, "--json")
@@ -84,7 +84,7 @@ def test_whatif_reads_a_policy(faces: Faces, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text("error_odds = 20.0\n")
 
-    answer = call(faces, "deployments", "whatif", begun, "--policy", str(policy))
+    answer = call(faces, "deployments", "whatif", MODEL, "--policy", str(policy))
     assert answer.code == 0, answer.err
     assert "under the other policy" in answer.out
     policy.write_text("shares = [0.5]\nodds = 3\n")

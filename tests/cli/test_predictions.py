@@ -14,3 +14,10 @@ def test_features_that_are_none_are_2(tmp_path: Path, features: str) -> None:
     assert (typed.code, piped.code) == (2, 2)
     assert typed.json["error"]["where"] == "features"
     assert typed.err == piped.err
+
+
+def test_an_entity_is_never_left_aside(tmp_path: Path) -> None:
+    answer = serinus("predict", '[{"a": 1}, {"a": 2}]', "--entity", "c-17", "--json", home=tmp_path)
+
+    assert answer.code == 2
+    assert answer.json["error"]["where"] == "--entity"

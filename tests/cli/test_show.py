@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 
 from serinus.cli import show
 from serinus.client import foresight, types
+from serinus.client.predictions import Prediction
 from serinus.delivery.forecast.feasibility import propose
 from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.planning.plan import Basis, quality_scale
@@ -150,3 +151,17 @@ def test_whatif_sets_both_side_by_side() -> None:
     assert "not asked" not in shown
     left = msgspec.structs.replace(item, skipped=4_321)
     assert "not asked after 4,321 of the batches" in text(show.whatif(left))
+
+
+def test_prediction_says_who_answered() -> None:
+    one = Prediction(3.5, "1f" * 16, "fraud", "1.0.0", "champion", 7)
+    failed = msgspec.structs.replace(one, fallback=True)
+    default = msgspec.structs.replace(failed, version="")
+
+    told = [show.prediction(item).split("\n")[1] for item in (one, failed, default)]
+
+    assert [line.split(", revision")[0] for line in told] == [
+        "fraud 1.0.0, champion",
+        "fraud 1.0.0, champion (the champion stood in)",
+        "fraud by its fallback, no version answered",
+    ]

@@ -13,7 +13,6 @@ from serinus.cli.session import finish, first
 
 commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id.")]
 Which = Annotated[
     str, typer.Argument(metavar="DEPLOYMENT", help="Its id, or a model for its newest.")
 ]
@@ -101,13 +100,13 @@ def history(
 
 @commands.command()
 def replay(
-    context: typer.Context, deployment: Id, url: ControlUrl = None, as_json: Json = False
+    context: typer.Context, deployment: Which, url: ControlUrl = None, as_json: Json = False
 ) -> None:
     """Compute every verdict again from the ledger; fails unless all are equal, bit for bit."""
     from serinus.cli import show
 
     with context.obj.client(url) as client:
-        found = client.replay(deployment)
+        found = client.replay(watch.identity(client, deployment))
     finish(found, as_json=as_json, show=lambda out: out.print(show.replay(found)))
     if not found.exact:
         raise typer.Exit(1)
@@ -116,7 +115,7 @@ def replay(
 @commands.command()
 def whatif(
     context: typer.Context,
-    deployment: Id,
+    deployment: Which,
     policy: Annotated[
         str, typer.Option(help="TOML, JSON or YAML file: fields of the specification to change.")
     ],
@@ -128,5 +127,5 @@ def whatif(
 
     changes = values.policy(policy, option="--policy")
     with context.obj.client(url) as client:
-        found = client.whatif(deployment, changes)
+        found = client.whatif(watch.identity(client, deployment), changes)
     finish(found, as_json=as_json, show=lambda out: out.print(show.whatif(found)))

@@ -42,6 +42,12 @@ def predict(
             where="features",
             remedy='Write an object such as {"age": 41}.',
         )
+    if isinstance(asked, list) and entity is not None:
+        raise InvalidInput(
+            "one key cannot stand for a list of requests",
+            where="--entity",
+            remedy="Ask for one object at a time, or leave --entity out.",
+        )
     with context.obj.client(gateway_url=url) as client:
         if not isinstance(asked, list):
             one = client.predict(asked, model=model, entity=entity)

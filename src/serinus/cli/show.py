@@ -259,11 +259,12 @@ def prediction(item: Prediction) -> str:
     """One answer of the gateway."""
     chances = item.probabilities or {}
     likely = ", ".join(f"{name}: {chance:.3f}" for name, chance in chances.items())
-    fallback = " (the champion stood in)" if item.fallback else ""
+    # An answer that no version gave is the model's default.
+    by = f"{item.version}, {item.arm}" if item.version else "by its fallback, no version answered"
+    stood_in = " (the champion stood in)" if item.fallback and item.version else ""
     return (
         f"{item.prediction}  {likely}\n"
-        f"{item.model} {item.version}, {item.arm}{fallback}, revision {item.revision}, "
-        f"id {item.prediction_id}"
+        f"{item.model} {by}{stood_in}, revision {item.revision}, id {item.prediction_id}"
     )
 
 
