@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.serving import samples
+from tests.serving import samples, scripted
 from tests.serving.running import Gateway
 
 from serinus import wire
+
+
+@pytest.fixture(autouse=True)
+def _lanes_end() -> Iterator[None]:
+    yield
+    scripted.close_lanes()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from serinus.serving.asking.tickets import Ticket
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.types import Features, Outcome
 
+_lanes: list[Lane] = []
+
 
 class Scripted:
     """A runtime that calls a function of the rows and notes what it was given, and where."""
@@ -73,7 +75,14 @@ def lane(
     made = Lane(version, runtime, loop, timeout_seconds=timeout, freed=freed)
     if inline:
         made.trust()
+    _lanes.append(made)
     return made
+
+
+def close_lanes() -> None:
+    """Let the threads end of all lanes that were made so far."""
+    while _lanes:
+        _lanes.pop().close()
 
 
 def live_route(
