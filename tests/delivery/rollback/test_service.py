@@ -159,6 +159,19 @@ def test_propose_writes_the_plan_and_does_nothing(champion: World, rollbacks: Ro
     assert rollbacks.page(FRAUD, limit=5, after=None) == []
 
 
+def test_propose_names_the_rollback_that_is_being_verified(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    promote(champion, "1.1.0")
+    champion.report("1.0.0", "1.1.0")
+    settle(champion)
+    done = rollbacks.roll_back(FRAUD, None, actor="ann", reason="bad")
+    assert done.state in (State.ROUTED, State.VERIFYING)
+    with pytest.raises(Conflict, match=r"1\.0\.0 has all traffic already") as refusal:
+        rollbacks.propose(FRAUD)
+    assert f"Rollback {done.id} has brought it back" in refusal.value.remedy
+
+
 def test_decline_ends_what_is_being_loaded(champion: World, rollbacks: Rollbacks) -> None:
     champion.register("0.9.0", uri="s3://models/fraud/0.9.0")
     champion.report("1.0.0")

@@ -351,11 +351,15 @@ def _repeated(asked: _Asked, version: str | None) -> Rollback | None:
 def _check_moves(asked: _Asked) -> None:
     """Refuse a rollback that would take nothing back."""
     if asked.live is None and asked.target.version == asked.champion.version:
+        present = asked.present
+        done = "Nothing is to be done."
+        if present is not None and _has_led(present, asked.champion):
+            done = f"Rollback {present.id} has brought it back and looks whether that has helped."
         raise Conflict(
             f"version {asked.target.version} has all traffic already: there is nothing to take "
             "back",
             where=asked.target.model,
-            remedy="Nothing is to be done. For another version: serinus rollback MODEL --to "
+            remedy=f"{done} For another version: serinus rollback {asked.target.model} --to "
             "VERSION.",
         )
 
