@@ -130,7 +130,8 @@ def test_load_tells_every_fault_at_once(tmp_path: Path) -> None:
             "gateway_workers = 'many' (environment SERINUS_GATEWAY_WORKERS): "
             "Expected `int`, got `str`",
             f"request_max_rows = 0 ({path}): Expected `int` >= 1",
-            "log_level = 'loud' (option): Invalid enum value 'loud'",
+            "log_level = 'loud' (option): Invalid enum value 'loud'; "
+            "choose from debug, info, warning, error",
         ]
     )
 

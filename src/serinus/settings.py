@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -276,7 +276,8 @@ def load(
         try:
             values[item.name] = _convert(item, raw, origin)
         except msgspec.ValidationError as error:
-            faults.append(f"{item.name} = {_shown(raw)!r} ({origin}): {error}")
+            fault = f"{item.name} = {_shown(raw)!r} ({origin}): {error}"
+            faults.append(f"{fault}{_choices(item)}")
         shown = _shown(values.get(item.name, raw))
         origins.append(Origin(item.name, shown, origin, item.metadata["doc"]))
     if 0 < values.get("control_port", 0) == values.get("gateway_port", 0):
@@ -372,6 +373,12 @@ def _convert(item: Field[Any], raw: Any, origin: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise msgspec.ValidationError("Expected a finite number")
     return value
+
+
+def _choices(item: Field[Any]) -> str:
+    """In words what a setting may be, if that is a list."""
+    kind = get_type_hints(Settings)[item.name]
+    return f"; choose from {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
 def _shown(value: Any) -> Any:
