@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.delivery.conftest import World
 
@@ -32,7 +33,7 @@ def test_propose_tells_the_versions_and_changes_nothing(world: World, planner: P
 
     assert found.champion is not None
     assert (found.champion.version, found.challenger.version) == ("1.0.0", "1.1.0")
-    assert found.spec == DeploymentSpec(model="fraud", challenger="1.1.0")
+    assert found.spec == DeploymentSpec(model="fraud", challenger="1.1.0", min_requests=200)
     assert world.delivery.list(None, limit=10, after=None) == []
 
 
@@ -192,3 +193,53 @@ def test_covariate_needs_the_same_inputs_of_every_version(world: World, planner:
         planner.propose(asked)
     assert caught.value.faults == ("the order is age, amount, it was amount, age",)
     planner.propose({**asked, "others": []})
+
+
+@pytest.mark.parametrize("strategy", ["canary", "portfolio"], ids=["said", "by the model type"])
+def test_field_that_nobody_would_read_is_refused(world: World, strategy: str) -> None:
+    """Also one that could not be used anyhow; what the model type says is for any strategy."""
+    kind = "portfolio" if strategy == "portfolio" else "risk_assessment"
+    world.register("1.0.0", stage=Stage.PRODUCTION, model_type="own")
+    world.register("1.1.0", model_type="own")
+    planner = world.delivery.planner
+    own = replace_task(planner.types[kind])
+    planner = replace(planner, types={**planner.types, "own": own})
+    said: dict[str, object] = {"split": [0.2], "batch": "many"}
+    if strategy == "canary":
+        said["strategy"] = strategy
+
+    with pytest.raises(InvalidInput) as caught:
+        planner.propose({**ASKED, **said})
+    used = "canary" if strategy == "canary" else "blue_green"
+    by = "" if strategy == "canary" else " (blue_green by the model type own)"
+    assert set(caught.value.faults) == {
+        "batch: must be a whole number, not 'many'",
+        f"split: {used} does not use it; ab_test does{by}",
+        f"batch: {used} does not use it; rolling does{by}",
+    }
+    planner.propose({**ASKED, "strategy": "shadow"})
+
+
+def replace_task(kind: ModelType) -> ModelType:
+    """The same of the models that there are here."""
+    return msgspec.structs.replace(kind, task="classification")
+
+
+def test_strategy_that_there_is_not_ignores_nothing(planner: Planner) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        planner.propose({**ASKED, "strategy": "roling", "batch": 2})
+    assert len(caught.value.faults) == 1
+
+
+def test_stored_specification_says_which_sample_was_chosen(world: World, planner: Planner) -> None:
+    found = planner.propose({**ASKED, "strategy": "ab_test"})
+
+    sample = found.spec.min_requests
+    assert sample is not None
+    assert sample > 1_000
+    assert found.proposal.plan.steps[0].min_requests == sample
+    assert f"{sample:,} requests (enough to find 2 points" in found.proposal.words[0]
+    begun = world.delivery.create({**ASKED, "strategy": "ab_test"}, actor="ann")
+    assert begun.spec.min_requests == begun.plan.steps[0].min_requests == sample
+    said = planner.propose({**ASKED, "strategy": "ab_test", "min_requests": 900})
+    assert "900 requests but" in said.proposal.words[0]

@@ -33,31 +33,37 @@ CANARY_SHARES = (0.10, 0.25, 0.50)
 class Request(msgspec.Struct, frozen=True):
     """A deployment in common words; any field of a specification may stand beside them.
 
-    What is left out, the model's type says, else Serinus.
+    What is left out, the model's type says, else Serinus. ``min_samples`` are the least of each
+    step, or the planned sample of an A/B test.
     """
 
     model_name: str
     candidate_version: str
     production_version: str | None = None
-    min_samples: int = 200
+    min_samples: int | None = None
     max_duration_hours: float = 72.0
+
+
+class PromotingRequest(Request, frozen=True):
+    """A deployment that ends with all traffic, unless a person is to be asked before."""
+
     auto_promote_on_success: bool = True
 
 
-class CanaryRequest(Request, frozen=True):
+class CanaryRequest(PromotingRequest, frozen=True):
     """A canary; ``traffic_percentage`` is the first step's, the larger usual ones follow it."""
 
     traffic_percentage: float = 10.0
 
 
-class RollingRequest(Request, frozen=True):
+class RollingRequest(PromotingRequest, frozen=True):
     """Replicas replaced a batch at a time."""
 
     replicas: int | None = None
     batch: int = 1
 
 
-class ABTestRequest(Request, frozen=True):
+class ABTestRequest(PromotingRequest, frozen=True):
     """Versions side by side.
 
     ``traffic_split`` is the candidate's share (0.5 is half), a list of the shares of all
@@ -250,7 +256,9 @@ def _usual(app: App, asked: Mapping[str, Any], strategy: Strategy) -> Fields:
 
 _beginning("canary", "canary", CanaryRequest, "Begin a canary: a share of the requests, then more.")
 _beginning("shadow", "shadow", Request, "Watch a version on the champion's requests, unseen.")
-_beginning("blue-green", "blue_green", Request, "Watch unseen, then switch all traffic at once.")
+_beginning(
+    "blue-green", "blue_green", PromotingRequest, "Watch unseen, then switch all traffic at once."
+)
 _beginning("rolling", "rolling", RollingRequest, "Replace replicas a batch at a time.")
 _beginning("ab-test", "ab_test", ABTestRequest, "Compare versions side by side to a planned end.")
 

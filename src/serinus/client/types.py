@@ -217,7 +217,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     value_loss: float | None
     entities: int | None
     alphas: dict[str, float]
-    min_requests: int
+    min_requests: int | None
     min_seconds: float
     max_hours: float
     label_window_seconds: float

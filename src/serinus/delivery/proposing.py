@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, get_args
 
@@ -16,6 +16,7 @@ from serinus.delivery.forecast import feasibility
 from serinus.delivery.forecast.types import Proposal, Traffic
 from serinus.delivery.planning import faults as faulty
 from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning import uses
 from serinus.delivery.planning.decoding import decode
 from serinus.delivery.planning.defaults import specification
 from serinus.delivery.planning.plan import Basis, score_cuts
@@ -162,7 +163,10 @@ class Planner:
         below = {} if isinstance(asked, DeploymentSpec) or kind is None else kind.delivery
         spec = complete(specification(said, below, self.defaults), workers=self._workers())
         first = bool(versions) and champion is None
-        for fault in faulty.of(spec, first=first, task=kind.task if kind else None):
+        task = kind.task if kind else None
+        own = "" if "strategy" in said or "strategy" not in below else type_name
+        wrong += _ignored(asked, said, spec, task, own=own)
+        for fault in faulty.of(spec, first=first, task=task):
             name = fault.partition(":")[0]
             by_type = name in below and name not in said
             wrong.append(f"{fault} (by the model type {type_name})" if by_type else fault)
@@ -216,9 +220,11 @@ class Planner:
     def _forecast(self, found: _Found, *, salt: str, harms: bool) -> Proposed:
         champion, (challenger, *others) = found.champion, found.challengers
         observed = self.observe(champion.model, champion.version) if champion else None
-        basis = _basis(champion, challenger, found.kind, self._workers())
+        lately = feasibility.enough(observed)
+        basis = _basis(champion, challenger, found.kind, self._workers(), lately)
         proposal = feasibility.propose(found.spec, basis, observed, salt=salt, harms=harms)
-        return Proposed(found.spec, challenger, champion, proposal, tuple(others))
+        spec = plans.whole(found.spec, basis)
+        return Proposed(spec, challenger, champion, proposal, tuple(others))
 
 
 @dataclass(frozen=True)
@@ -250,6 +256,21 @@ def _unsaid(asked: Asked, said: Mapping[str, Any]) -> list[str]:
     return [name for name in _NAMES if given.get(name, "") == ""]
 
 
+def _ignored(
+    asked: Asked, said: Mapping[str, Any], spec: DeploymentSpec, task: str | None, *, own: str
+) -> Iterator[str]:
+    """A fault for each field that a person named and the strategy ignores.
+
+    ``own`` is the model type whose strategy it is, if nobody named one. A whole specification does
+    not tell what of it was said.
+    """
+    if isinstance(asked, DeploymentSpec) or ("strategy" in asked and "strategy" not in said):
+        return
+    named = [name for name in asked if name in DeploymentSpec.__struct_fields__]
+    for fault in uses.faults(spec, named, task):
+        yield f"{fault} ({spec.strategy} by the model type {own})" if own else fault
+
+
 def _read(asked: Asked) -> tuple[dict[str, Any], list[str]]:
     if isinstance(asked, DeploymentSpec):
         return msgspec.structs.asdict(asked), []
@@ -277,7 +298,11 @@ def _line(error: SerinusError) -> str:
 
 
 def _basis(
-    champion: ModelVersion | None, challenger: ModelVersion, kind: ModelType | None, workers: int
+    champion: ModelVersion | None,
+    challenger: ModelVersion,
+    kind: ModelType | None,
+    workers: int,
+    lately: Traffic | None,
 ) -> Basis:
     """What a plan is made from: the champion's own figures, or a first version's."""
     known = champion or challenger
@@ -288,4 +313,6 @@ def _basis(
         first=champion is None,
         workers=workers,
         breaker=kind.breaker if kind else BreakerRules(),
+        loss=lately.loss if lately else None,
+        labelled=lately.labelled if lately else None,
     )

@@ -252,6 +252,10 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     and a tenth elsewhere. ``soak_mirror`` is the share of requests that the former champion scores
     too while it is kept warm.
 
+    ``min_requests`` are the least of each step, left out 200; of an A/B test they are the planned
+    sample, left out enough of them to find a difference of ``quality_points`` of a rate, or a
+    tenth of a standard deviation of a mean, in four of five tests.
+
     A rolling plan replaces ``batch`` of ``replicas`` at a time; left out, those are the live
     gateway workers, at least two.
 
@@ -285,7 +289,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     value_loss: float | None = None
     entities: int | None = None
     alphas: dict[Kind, float] = {}
-    min_requests: int = 200
+    min_requests: int | None = None
     min_seconds: float = 0.0
     max_hours: float = 72.0
     label_window_seconds: float = 86_400.0

@@ -32,7 +32,7 @@ def test_decode_tells_every_fault_at_once() -> None:
             "error_ods": 2.0,
             "colour": "red",
             "alphas": {"erors": 0.01, "latency": "low"},
-            "min_requests": None,
+            "batch": None,
         }
     )
 
@@ -47,7 +47,7 @@ def test_decode_tells_every_fault_at_once() -> None:
     assert faults[6:] == [
         "alphas.erors: there is no such guardrail; did you mean errors?",
         "alphas.latency: must be a number, not 'low'",
-        "min_requests: must be a whole number, not nothing",
+        "batch: must be a whole number, not nothing",
         "model: missing; name the model",
     ]
 

@@ -17,6 +17,8 @@ from scipy import optimize, special
 from serinus.deferred import Deferred
 from serinus.delivery.forecast.circumstances import ENTITIES, Crowd
 from serinus.delivery.forecast.types import ExperimentForecast, Traffic
+from serinus.delivery.planning import sample as sizes
+from serinus.delivery.planning.sample import POWER
 from serinus.delivery.types import Experiment, Plan
 
 if TYPE_CHECKING:
@@ -24,13 +26,9 @@ if TYPE_CHECKING:
 else:
     power = Deferred("serinus.stats.power")
 
-POWER = 0.8
 FEWEST_UNITS = 100.0
 """Of the smallest arm: with fewer no test of a difference says anything."""
 
-_PROPORTIONS = ("accuracy", "precision", "recall", "f1", "conversion")
-# A rate of which nothing is known varies most in the middle: effects are then smaller than told.
-_UNKNOWN_RATE = 0.5
 _NARROWEST = 1e-6
 
 
@@ -58,7 +56,9 @@ def experiment_forecast(
     planned = min(max(needed / traffic.per_hour, least), latest)
     requests = planned * traffic.per_hour
     units = crowd.distinct(requests) if crowd else requests
-    labelled = 1.0 if traffic.labelled is None or not _needs_labels(test) else traffic.labelled
+    labelled = (
+        1.0 if traffic.labelled is None or not sizes.needs_labels(test.metric) else traffic.labelled
+    )
     arms = [(1 - sum(test.split)) * units * labelled]
     arms += [share * units * labelled for share in test.split]
     smallest = min(arms)
@@ -74,11 +74,10 @@ def _smallest_effect(
     """Of the comparison that sees least: the champion with its smallest challenger."""
     champion, challenger = arms[0], min(arms[1:])
     units, share = champion + challenger, challenger / (champion + challenger)
-    # Every comparison may err: the level is shared among them (Bonferroni).
-    alpha = (1 - test.confidence) / len(test.challengers)
-    if test.metric not in _PROPORTIONS:
+    alpha = sizes.level(test)
+    if not sizes.is_rate(test.metric, None):
         return _deviations(units, share, alpha)
-    rate = _rate(plan, test, traffic)
+    rate = sizes.rate(test.metric, plan.quality.baseline if traffic.loss is None else traffic.loss)
     most = (1 - rate) if rate <= 0.5 else rate
     towards = 1.0 if rate <= 0.5 else -1.0
     return _least(
@@ -105,16 +104,5 @@ def _least(power_of: Callable[[float], float], most: float) -> float | None:
     return float(optimize.brentq(lambda size: power_of(size) - POWER, _NARROWEST, most))
 
 
-def _rate(plan: Plan, test: Experiment, traffic: Traffic) -> float:
-    if test.metric == "conversion":
-        return _UNKNOWN_RATE
-    loss = plan.quality.baseline if traffic.loss is None else traffic.loss
-    return min(max(1 - loss, 0.01), 0.99)
-
-
-def _needs_labels(test: Experiment) -> bool:
-    return test.metric not in ("latency", "conversion", "revenue")
-
-
 def _unit(test: Experiment) -> str:
-    return "points" if test.metric in _PROPORTIONS else "standard deviations"
+    return "points" if sizes.is_rate(test.metric, None) else "standard deviations"

@@ -25,6 +25,7 @@ from serinus.delivery.forecast.types import (
     Traffic,
 )
 from serinus.delivery.planning import plan as plans
+from serinus.delivery.planning import sample, uses
 from serinus.delivery.planning.plan import Basis
 from serinus.delivery.types import DeploymentSpec, Kind, Plan
 from serinus.delivery.verdicts.judge import gate_of
@@ -68,7 +69,7 @@ def propose(
         InvalidInput: no plan can be made of this specification.
     """
     plan = plans.make_plan(spec, basis, salt=salt)
-    traffic = observed if observed is not None and _enough(observed) else None
+    traffic = enough(observed)
     # The salt differs with each deployment; the same question should get the same answer.
     told = forecast(plan, traffic, seed=0, runs=_RUNS, entities=spec.entities, harms=harms)
     if traffic is None:
@@ -77,7 +78,7 @@ def propose(
     remedies = tuple(_remedies(spec, basis, traffic, told)) if faults else ()
     return Proposal(
         plan=plan,
-        words=tuple(_words(plan, number) for number in range(len(plan.steps))),
+        words=tuple(_words(spec, plan, number) for number in range(len(plan.steps))),
         summary=summary(told, plan.unit, observed),
         forecast=told,
         faults=faults,
@@ -86,7 +87,7 @@ def propose(
     )
 
 
-def _words(plan: Plan, number: int) -> str:
+def _words(spec: DeploymentSpec, plan: Plan, number: int) -> str:
     """A step as a person reads it: what must be excluded, and what else it waits for."""
     step = plan.steps[number]
     test = plan.experiment
@@ -96,9 +97,14 @@ def _words(plan: Plan, number: int) -> str:
             for version, share in zip(test.challengers, test.split, strict=True)
         )
         many = "requests" if plan.unit == "request" else "distinct entities"
+        enough = ""
+        if spec.min_requests is None:
+            finds = sample.difference(test, spec.quality_points)
+            enough = f" (enough to find {finds} in four of five tests)"
         return (
             f"A/B test ({shares}): passed when its planned end has come, with "
-            f"{step.min_requests:,} {many} but not before {hours(test.min_seconds / 3600)}, after "
+            f"{step.min_requests:,} {many}{enough} but not before "
+            f"{hours(test.min_seconds / 3600)}, after "
             f"{hours(test.planned_seconds / 3600)} at the latest; by {test.metric} at "
             f"{test.confidence:.0%} confidence"
         )
@@ -188,8 +194,11 @@ def hours(number: float) -> str:
     return f"{number:.1f} h" if number < 10 else f"{number:,.0f} h"
 
 
-def _enough(traffic: Traffic) -> bool:
-    return traffic.requests >= FEWEST_REQUESTS and traffic.seconds >= LEAST_SECONDS
+def enough(observed: Traffic | None) -> Traffic | None:
+    """What was observed, if there is enough of it to say what will come; else None."""
+    if observed is None or observed.requests < FEWEST_REQUESTS:
+        return None
+    return observed if observed.seconds >= LEAST_SECONDS else None
 
 
 # ------------------------------------------------------------------ what cannot be decided
@@ -318,7 +327,9 @@ def _looser(spec: DeploymentSpec, told: Forecast) -> Iterator[dict[str, Any]]:
                 for kind in _LOOSER
                 if kind in kinds
                 for name, ladder in _LOOSER[kind]
-                if getattr(spec, name) is not None and ladder[level] > getattr(spec, name)
+                if name in uses.FIELDS[spec.strategy]
+                and getattr(spec, name) is not None
+                and ladder[level] > getattr(spec, name)
             }
             if changes:
                 yield changes

@@ -24,7 +24,7 @@ def steps(spec: DeploymentSpec) -> list[Step]:
             share=split(spec)[0],
             mirror=0.0,
             gate=Gate(),
-            min_requests=spec.min_requests,
+            min_requests=spec.min_requests or 1,
             min_seconds=spec.min_hours * 3600,
             # Labels of the last requests are waited for, and then it ends by itself.
             max_seconds=spec.max_hours * 3600 + spec.label_window_seconds + SPARE_SECONDS,

@@ -133,7 +133,7 @@ def _budget(spec: DeploymentSpec) -> Mapping[str, bool]:
 def _times(spec: DeploymentSpec) -> Mapping[str, bool]:
     return {
         f"min_requests: must lie between 1 and {MOST_UNITS:.0e}": (
-            not 1 <= spec.min_requests <= MOST_UNITS
+            spec.min_requests is not None and not 1 <= spec.min_requests <= MOST_UNITS
         ),
         f"min_seconds: must not be negative, and {_MOST}": not 0
         <= spec.min_seconds

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from serinus.delivery.experiments import metrics
-from serinus.delivery.planning import ab_test, faults, strategies
+from serinus.delivery.planning import ab_test, faults, sample, strategies
 from serinus.delivery.planning.budget import ALPHAS, PROMOTE_ALPHA
 from serinus.delivery.types import (
     DeploymentSpec,
@@ -56,6 +56,8 @@ class Basis:
         first: whether no champion exists: nothing to compare with, so no step before all traffic.
         workers: live gateway workers; a rolling plan that names no replicas replaces those.
         breaker: when a gateway asks a version of this model's type no more.
+        loss: the share of its answers that were wrong lately; None if unknown.
+        labelled: the share of its answers that got a label lately; None if unknown.
     """
 
     quality: QualityScale
@@ -64,6 +66,8 @@ class Basis:
     first: bool = False
     workers: int = 1
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    loss: float | None = None
+    labelled: float | None = None
 
 
 def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
@@ -88,6 +92,7 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
             faults=wrong,
             remedy="Correct these; nothing was changed.",
         )
+    spec = whole(spec, basis)
     return Plan(
         steps=() if basis.first else strategies.steps(spec),
         guardrails=_guardrails(spec, basis),
@@ -123,6 +128,24 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
         if spec.strategy == "ab_test"
         else None,
     )
+
+
+def whole(spec: DeploymentSpec, basis: Basis) -> DeploymentSpec:
+    """A sound specification with all that nobody said, the sample of an A/B test as well.
+
+    Raises:
+        InvalidInput: no reachable sample finds what the specification wants found.
+    """
+    spec = strategies.complete(spec, workers=basis.workers)
+    if spec.min_requests is not None:
+        return spec
+    found = sample.units(
+        ab_test.experiment(spec, basis.quality.task),
+        points=spec.quality_points,
+        loss=basis.quality.baseline if basis.loss is None else basis.loss,
+        labelled=basis.labelled,
+    )
+    return msgspec.structs.replace(spec, min_requests=found)
 
 
 def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:

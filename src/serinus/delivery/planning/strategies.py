@@ -27,17 +27,24 @@ EARLY_LATENCY = 1.2
 FEWEST_REPLICAS = 2
 """Of a rolling plan that names none: with one there would be nothing between none and all."""
 
+FEWEST_REQUESTS = 200
+"""Of a step where nobody says; the sample of an A/B test is another matter."""
+
 
 def complete(spec: DeploymentSpec, *, workers: int) -> DeploymentSpec:
-    """The specification with the replicas that a rolling plan has where it names none.
+    """The specification with the requests and, if it is rolling, the replicas that nobody said.
+
+    The sample of an A/B test needs more to be known: :func:`serinus.delivery.planning.plan.whole`.
 
     Args:
         spec: what was asked for.
         workers: live gateway workers.
     """
-    if spec.strategy != "rolling" or spec.replicas is not None:
-        return spec
-    return msgspec.structs.replace(spec, replicas=max(workers, FEWEST_REPLICAS))
+    if spec.strategy == "rolling" and spec.replicas is None:
+        spec = msgspec.structs.replace(spec, replicas=max(workers, FEWEST_REPLICAS))
+    if spec.strategy != "ab_test" and spec.min_requests is None:
+        spec = msgspec.structs.replace(spec, min_requests=FEWEST_REQUESTS)
+    return spec
 
 
 def steps(spec: DeploymentSpec) -> tuple[Step, ...]:
@@ -100,7 +107,7 @@ def _mirror(spec: DeploymentSpec) -> Step:
             error_points=SHADOW_ERROR_POINTS,
             quality_points=spec.quality_points if spec.labels else None,
         ),
-        min_requests=spec.min_requests,
+        min_requests=FEWEST_REQUESTS if spec.min_requests is None else spec.min_requests,
         min_seconds=spec.min_seconds,
         max_seconds=spec.max_hours * 3600,
         approval=spec.approvals,
@@ -114,7 +121,7 @@ def _ramp(spec: DeploymentSpec, shares: Sequence[float]) -> list[Step]:
             share=share,
             mirror=0.0,
             gate=_early(spec, share) if share < shares[-1] else _last(spec),
-            min_requests=spec.min_requests,
+            min_requests=FEWEST_REQUESTS if spec.min_requests is None else spec.min_requests,
             min_seconds=spec.min_seconds,
             max_seconds=spec.max_hours * 3600,
             approval=spec.approvals,
