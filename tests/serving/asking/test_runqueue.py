@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -36,6 +37,32 @@ def test_waited_is_each_threads_own_and_never_falls() -> None:
         thread.join()
     assert runqueue.waited_seconds() >= before
     assert all(0.0 <= waited < 5.0 for waited in found)
+
+
+def test_waited_leaves_no_file_open_of_a_thread_that_ended() -> None:
+    def open_files() -> int:
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    runqueue.waited_seconds()
+    # Each is alive while the next one begins, as those of a server are.
+    together, before, found = threading.Barrier(21), open_files(), []
+
+    def asking() -> None:
+        found.append(runqueue.waited_seconds())
+        together.wait(30)
+        together.wait(30)
+
+    threads = [threading.Thread(target=asking) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    together.wait(30)
+    assert open_files() == before + 20
+    together.wait(30)
+    for thread in threads:
+        thread.join()
+    assert len(found) == 20
+    assert open_files() == before
 
 
 def test_waited_is_what_others_on_the_core_took() -> None:
