@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 from rich.console import Console
 from tests.cli.test_deployments import MODEL, Faces, call, two
 
@@ -64,11 +65,16 @@ def test_power_says_how_many_units_are_needed(faces: Faces) -> None:
     )
     bare = call(faces, "experiments", "power", "1", "--deviation", "5", "--share", "10")
     assert (bare.code, "write 10% or 0.1" in bare.err) == (2, True)
+    assert call(faces, "experiments", "power", "0.02", "--rate", "10%", "--json").json == told
+    rate = call(faces, "experiments", "power", "0.02", "--rate", "10")
+    assert (rate.code, "--rate: 10 is no share; write 10% or 0.1" in rate.err) == (2, True)
 
 
 def test_start_of_what_is_refused_is_2_with_every_fault_and_dry_as_well(faces: Faces) -> None:
     two(faces)
     wrong = ("experiments", "start", MODEL, "1.1.0", "--split", "half", "--min-hours", "0")
+    others = call(faces, "experiments", "start", MODEL, "1.1.0", "--others", "7.0.0, 8.0.0")
+    assert all(f"no version '{one}'" in others.err for one in ("7.0.0", "8.0.0"))
     begun = call(faces, *wrong)
     dry = call(faces, "experiments", "start", MODEL, "1.1.0", "--dry-run")
     assert begun.code == 2
@@ -131,3 +137,12 @@ def test_report_is_a_table_and_one_sentence() -> None:
     ):
         assert part in told
     assert told.rstrip().endswith("Promote: 1.1.0 is better.")
+
+    wide = Interval(-0.008502, -0.03012, 0.01311)
+    tight = msgspec.structs.replace(found.findings[0], difference=wide, relative=wide)
+    narrow = io.StringIO()
+    experiments.show_evaluation(
+        Console(file=narrow, width=80), msgspec.structs.replace(found, findings=(tight,))
+    )
+    for number in ("-0.008502", "(-0.03012", "+0.01311)", "(-3.0%", "+1.3%)"):
+        assert number in narrow.getvalue()

@@ -47,7 +47,8 @@ def start(
     version: Annotated[str, typer.Argument(help="The challenger.")],
     *,
     other: Annotated[
-        list[str] | None, typer.Option(help="A further challenger; may be given again.")
+        list[str] | None,
+        typer.Option("--other", "--others", help="Further challengers, with commas."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Shares of the challengers, such as 50% or 0.25,0.25.")
@@ -76,7 +77,7 @@ def start(
 ) -> None:
     """Begin an A/B test of a version, or of several, against the champion."""
     said = {
-        "others": other or None,
+        "others": [name.strip() for text in other or () for name in text.split(",")] or None,
         "split": values.several(split),
         "metric": metric,
         "min_requests": sample,
@@ -195,7 +196,8 @@ def power(
     effect: Annotated[float, typer.Argument(help="The smallest difference worth finding.")],
     *,
     rate: Annotated[
-        float | None, typer.Option(help="The champion's rate, of accuracy or conversion.")
+        str | None,
+        typer.Option(help="The champion's rate, of accuracy or conversion: 10% or 0.1."),
     ] = None,
     deviation: Annotated[
         float | None, typer.Option(help="Or the deviation between units, of mae or revenue.")
@@ -213,16 +215,17 @@ def power(
 
     from serinus.stats import power as solver
 
-    part = 1.0 / (challengers + 1) if share is None else _share(share)
+    part = 1.0 / (challengers + 1) if share is None else _share(share, "--share")
+    usual = None if rate is None else _share(rate, "--rate")
     champion = 1.0 - part * challengers
-    if not 0.0 < champion < 1.0 or (rate is None) == (deviation is None):
+    if not 0.0 < champion < 1.0 or (usual is None) == (deviation is None):
         raise InvalidInput(
             "give either --rate or --deviation, and shares that leave the champion some traffic",
             where="serinus experiments power",
         )
     alpha = (1.0 - confidence) / challengers
-    solve = solver.means_units if rate is None else solver.proportions_units
-    ends = (effect, deviation or 0.0) if rate is None else (rate, rate + effect)
+    solve = solver.means_units if usual is None else solver.proportions_units
+    ends = (effect, deviation or 0.0) if usual is None else (usual, usual + effect)
     needed = solve(*ends, power=chance, share=part / (part + champion), alpha=alpha)
     units = ceil(needed / (part + champion))
     line = (
@@ -232,7 +235,7 @@ def power(
     finish({"units": units}, as_json=as_json, show=lambda out: out.print(line))
 
 
-def _share(text: str) -> float:
+def _share(text: str, option: str) -> float:
     """A share as a plan takes it.
 
     Raises:
@@ -243,7 +246,7 @@ def _share(text: str) -> float:
     try:
         return shares.read(values.value(text))
     except ValueError as error:
-        raise InvalidInput(str(error), where="--share") from error
+        raise InvalidInput(str(error), where=option) from error
 
 
 def _of(client: Serinus, name: str, ask: Callable[[str], T]) -> T:
@@ -271,8 +274,10 @@ def show_evaluation(out: Console, found: Evaluation) -> None:
     unit = f" ({found.unit})" if found.unit else ""
     out.print(Text(f"{found.title}, {found.model} by {found.metric}{unit}", style="bold"))
     table = _table("version", "share", f"{found.counted_by}s", "labelled", found.metric)
-    for name in ("difference", "relative", "p", ""):
-        table.add_column(name, justify="right" if name else "left")
+    # Where a line is too short an interval takes several, but no number of it is ever cut.
+    table.collapse_padding = True
+    for name, least in (("difference", 11), ("relative", 8), ("p", None), ("", None)):
+        table.add_column(name, justify="right" if name else "left", min_width=least)
     findings = {item.version: item for item in found.findings}
     for arm in found.arms:
         item = findings.get(arm.version) if arm.role == "challenger" else None
