@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 from tests.serving.conftest import route
 from tests.serving.loading.applying import applied, apply, loader, several, tables
 
+from serinus import clock
 from serinus.serving.asking.lanes import Lane
 from serinus.serving.loading import loader as loaders
 from serinus.serving.loading import memory
+from serinus.serving.loading.absent import BY_HAND
 from serinus.serving.loading.snapshot import Snapshot
+from serinus.wire import MANIFEST_FILE, Route, Target
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 
@@ -162,5 +167,26 @@ def test_loader_has_ready_what_is_to_be_warm_and_asks_it_nothing(folders):
         assert "no" not in [lane.version for lane in live.answering]
         switched = await apply(loading, second, snapshot)
         assert switched.routes["mood"].champion is live.warm[0]
+
+    asyncio.run(scenario())
+
+
+def test_loader_waits_for_no_end_that_changes_nothing(folders, tmp_path):
+    """An end that is over would have another snapshot made at every look, for ever."""
+    shutil.copy(Path(folders["good"]) / MANIFEST_FILE, tmp_path)
+    now = clock.epoch_us()
+    broken = Route("mood", Target("9.9.9", str(tmp_path)), default="no", alone_until=now - 1)
+
+    async def scenario():
+        loading = loader()
+        lost, held = tables(
+            [broken], [route(folders, "good", default="no", alone_until=now + 60_000_000)]
+        )
+        snapshot = await apply(loading, lost, Snapshot())
+        assert snapshot.routes["mood"].absent == snapshot.failed["mood@9.9.9"]
+        assert snapshot.lasts_until == 0
+        snapshot = await apply(loading, held, snapshot)
+        assert snapshot.routes["mood"].absent == BY_HAND
+        assert snapshot.lasts_until == now + 60_000_000
 
     asyncio.run(scenario())

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from serinus import clock
 from serinus.serving.asking.lanes import Lane
 from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.loading.absent import BY_HAND
 from serinus.serving.loading.memory import Held, surplus
 from serinus.serving.loading.routes import MakeLane, Routes, Stock, words
 from serinus.serving.loading.snapshot import Snapshot
@@ -134,8 +135,9 @@ class Loader:
         asleep = frozenset(name for name, _ in self._asleep)
         routes = {name: live for name, live in routes.items() if name not in asleep}
         loading = tuple(sorted(label(key) for key in self._loading if key in wanted))
-        ends = (live.route.alone_until for live in routes.values() if live.absent)
-        lasts_until = min((end for end in ends if end), default=0)
+        # Where a champion is not loaded, the end of what a person wants changes nothing.
+        by_hand = (live for live in routes.values() if live.absent == BY_HAND)
+        lasts_until = min((live.route.alone_until for live in by_hand), default=0)
         return Snapshot(table.revision, routes, failed | unfit, loading, asleep, lasts_until)
 
     def _begin(self, key: Key) -> None:
