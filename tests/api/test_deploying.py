@@ -328,6 +328,53 @@ def test_plan_is_taken_as_yaml(two: Faces) -> None:
     assert answer.json()["spec"]["clone"] == 0.1
 
 
+def test_plan_with_nothing_that_can_be_read_is_answered_at_once(two: Faces) -> None:
+    plan = (
+        "model_name: 3\ncandidate_version: [x]\nmin_samples: many\ntraffic_percentage: lots\n"
+        "alphas: [1]\nreplicas: few\n"
+    )
+    kind = {"content-type": "application/yaml"}
+
+    answer = httpx.post(f"{two.url}/deployments/canary", content=plan, headers=kind)
+
+    assert answer.status_code == 422
+    assert answer.json()["faults"] == [
+        "model_name: must be text, not 3",
+        "candidate_version: must be text, not ['x']",
+        "min_samples: must be a whole number, not 'many'",
+        "traffic_percentage: must be a percentage from 1 to below 100, such as 10; a smaller one "
+        "with its sign, such as 0.5%",
+        "alphas: must be a table of numbers by guardrail, not [1]",
+        "replicas: must be a whole number, not 'few'",
+        "replicas: canary does not use it; rolling does",
+    ]
+
+
+def test_field_that_the_strategy_ignores_is_refused_in_the_words_of_the_request(
+    two: Faces,
+) -> None:
+    asked = {"model_name": MODEL, "candidate_version": "1.1.0"}
+    for path, more, fault in (
+        ("canary", {"batch": 2}, "batch: canary does not use it; rolling does"),
+        ("blue-green", {"shares": [0.1]}, "shares: blue_green does not use it; canary does"),
+        (
+            "shadow",
+            {"auto_promote": True},
+            "auto_promote: shadow does not use it; blue_green, canary, rolling and ab_test do",
+        ),
+        (
+            "ab-test",
+            {"quality_points": 0.1, "min_samples": 900},
+            "quality_points: an A/B test takes its sample from it, which min_samples says "
+            "already; give one",
+        ),
+    ):
+        answer = httpx.post(f"{two.url}/deployments/{path}", json={**asked, **more})
+
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["faults"] == [fault]
+
+
 def test_version_that_nobody_named_is_told_with_those_that_there_are(two: Faces) -> None:
     for path, word in (("", "challenger"), ("/canary", "candidate_version")):
         model = "model" if word == "challenger" else "model_name"

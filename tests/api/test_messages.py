@@ -77,6 +77,11 @@ def test_yaml_that_means_nothing_is_refused(text: str) -> None:
         messages.decode(text.encode(), dict[str, object], "yaml")
 
 
+def test_yaml_with_a_name_twice_is_refused_with_its_lines() -> None:
+    with pytest.raises(InvalidInput, match="batch is given twice, in lines 2 and 4"):
+        messages.decode(b"model: m\nbatch: 1\nclone: 0\nbatch: 2\n", dict[str, object], "yaml")
+
+
 def test_yaml_that_keeps_all_others_waiting_is_refused(faces: Faces) -> None:
     kind = {"content-type": "application/yaml"}
     text = f"shares: [{', '.join(['0.1'] * 10_000)}]"

@@ -121,7 +121,9 @@ def fields_of(
         said["shares"] = _ramp(asked["traffic_percentage"])
     if "traffic_split" in asked and "traffic_split" in words:
         said |= _split(asked["traffic_split"], said.get("challenger"))
-    return {**usual, **said, "strategy": strategy}
+    # Faults are told in the order in which a person wrote.
+    unsaid = {name: value for name, value in usual.items() if name not in said}
+    return {**said, **unsaid, "strategy": strategy}
 
 
 def _words_of(takes: type[Request]) -> dict[str, str]:

@@ -101,12 +101,25 @@ def decode(data: bytes, kind: type[T], form: Form = "json") -> T:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without references: a few lines of them could stand for more than a machine holds."""
+    """YAML without references: a few lines of them could stand for more than a machine holds.
+
+    A name that is given twice is refused with its lines; else the first would be ignored.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("references are not taken")
         return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        found: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in found.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                raise yaml.YAMLError(f"{name} is given twice, in lines {lines[name]} and {line}")
+            lines[name] = line
+        return found
 
 
 # What a value's own tag, such as !!bool, makes of one that is none is nowhere promised.

@@ -143,6 +143,11 @@ def run(
                         made.kind = kind
                         runs.append(made)
                         progress(made.told())
+    return _finding(runs, seed=seed, seconds=clock.monotonic() - started)
+
+
+def _finding(runs: Sequence[_Made], *, seed: int, seconds: float) -> Finding:
+    """What all runs together found."""
     died = [seconds for one in runs for seconds in one.drill.died]
     stood = [seconds for one in runs for seconds in one.drill.stood]
     alone = Counter[Kind]()
@@ -161,7 +166,7 @@ def run(
             at_least(TAKEOVERS, len(died) + len(stood), 1),
         ),
         seed=seed,
-        seconds=clock.monotonic() - started,
+        seconds=seconds,
         notes={
             "takeovers": {
                 "from the dead": len(died),
