@@ -25,6 +25,10 @@ T = TypeVar("T")
 commands = typer.Typer(help="A/B tests over versions there are.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id, or a model for its newest.")]
+Others = Annotated[
+    list[str] | None,
+    typer.Option("--other", "--others", help="Further challengers, with commas."),
+]
 AutoPromote = Annotated[
     bool | None,
     typer.Option("--auto-promote/--no-auto-promote", help="Promote a winner by itself."),
@@ -46,10 +50,7 @@ def start(
     model: str,
     version: Annotated[str, typer.Argument(help="The challenger.")],
     *,
-    other: Annotated[
-        list[str] | None,
-        typer.Option("--other", "--others", help="Further challengers, with commas."),
-    ] = None,
+    other: Others = None,
     split: Annotated[
         str | None, typer.Option(help="Shares of the challengers, such as 50% or 0.25,0.25.")
     ] = None,
