@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.delivery.test_reconcile import deployment
 
 from serinus.delivery.rollback.plan import check, former, has_served, write
@@ -49,6 +49,9 @@ class Installation:
     def __init__(self) -> None:
         self.stages: dict[str, Stage] = {}
         self.changes: list[StageChange] = []
+        self.taken_back: list[tuple[str, datetime]] = []
+        self.now = NOW
+        self.out: set[str] = set()
 
     @property
     def champion(self) -> str | None:
@@ -64,14 +67,37 @@ class Installation:
         if to is Stage.PRODUCTION and self.champion is not None:
             self.move(self.champion, Stage.ARCHIVED)
         self.stages[name] = to
-        self.changes.append(StageChange("fraud", name, before, to, NOW, "ann", ""))
+        if to is Stage.PRODUCTION:
+            self.out.discard(name)
+        self.changes.append(StageChange("fraud", name, before, to, self.tick(), "ann", ""))
+
+    def tick(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
 
     def promote(self, name: str) -> None:
         for stage in (Stage.STAGING, Stage.PRODUCTION):
             self.move(name, stage)
 
     def put_back(self, name: str) -> None:
+        """Out of the archive, by hand."""
         self.move(name, Stage.PRODUCTION)
+
+    def roll_back(self, name: str) -> None:
+        """From wherever it stands, as a rollback routes it."""
+        assert self.champion is not None
+        self.out.add(self.champion)
+        self.taken_back.append((self.champion, self.tick()))
+        if self.stages.get(name, Stage.NONE) is Stage.NONE:
+            self.move(name, Stage.STAGING)
+        self.move(name, Stage.PRODUCTION)
+
+    def end_trial(self, name: str) -> None:
+        """A challenger is taken back that never came to Production."""
+        self.move(name, Stage.STAGING)
+        self.out.add(name)
+        self.taken_back.append((name, self.tick()))
+        self.move(name, Stage.ARCHIVED)
 
     def withdraw(self) -> None:
         assert self.champion is not None
@@ -79,17 +105,27 @@ class Installation:
 
     def former(self) -> str:
         assert self.champion is not None
-        return former(version(self.champion), self.newest_first)
+        return former(version(self.champion), self.newest_first, self.taken_back)
 
 
 def lived(story: str) -> Installation:
-    """Versions promoted one after the other; ``<`` is put back, ``-`` is withdrawn."""
+    """Versions promoted one after the other.
+
+    ``<`` is put back by hand, ``>`` is rolled back to, ``+`` is staged, ``!`` is a challenger that
+    is taken back, ``-`` withdraws the champion.
+    """
     found = Installation()
     for word in story.split():
         if word == "-":
             found.withdraw()
         elif word.startswith("<"):
             found.put_back(word[1:])
+        elif word.startswith(">"):
+            found.roll_back(word[1:])
+        elif word.startswith("+"):
+            found.move(word[1:], Stage.STAGING)
+        elif word.startswith("!"):
+            found.end_trial(word[1:])
         else:
             found.promote(word)
     return found
@@ -107,13 +143,31 @@ def lived(story: str) -> Installation:
         ("1.0.0 1.0.1 <1.0.0 1.0.2", "1.0.0"),
         ("1.0.0 1.0.1 1.0.0", "1.0.1"),
         ("1.0.0 1.0.1 - 1.0.2", "1.0.0"),
+        ("1.0.0 1.0.1 >1.0.2", "1.0.0"),
+        ("1.0.0 1.0.1 +1.0.2 >1.0.2", "1.0.0"),
+        ("1.0.0 1.0.1 1.0.2 +1.0.1 >1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 1.0.2 1.0.3 +1.0.1 >1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 >1.0.2 1.0.1", "1.0.2"),
+        ("1.0.0 1.0.1 1.0.2 !1.0.1", "1.0.0"),
+        ("1.0.0 1.0.1 >1.0.0 >1.0.1 1.0.2", "1.0.1"),
     ],
 )
 def test_former_served_before_and_was_not_taken_back(story: str, to: str) -> None:
     assert lived(story).former() == to
 
 
-@pytest.mark.parametrize("story", ["1.0.0", "1.0.0 1.0.1 <1.0.0", "1.0.0 - 1.0.1"])
+@pytest.mark.parametrize(
+    "story",
+    [
+        "1.0.0",
+        "1.0.0 1.0.1 <1.0.0",
+        "1.0.0 - 1.0.1",
+        "1.0.0 >1.0.1",
+        "1.0.0 1.0.1 >1.0.0",
+        "1.0.0 1.0.1 >1.0.0 >1.0.1",
+        "1.0.0 1.0.1 !1.0.0",
+    ],
+)
 def test_former_of_whom_nobody_preceded_is_refused(story: str) -> None:
     with pytest.raises(NotFound, match="was not taken back") as refusal:
         lived(story).former()
@@ -172,14 +226,47 @@ class Histories(RuleBasedStateMachine):
         for target in self.before():
             assert self.world.former() == target
             assert has_served(target, self.world.newest_first)
-            self.world.put_back(target)
+            self.world.roll_back(target)
         with pytest.raises(NotFound):
             self.world.former()
+
+    @precondition(lambda self: self.world.champion)
+    @rule(name=st.sampled_from(NAMES))
+    def roll_back_to(self, name: str) -> None:
+        """Wherever it stands; who came before it in the line still does, and nobody else."""
+        taken_back, before = self.world.champion, self.before()
+        if name == taken_back:
+            return
+        self.world.roll_back(name)
+        expected = before[before.index(name) + 1 :] if name in before else before
+        assert self.before() == expected
+
+    @precondition(lambda self: self.world.champion)
+    @rule(name=st.sampled_from(NAMES))
+    def end_trial(self, name: str) -> None:
+        if name == self.world.champion:
+            return
+        before = self.before()
+        self.world.end_trial(name)
+        assert self.before() == [item for item in before if item != name]
+
+    @rule(hours=st.integers(-2, 2))
+    def set_clock(self, hours: int) -> None:
+        self.world.now += timedelta(hours=hours)
+
+    @invariant()
+    def nobody_taken_back_comes_again(self) -> None:
+        """Unless it has entered Production since, in the order of the changes."""
+        if self.world.champion is None:
+            return
+        for name in self.before():
+            assert name not in self.world.out
 
     def before(self) -> list[str]:
         """Where asking again and again leads, nearest first; nothing is changed."""
         seen = Installation()
         seen.stages, seen.changes = dict(self.world.stages), list(self.world.changes)
+        seen.taken_back, seen.now = list(self.world.taken_back), self.world.now
         found: list[str] = []
         while True:
             try:
@@ -188,7 +275,7 @@ class Histories(RuleBasedStateMachine):
                 return found
             assert target not in (*found, seen.champion, self.world.champion)
             found.append(target)
-            seen.put_back(target)
+            seen.roll_back(target)
 
 
 TestHistories = Histories.TestCase

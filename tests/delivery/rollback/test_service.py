@@ -6,6 +6,8 @@ import pytest
 from tests.delivery.conftest import World
 from tests.delivery.samples import answered
 
+from serinus import clock
+from serinus.delivery.rollback import repository
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.types import DeploymentSpec, Phase
@@ -91,6 +93,17 @@ def test_roll_back_of_what_was_promoted_again_is_another_one(
     assert second.id != first.id
     assert rollbacks.get(first.id).state is State.UNVERIFIED
     assert champion.delivery.routing().routes[FRAUD].champion.version == "1.0.0"
+
+
+def test_roll_back_leads_to_nobody_who_was_taken_back_for_another_than_the_former(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    champion.register("1.2.0", stage=Stage.STAGING)
+    promote(champion, "1.1.0")
+    done = rollbacks.roll_back(FRAUD, "1.2.0", actor="ann", reason="bad")
+    with champion.engine.begin() as connection:
+        repository.give_up(connection, done, clock.now(), "enough")
+    assert rollbacks.roll_back(FRAUD, None, actor="ann", reason="still bad").to == "1.0.0"
 
 
 def test_roll_back_to_the_present_champion_has_nothing_to_do(

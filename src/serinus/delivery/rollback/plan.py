@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.rollback.types import Cause, Check, RollbackPlan
@@ -41,7 +42,11 @@ def check(version: str, live: Deployment | None) -> None:
         )
 
 
-def former(champion: ModelVersion, changes: Sequence[StageChange]) -> str:
+def former(
+    champion: ModelVersion,
+    changes: Sequence[StageChange],
+    taken_back: Iterable[tuple[str, datetime]] = (),
+) -> str:
     """The version that served before the champion and was not itself taken back.
 
     Not simply the last one that left Production: after a rollback that is the version taken back,
@@ -50,11 +55,12 @@ def former(champion: ModelVersion, changes: Sequence[StageChange]) -> str:
     Args:
         champion: the version that holds Production.
         changes: the model's stage changes, newest first.
+        taken_back: the versions that its rollbacks took back, and when they did.
 
     Raises:
         NotFound: there is none.
     """
-    line = _line(changes)
+    line = _line(changes[::-1], taken_back)
     if champion.version in line[1:]:
         return line[line.index(champion.version) - 1]
     raise NotFound(
@@ -64,26 +70,47 @@ def former(champion: ModelVersion, changes: Sequence[StageChange]) -> str:
     )
 
 
-def _line(changes: Sequence[StageChange]) -> list[str]:
+def _line(changes: Sequence[StageChange], taken_back: Iterable[tuple[str, datetime]]) -> list[str]:
     """The line of succession: each version replaced the one before it, the champion is the last.
 
     Who comes to Production out of Staging is promoted: it follows the one it replaces. Who comes
-    out of the archive is put back: whoever followed it is taken back, and out of the line, until
-    it is promoted or put back again. So is who leaves Production to nobody.
+    out of the archive, or by a rollback, is put back: whoever followed it is taken back, and out
+    of the line, until it is promoted or put back again. So is whom a rollback names, and who
+    leaves Production to nobody.
     """
+    lost = {_loss(changes, *each) for each in taken_back}
     line: list[str] = []
-    leaving = ""
-    for change in reversed(changes):
+    leaving, by_rollback = "", False
+    for place, change in enumerate(changes):
         name = change.version
         enters = change.to_stage is Stage.PRODUCTION
         if leaving and not enters:
             line.remove(leaving)
-        leaving = name if change.from_stage is Stage.PRODUCTION and name in line else ""
-        if enters and name in line and change.from_stage is Stage.ARCHIVED:
+        put_back = enters and (by_rollback or change.from_stage is Stage.ARCHIVED)
+        leaves = change.from_stage is Stage.PRODUCTION
+        by_rollback = leaves and place in lost
+        if place in lost and name in line:
+            line.remove(name)
+        leaving = name if leaves and name in line else ""
+        if put_back and name in line:
             del line[line.index(name) + 1 :]
         elif enters:
             line = [item for item in line if item != name] + [name]
     return line
+
+
+def _loss(changes: Sequence[StageChange], version: str, at: datetime) -> int:
+    """The place of the change by which a rollback archived a version; -1 if it is not there.
+
+    Of all that archived it the nearest in time, and not the last one before: the clock may have
+    been set back since.
+    """
+    places = [
+        place
+        for place, change in enumerate(changes)
+        if change.version == version and change.to_stage is Stage.ARCHIVED
+    ]
+    return min(reversed(places), key=lambda place: abs(changes[place].at - at), default=-1)
 
 
 def has_served(version: str, changes: Sequence[StageChange]) -> bool:

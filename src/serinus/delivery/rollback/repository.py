@@ -321,6 +321,17 @@ def routed(connection: Connection) -> dict[str, Routed]:
     }
 
 
+def taken_back(connection: Connection, model: str) -> list[tuple[str, datetime]]:
+    """The versions that a model's rollbacks took back, with the time each was routed."""
+    table = _ROLLBACKS
+    rows = connection.execute(
+        select(table.c.taken_back, table.c.routed_at)
+        .where(table.c.model == model, table.c.routed_at.is_not(None))
+        .order_by(table.c.id)
+    )
+    return [(row.taken_back, row.routed_at) for row in rows]
+
+
 def warming(connection: Connection) -> dict[str, str]:
     """By model, the version that workers are to load for a rollback."""
     table = _ROLLBACKS

@@ -247,7 +247,8 @@ class Rollbacks:
             number = present.to
         changes = versions.history(connection, model, _MOST_HISTORY)
         if number is None:
-            number = plan.former(champion, changes)
+            lost = repository.taken_back(connection, model)
+            number = plan.former(champion, changes, lost)
         target = versions.find(connection, model, number)
         if target is None:
             target = registry.get(model, number)
