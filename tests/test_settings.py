@@ -156,6 +156,16 @@ def test_load_refuses_one_port_for_two_servers(tmp_path: Path) -> None:
     assert load(tmp_path, control_port=0, gateway_port=0).gateway_port == 0
 
 
+def test_load_refuses_hosts_that_are_no_names(tmp_path: Path) -> None:
+    good = "a.example, *.b.example,, *"
+    assert load(tmp_path, allowed_hosts=good).allowed_hosts == good
+    found = faults(tmp_path, None, allowed_hosts="a.example,http://b.example,c:8090,*d")
+    assert found == tuple(
+        f"allowed_hosts: {name!r} is no name of a host, without scheme and port"
+        for name in ("http://b.example", "c:8090", "*d")
+    )
+
+
 def test_load_refuses_a_file_that_is_no_toml_and_names_it(tmp_path: Path) -> None:
     path = write(tmp_path, "control_port: 1\n")
     with pytest.raises(InvalidInput) as caught:

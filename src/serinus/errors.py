@@ -78,6 +78,13 @@ class Forbidden(InvalidInput):
     title = "Forbidden"
 
 
+class Misdirected(InvalidInput):
+    """The request asks for a host that is not this one; nothing was changed."""
+
+    status = 421
+    title = "Misdirected request"
+
+
 class NotFound(SerinusError):
     """The thing that was named does not exist; nothing was changed."""
 

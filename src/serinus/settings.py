@@ -31,6 +31,7 @@ _QUIET = {
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+_HOST_NAME = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _HIDDEN_PASSWORD = re.compile(r"((?<=://)[^:/@\s]*:)[^@/\s]+(?=@)|([?&]password=)[^&\s]+")
 
 
@@ -51,6 +52,12 @@ class Settings:
         "", "MLflow tracking store. Empty: SQLite in `home`.", env="MLFLOW_TRACKING_URI"
     )
     host: str = _setting("127.0.0.1", "Address that the servers listen on.")
+    allowed_hosts: str = _setting(
+        "",
+        "Names by which the API and the dashboard may be asked, with commas between, beside "
+        "`localhost`, IP addresses, `host` and the machine's own name; `*.example.org` is every "
+        "name below `example.org`, `*` any name at all, which lets pages of others in.",
+    )
     control_port: int = _setting(
         8090, "Port of the API and the dashboard; 0 is any free one.", ge=0, le=65535
     )
@@ -280,6 +287,7 @@ def load(
             faults.append(f"{fault}{_choices(item)}")
         shown = _shown(values.get(item.name, raw))
         origins.append(Origin(item.name, shown, origin, item.metadata["doc"]))
+    faults += _unusable_hosts(values.get("allowed_hosts", ""))
     if 0 < values.get("control_port", 0) == values.get("gateway_port", 0):
         faults.append("control_port and gateway_port are the same")
     if faults:
@@ -338,6 +346,14 @@ def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
         f"environment: unknown variable {name}{_suggestion(plain, known, _PREFIX)}"
         for name in environment
         if name.startswith(_PREFIX) and (plain := name.removeprefix(_PREFIX).lower()) not in known
+    ]
+
+
+def _unusable_hosts(names: str) -> list[str]:
+    return [
+        f"allowed_hosts: {name!r} is no name of a host, without scheme and port"
+        for name in map(str.strip, names.split(","))
+        if name and not _HOST_NAME.fullmatch(name)
     ]
 
 

@@ -15,7 +15,14 @@ from serinus.client import AsyncSerinus, Serinus, transport
 from serinus.client.calls import Call
 from serinus.client.transport import error_from
 from serinus.client.types import DeploymentStatus, Health
-from serinus.errors import Conflict, InvalidInput, NotFound, SerinusError, Unavailable
+from serinus.errors import (
+    Conflict,
+    InvalidInput,
+    Misdirected,
+    NotFound,
+    SerinusError,
+    Unavailable,
+)
 from serinus.registry.types import Stage
 
 T = TypeVar("T")
@@ -37,7 +44,7 @@ def test_server_that_is_none_of_ours_is_said_so(faces: Faces) -> None:
         client.run(script)
 
 
-@pytest.mark.parametrize("kind", [InvalidInput, NotFound, Conflict, Unavailable])
+@pytest.mark.parametrize("kind", [InvalidInput, NotFound, Conflict, Unavailable, Misdirected])
 def test_error_from_is_the_class_that_was_raised(kind: type[SerinusError]) -> None:
     raised = kind("it is so", where="here", remedy="Do that.", faults=["one", "two"])
 

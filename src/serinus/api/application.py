@@ -13,6 +13,7 @@ from serinus.api import (
     deploying,
     deployments,
     experiments,
+    hosts,
     interventions,
     jobs,
     messages,
@@ -67,6 +68,9 @@ def create(
     application.state.loops = loops
     application.state.stopping = stopping
     problems.install(application)
+    settings = services.settings
+    names = hosts.names_of(settings.host, settings.allowed_hosts)
+    application.add_middleware(hosts.Hosts, names=names)
     admitted = [Depends(admission.admit)]
     for router in _ROUTERS:
         application.include_router(router, dependencies=admitted)

@@ -27,6 +27,7 @@ from serinus.errors import (
     Conflict,
     Forbidden,
     InvalidInput,
+    Misdirected,
     NotFound,
     SerinusError,
     Unavailable,
@@ -403,7 +404,15 @@ def _decoded(answer: httpx.Response, call: Call[T]) -> T:
 
 _CLASSES: dict[int, type[SerinusError]] = {
     kind.status: kind
-    for kind in (InvalidInput, NotFound, Conflict, Unavailable, UnsupportedForm, Forbidden)
+    for kind in (
+        InvalidInput,
+        NotFound,
+        Conflict,
+        Unavailable,
+        UnsupportedForm,
+        Forbidden,
+        Misdirected,
+    )
 }
 
 
