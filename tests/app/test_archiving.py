@@ -12,15 +12,18 @@ from serinus import clock
 from serinus.app import archiving as module
 from serinus.app.archiving import Archiving
 from serinus.delivery.folding.replay import Replays
-from serinus.errors import Conflict
+from serinus.errors import Conflict, Unavailable
+from serinus.ledger.archive.catalog import WORK
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.archive.retention import Decision
 from serinus.ledger.consumer import load_offsets, save_offsets
+from serinus.ledger.files.writer import Writer
 from serinus.ledger.types import Offset
 from serinus.monitoring.monitor import NAME as MONITORING
 from serinus.settings import Settings
 from serinus.store.engine import open_engine
 from serinus.store.leading import leading
+from serinus.wire import WorkerStatus
 
 __all__ = ["deployed", "world"]
 
@@ -117,6 +120,30 @@ def test_segments_wait_for_every_consumer_and_every_live_deployment(
     assert going(archiving.decide()) == 3
     assert len(archiving.retain()) == 3
     assert archiving.retain() == []
+
+
+def test_what_cannot_be_archived_keeps_nothing_that_may_go(
+    deployed: World, archiving: Archiving, tmp_path: Path
+) -> None:
+    told = WorkerStatus(clock.epoch_us(), "w", 1, (), {})
+    deployed.writer.append([told])
+    deployed.writer.close()
+    assert len(archiving.compact()) == 1
+    while deployed.controller.run_once():
+        pass
+    caught_up(deployed)
+    other = Writer(deployed.ledger, segment_bytes=1_000_000, sync="os")
+    other.append([told])
+    other.close()
+    place = tmp_path / "archive" / WORK
+    place.rmdir()
+    place.write_text("no folder")
+    with pytest.raises(Unavailable, match="the archive cannot be written"):
+        archiving.step()
+    assert archiving.status().segments == 1
+    place.unlink()
+    assert archiving.step()
+    assert archiving.status().archived_segments == 2
 
 
 def test_default_keeps_the_archive_and_young_segments(

@@ -72,7 +72,8 @@ class Archiving:
         """One pass of the background loop: archive some, remove what may go; whether there was any.
 
         What there is to archive, a process of its own archives. Nothing happens while another one
-        is at it.
+        is at it. What cannot be archived keeps nothing that may go: on a full disk, only what goes
+        makes room for it.
 
         Raises:
             SerinusError: as of :meth:`compact` and :meth:`retain`.
@@ -80,8 +81,10 @@ class Archiving:
         with leading(self._engine, _LOCK) as leads:
             if not leads:
                 return False
-            done = self._apart.run(_PASS_SECONDS)
-            gone = self._retention.run()
+            try:
+                done = self._apart.run(_PASS_SECONDS)
+            finally:
+                gone = self._retention.run()
         return bool(done or gone)
 
     def compact(self) -> list[Entry]:

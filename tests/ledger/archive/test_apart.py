@@ -71,6 +71,51 @@ def test_killed_process_is_told_and_its_segment_is_archived_later(kept: Kept) ->
     assert processes() == []
 
 
+def test_process_that_hangs_is_killed_and_lets_go(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_OVERDUE_SECONDS", 2.0)
+    kept.write([prediction(1)])
+
+    def halting(model: str, version: str) -> None:
+        (pid,) = processes()
+        os.kill(pid, signal.SIGSTOP)
+
+    with pytest.raises(Unavailable, match=r"had not ended after 2\.5 s, and was killed"):
+        apart(kept, halting).run(0.5)
+    assert processes() == []
+    assert len(kept.catalog.pending(kept.segments.listed())) == 1
+
+
+def test_words_of_a_library_are_no_messages(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Loud:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'pyarrow':\n"
+        "            print('a word of Python', flush=True)\n"
+        "            os.write(1, b'a word of C\\n')\n"
+        "sys.meta_path.insert(0, Loud())\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    kept.write([prediction(1)])
+    assert apart(kept).run(60.0) == 1
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err == "a word of Python\na word of C\n"
+
+
+def test_modules_of_the_working_directory_are_not_its_own(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('of somebody else')\n")
+    monkeypatch.chdir(tmp_path)
+    kept.write([prediction(1)])
+    assert apart(kept).run(60.0) == 1
+
+
 def test_its_error_is_told_here(kept: Kept, tmp_path: Path) -> None:
     kept.write([prediction(1)])
     occupied = tmp_path / "occupied"

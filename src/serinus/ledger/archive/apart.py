@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
 import msgspec
 
+from serinus import clock
 from serinus.errors import Unavailable
 from serinus.ledger.archive.catalog import Catalog
 from serinus.ledger.archive.rows import Names
@@ -22,6 +25,8 @@ from serinus.ledger.archive.sources import open_segments
 from serinus.ledger.opening import Address
 
 _CHILD = "serinus.ledger.archive.child"
+# Far beyond what the last segment that it begins can take: it hangs, and others wait for it.
+_OVERDUE_SECONDS = 600.0
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -83,37 +88,64 @@ class CompactionApart:
         Without any, no process is started.
 
         Raises:
-            Unavailable: a segment could not be archived, or the process was killed; what it has
-                not finished is pending still.
+            Unavailable: a segment could not be archived, or the process was killed, for one
+                because it hung; what it has not finished is pending still.
         """
         if not self._catalog.pending(self._segments.listed()):
             return 0
         task = Task(
             str(self._address), isinstance(self._address, Path), str(self._catalog.folder), seconds
         )
-        # Leaving the block ends its input, and with it the process.
-        with subprocess.Popen(
-            [sys.executable, "-m", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        ) as process:
-            source, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-            _send(source, task)
-            for line in answers:
-                match msgspec.json.decode(line, type=Asked | Done | Failed):
-                    case Asked(model, version):
-                        _send(source, self._names(model, version))
-                    case Done(segments):
-                        return segments
-                    case Failed(what, where, remedy):
-                        raise Unavailable(what, where=where, remedy=remedy)
+        until = clock.monotonic() + seconds + _OVERDUE_SECONDS
+        with _started(seconds + _OVERDUE_SECONDS) as process:
+            done = self._converse(process, task)
+        if done is not None:
+            return done
+        how = f"ended with {process.returncode}"
+        if clock.monotonic() >= until:
+            how = f"had not ended after {seconds + _OVERDUE_SECONDS:g} s, and was killed"
         raise Unavailable(
-            f"the process that archives the ledger ended with {process.returncode}",
+            f"the process that archives the ledger {how}",
             where=str(self._catalog.folder),
-            remedy="It is tried again; if it goes on, look for what kills it (memory, above all).",
+            remedy="It is tried again; if it goes on, look for what kills it (memory, above all) "
+            "or keeps it waiting (a disk or a server that does not answer).",
         )
+
+    def _converse(self, process: subprocess.Popen[bytes], task: Task) -> int | None:
+        """What the process comes to; None if it ends without a word."""
+        source, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        _send(source, task)
+        for line in answers:
+            match msgspec.json.decode(line, type=Asked | Done | Failed):
+                case Asked(model, version):
+                    _send(source, self._names(model, version))
+                case Done(segments):
+                    return segments
+                case Failed(what, where, remedy):
+                    raise Unavailable(what, where=where, remedy=remedy)
+        return None
+
+
+@contextmanager
+def _started(seconds: float) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, which ends with the block, and is killed after ``seconds`` wherever that is."""
+    process = subprocess.Popen(
+        # Without the working directory among the places of modules: it may hold a ``queue.py``.
+        [sys.executable, "-P", "-m", _CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        bufsize=0,
+    )
+    overdue = threading.Timer(seconds, process.kill)
+    overdue.daemon = True
+    overdue.start()
+    try:
+        # Leaving the block ends its input, and with it the process.
+        with process:
+            yield process
+    finally:
+        overdue.cancel()
 
 
 def _send(source: IO[bytes], message: object) -> None:
