@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, Table, func, insert, select, text
+from sqlalchemy import Connection, Engine, Table, func, insert, select, text, update
 from tests.delivery.samples import NOON, deployment, table
 
 from serinus.delivery.reconcile import Decision
@@ -138,6 +138,28 @@ def test_what_cannot_be_read_stops_nobody_and_can_be_ended(
         ended = deployments.move(connection, one, decision(Phase.ABORTED), actor="t", at=LATER)
         assert (ended.phase, deployments.get(connection, "d1").phase) == (Phase.ABORTED,) * 2
         deployments.add(connection, deployment(id="d3"))
+
+
+def test_end_of_a_damaged_experiment_leaves_nothing_of_its_comparisons(engine: Engine) -> None:
+    """What it compared is not known any more; other ids are not taken for its own."""
+    mine, others = ["d_1", "d_1+1", "d_1+12"], ["d_12", "d_2", "dx1+1"]
+    waits, units = schema.awaiting, (schema.evidence_units, schema.experiment_units)
+    with engine.begin() as connection:
+        deployments.add(connection, deployment(id="d_1"))
+        _wait(connection, *mine, *others)
+        for name in (*mine, *others):
+            connection.execute(
+                insert(schema.experiment_units).values(
+                    deployment=name, unit=7, arm=0, stretch=0, y=0.0, n=1, x=0.0, groups=b""
+                )
+            )
+        plan = {"steps": 7}
+        connection.execute(update(schema.deployments).values(plan=plan))
+        torn = deployments.get(connection, "d_1")
+        deployments.move(connection, torn, decision(Phase.ABORTED), actor="t", at=LATER)
+        assert _left(connection, waits) == others
+        deployments.add(connection, deployment(id="d_2"))
+        assert [_left(connection, table) for table in (waits, *units)] == [others] * 3
 
 
 def test_newest_is_the_one_begun_last_though_the_clock_went_back(engine: Engine) -> None:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Connection,
     Row,
+    Table,
     Text,
     delete,
     func,
@@ -23,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 
 from serinus.delivery import interventions
 from serinus.delivery.reconcile import Decision
-from serinus.delivery.records import awaiting, evidence
+from serinus.delivery.records import evidence
 from serinus.delivery.types import (
     LIVE,
     TRANSITIONS,
@@ -104,9 +106,18 @@ def _forget_older(connection: Connection, model: str) -> None:
     last = newest(connection, model)
     if last is None:
         return
-    names = get(connection, last).comparisons.values()
+    before = get(connection, last)
     for table in (schema.evidence_units, schema.awaiting, schema.experiment_units):
-        connection.execute(delete(table).where(table.c.deployment.in_(names)))
+        connection.execute(delete(table).where(_of(table, before)))
+
+
+def _of(table: Table, deployment: Deployment) -> ColumnElement[bool]:
+    """Which rows of a table are of a deployment, or of one of its comparisons."""
+    column = table.c.deployment
+    if not deployment.unreadable:
+        return column.in_(deployment.comparisons.values())
+    # How many it compares is part of what cannot be read.
+    return (column == deployment.id) | column.startswith(f"{deployment.id}+", autoescape=True)
 
 
 def _second(model: str, which: str, how: str) -> Conflict:
@@ -174,7 +185,7 @@ def move(
     _note(connection, moved, deployment.phase, actor)
     if ended:
         # Its entities stay known, so that a retry counts none of them twice.
-        awaiting.forget(connection, deployment.comparisons.values())
+        connection.execute(delete(schema.awaiting).where(_of(schema.awaiting, deployment)))
     return moved
 
 
