@@ -146,6 +146,25 @@ def test_judge_of_a_rollback_by_hand_wants_back_what_every_request_shows() -> No
     )
 
 
+def test_judge_of_a_rollback_by_hand_looks_at_more_than_the_harm_that_was_proven() -> None:
+    """Wrong answers were proven beside the other version, and what is slow stays slow."""
+    traffic = Traffic(11)
+    slow = counts.total(traffic.stretches(HARMS["latency"], 0, 12, 1.0))
+    facts = case(
+        traffic,
+        rollback("by hand"),
+        after=slow,
+        target=traffic.stretches(SOUND, -60, 6, 0.75),
+        other=traffic.stretches(HARMS["quality"], -60, 6, 0.25),
+    )
+    found = verify.judge(facts)
+    assert found.state is State.NOT_THE_MODEL, found.reason
+    assert "latency" in found.reason
+    back = verify.judge(replace(facts, after=counts.total(traffic.stretches(SOUND, 0, 12, 1.0))))
+    assert back.state is State.VERIFIED
+    assert "errors, latency, answers and quality are back" in back.reason
+
+
 def test_judge_does_not_call_another_mix_of_answers_harm_where_errors_were() -> None:
     """A campaign that began meanwhile is not what the rollback was for."""
     traffic = Traffic(9)

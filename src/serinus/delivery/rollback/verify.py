@@ -93,7 +93,7 @@ def judge(case: Case) -> Judgement:
     out = [item for item in measured if item.signal in harmed and item.state == "not_returned"]
     if out:
         return Judgement(State.NOT_THE_MODEL, _exonerate(case, out), found)
-    wanted = _wanted(case, harmed)
+    wanted = _wanted(case)
     open_still = [item for item in measured if item.signal in wanted and item.state != "returned"]
     missing = [signal for signal in wanted if signal not in {item.signal for item in measured}]
     done = all(item.state == "returned" for item in routed)
@@ -106,18 +106,25 @@ def judge(case: Case) -> Judgement:
 
 
 def _harmed(case: Case) -> tuple[Signal, ...]:
-    """What harm there is to be undone: the cause's own, and what the other version showed."""
-    signals = dict.fromkeys(_OF_CAUSE.get(case.rollback.cause, ()))
+    """What harm there is to be undone: the cause's own, and what the other version showed.
+
+    Where nobody named a cause, any harm may have been it: what was proven to be harmed beside the
+    rollback need not be all that was.
+    """
+    known = _OF_CAUSE.get(case.rollback.cause)
+    return tuple(dict.fromkeys((*known, *_breached(case)))) if known else _HARMFUL
+
+
+def _wanted(case: Case) -> tuple[Signal, ...]:
+    """What must be back: all that was harmed; where no cause is known, what every request shows."""
+    known = _OF_CAUSE.get(case.rollback.cause, _ALWAYS_THERE)
+    return tuple(dict.fromkeys((*known, *_breached(case))))
+
+
+def _breached(case: Case) -> Iterable[Signal]:
     for band in case.bands:
         if band.signal in _HARMFUL and bands.breach(band, case.other).log_e >= BOUND:
-            signals[band.signal] = None
-    return tuple(signals) or _HARMFUL
-
-
-def _wanted(case: Case, harmed: Sequence[Signal]) -> tuple[Signal, ...]:
-    """What must be back: all that was harmed; if nothing was, what every request shows."""
-    known = _OF_CAUSE.get(case.rollback.cause, ())
-    return tuple(harmed) if known or tuple(harmed) != _HARMFUL else _ALWAYS_THERE
+            yield band.signal
 
 
 # ------------------------------------------------------------------ what is looked at
