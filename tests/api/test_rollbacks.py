@@ -6,7 +6,7 @@ import httpx
 import pytest
 from tests.api.test_deployments import MODEL, Faces, two
 
-from serinus.errors import Conflict, InvalidInput
+from serinus.errors import Conflict, InvalidInput, NotFound
 
 __all__ = ["two"]
 
@@ -56,15 +56,25 @@ def test_rollback_to_a_version_without_a_name_is_refused(two: Faces) -> None:
 def test_fallback_answers_alone_for_a_time(two: Faces) -> None:
     with two.client as client:
         with pytest.raises(Conflict, match="has no fallback"):
-            client.answer_alone(MODEL)
+            client.fallback_alone(MODEL)
+        with pytest.raises(NotFound, match="has no fallback"):
+            client.end_fallback_alone(MODEL)
         classes = client.version(MODEL, "1.0.0").manifest.classes
         client.set_fallback(MODEL, classes[0])
         for minutes in (0.0, 1e300, 2_000.0):
             with pytest.raises(InvalidInput, match="at most 1,440 minutes"):
-                client.answer_alone(MODEL, minutes)
-        begun = client.answer_alone(MODEL, 5.0, reason="a bad feed")
+                client.fallback_alone(MODEL, minutes)
+        begun = client.fallback_alone(MODEL, 5.0, reason="a bad feed")
         assert begun.alone_until is not None
         assert client.routing().routes[MODEL].alone_until > 0
-        [left] = client.answer_beside(MODEL, reason="the feed is well").items
-        assert (left.alone_until, left.answer) == (None, classes[0])
+        left = client.end_fallback_alone(MODEL, reason="the feed is well")
+        assert (left.model, left.alone_until, left.answer) == (MODEL, None, classes[0])
+        assert (left.actor, left.reason) == ("test", "the feed is well")
+        assert client.end_fallback_alone(MODEL, reason="once more") == left
         assert client.routing().routes[MODEL].alone_until == 0
+    alone = f"{two.url}/models/{MODEL}/fallback/alone"
+    assert httpx.put(alone, json={"minutes": 1}).json()["alone_until"]
+    assert httpx.delete(alone, headers={"origin": "http://evil.example"}).status_code == 403
+    assert httpx.delete(alone, params={"why": "x"}).status_code == 422
+    assert httpx.delete(alone).json()["alone_until"] is None
+    assert httpx.post(alone, json={}).status_code == 405

@@ -42,5 +42,9 @@ def test_fallback_alone_is_told_until_it_is_over(faces: Faces) -> None:
     told = call(faces, "fallback", "alone", MODEL, "--minutes", "5", "--reason", "a bad feed")
     assert "to everything until" in told.out
     assert "a bad feed" in call(faces, "fallback", "list").out
-    assert "asks its versions again" in call(faces, "fallback", "beside", MODEL).out
+    both = call(faces, "fallback", "alone", MODEL, "--minutes", "5", "--end")
+    assert (both.code, "Leave one of the two out." in both.err) == (2, True)
+    ended = call(faces, "fallback", "alone", MODEL, "--end", "--reason", "the feed is well").out
+    assert ended.startswith(f"{MODEL} answers {known!r} where no version can")
+    assert "the feed is well" in ended
     assert "where no version can" in call(faces, "fallback", "list").out

@@ -31,6 +31,8 @@ def test_rollback_is_from_to_in_json() -> None:
         (rollbacks.set_fallback("fraud", 0), "POST", "/models/fraud/fallback"),
         (rollbacks.clear_fallback("fraud"), "POST", "/models/fraud/fallback/clear"),
         (rollbacks.fallbacks(), "GET", "/fallbacks"),
+        (rollbacks.fallback_alone("fraud"), "PUT", "/models/fraud/fallback/alone"),
+        (rollbacks.end_fallback_alone("fraud"), "DELETE", "/models/fraud/fallback/alone"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -14,6 +14,7 @@ from serinus.client import rollbacks as shapes
 from serinus.client.types import Page
 from serinus.delivery.rollback import alone
 from serinus.delivery.rollback.types import Rollback
+from serinus.errors import NotFound
 from serinus.wire import Answer
 
 router = APIRouter(tags=["rollbacks"])
@@ -125,18 +126,8 @@ def clear_fallback(model: str, app: Services) -> Response:
     return fallbacks(app)
 
 
-def _one(found: Rollback) -> Response:
-    return Json(_view(found))
-
-
-def _view(found: Rollback) -> shapes.Rollback:
-    values = {name: getattr(found, name) for name in shapes.Rollback.__struct_fields__}
-    renamed = dict(zip(shapes.Rollback.__struct_encode_fields__, values.values(), strict=True))
-    return msgspec.convert(msgspec.to_builtins(renamed), shapes.Rollback)
-
-
-@router.post("/models/{model}/fallback/alone", **call(takes=AloneRequest, gives=shapes.Fallback))
-def answer_alone(
+@router.put("/models/{model}/fallback/alone", **call(takes=AloneRequest, gives=shapes.Fallback))
+def begin_alone(
     model: str,
     asked: Annotated[AloneRequest, Depends(body(AloneRequest))],
     app: Services,
@@ -147,13 +138,24 @@ def answer_alone(
     return Json(alone.begin(app.delivery, model, lasting, actor=actor, reason=asked.reason))
 
 
-@router.post("/models/{model}/fallback/beside", **call(takes=Reason, gives=Page[shapes.Fallback]))
-def answer_beside(
-    model: str,
-    why: Annotated[Reason, Depends(body(Reason))],
-    app: Services,
-    actor: Actor = "api",
-) -> Response:
-    """Have a model's versions asked again; what all models' fallbacks are is returned."""
-    alone.end(app.delivery, model, actor=actor, reason=why.reason)
-    return fallbacks(app)
+@router.delete("/models/{model}/fallback/alone", **call(gives=shapes.Fallback))
+def end_alone(model: str, app: Services, reason: str = "", actor: Actor = "api") -> Response:
+    """Have a model's versions asked again, and its fallback only where none can answer."""
+    left = alone.end(app.delivery, model, actor=actor, reason=reason)
+    if left is None:
+        raise NotFound(
+            f"{model} has no fallback",
+            where="model",
+            remedy="Its versions are asked; there is nothing to end.",
+        )
+    return Json(left)
+
+
+def _one(found: Rollback) -> Response:
+    return Json(_view(found))
+
+
+def _view(found: Rollback) -> shapes.Rollback:
+    values = {name: getattr(found, name) for name in shapes.Rollback.__struct_fields__}
+    renamed = dict(zip(shapes.Rollback.__struct_encode_fields__, values.values(), strict=True))
+    return msgspec.convert(msgspec.to_builtins(renamed), shapes.Rollback)

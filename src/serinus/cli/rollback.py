@@ -9,6 +9,7 @@ import typer
 from serinus import clock
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first
+from serinus.errors import InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(help="Look at rollbacks.", no_args_is_help=True)
 fallback = typer.Typer(help="What a model answers where no version can.", no_args_is_help=True)
+
+_MINUTES = 30.0
 
 Id = Annotated[str, typer.Argument(metavar="ROLLBACK", help="Its id.")]
 
@@ -119,32 +122,35 @@ def clear_fallback(
 
 
 @fallback.command("alone")
-def answer_alone(
+def fallback_alone(
     context: typer.Context,
     model: str,
-    minutes: Annotated[float, typer.Option(help="How long, at most a day.")] = 30.0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="How long, at most a day; 30 if left out.", show_default=False),
+    ] = None,
+    end: Annotated[
+        bool, typer.Option("--end", help="End it now: the model's versions are asked again.")
+    ] = False,
     reason: Reason = "",
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
     """Have a model's fallback answer everything for a time: no version is asked."""
+    if end and minutes is not None:
+        raise InvalidInput(
+            "it is either ended or begun for a time",
+            where="--minutes, --end",
+            remedy="Leave one of the two out.",
+        )
     with context.obj.client(url) as client:
-        made = client.answer_alone(model, minutes, reason=reason)
+        if end:
+            made = client.end_fallback_alone(model, reason=reason)
+        else:
+            made = client.fallback_alone(
+                model, _MINUTES if minutes is None else minutes, reason=reason
+            )
     finish(made, as_json=as_json, show=lambda out: out.print(_of_fallback(made)))
-
-
-@fallback.command("beside")
-def answer_beside(
-    context: typer.Context,
-    model: str,
-    reason: Reason = "",
-    url: ControlUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Have a model's versions asked again, and its fallback where none of them can answer."""
-    with context.obj.client(url) as client:
-        left = client.answer_beside(model, reason=reason)
-    finish(left, as_json=as_json, show=lambda out: out.print(f"{model} asks its versions again."))
 
 
 @fallback.command("list")

@@ -44,7 +44,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     ``seconds`` is how long it may take if that is more than a client's calls may take otherwise.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     gives: Any
     query: dict[str, Any] = {}

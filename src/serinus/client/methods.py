@@ -119,8 +119,8 @@ class _Calls:
     fallbacks = Listing(rollback_calls.fallbacks)
     set_fallback = Method(rollback_calls.set_fallback)
     clear_fallback = Method(rollback_calls.clear_fallback)
-    answer_alone = Method(rollback_calls.answer_alone)
-    answer_beside = Method(rollback_calls.answer_beside)
+    fallback_alone = Method(rollback_calls.fallback_alone)
+    end_fallback_alone = Method(rollback_calls.end_fallback_alone)
 
     performance_history = Listing(monitoring_calls.performance_history)
     drift_history = Listing(monitoring_calls.drift_history)

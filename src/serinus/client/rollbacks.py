@@ -145,13 +145,13 @@ def clear_fallback(model: str) -> Call[Page[Fallback]]:
     return Call("POST", path_of("models", model, "fallback", "clear"), Page[Fallback], body={})
 
 
-def answer_alone(model: str, minutes: float = 30.0, *, reason: str = "") -> Call[Fallback]:
+def fallback_alone(model: str, minutes: float = 30.0, *, reason: str = "") -> Call[Fallback]:
     """Have a model's fallback answer everything for so many minutes; no version is asked."""
     body = {"minutes": minutes, "reason": reason}
-    return Call("POST", path_of("models", model, "fallback", "alone"), Fallback, body=body)
+    return Call("PUT", path_of("models", model, "fallback", "alone"), Fallback, body=body)
 
 
-def answer_beside(model: str, *, reason: str = "") -> Call[Page[Fallback]]:
-    """Have a model's versions asked again; what all models' fallbacks are is returned."""
-    path = path_of("models", model, "fallback", "beside")
-    return Call("POST", path, Page[Fallback], body={"reason": reason})
+def end_fallback_alone(model: str, *, reason: str = "") -> Call[Fallback]:
+    """Have a model's versions asked again, and its fallback only where none can answer."""
+    path = path_of("models", model, "fallback", "alone")
+    return Call("DELETE", path, Fallback, {"reason": reason})
