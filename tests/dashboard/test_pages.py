@@ -40,6 +40,21 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
+# Streams that are asked for once more, and then the page is left: what has the page listened to
+# for it, and in which state are its streams?
+FOLLOWED_AGAIN = """
+const listened = [];
+const listen = window.addEventListener.bind(window);
+window.addEventListener = (name, ...rest) => { listened.push(name); listen(name, ...rest); };
+const opened = [];
+const Source = window.EventSource;
+window.EventSource = function (url) { opened.push(new Source(url)); return opened.at(-1); };
+for (let number = 0; number < 3; number++) follow("/deployments/events");
+window.dispatchEvent(new PageTransitionEvent("pagehide"));
+return [listened, opened.map((events) => events.readyState)];
+"""
+CLOSED = 2
+
 
 @pytest.fixture
 def canary(faces: Faces) -> tuple[Faces, str]:
@@ -133,6 +148,7 @@ def test_buttons_intervene_with_a_reason_in_a_browser(
     wait.until(lambda _: offered() == ["Pause", "Promote", "Abort"])
     moves = faces.app.delivery.history(address.rpartition("/")[2])
     assert [move.actor for move in moves if move.reason == "lunch"] == ["dashboard"]
+    assert browser.execute_script(FOLLOWED_AGAIN) == [[], [CLOSED] * 3]
     assert browser.get_log("browser") == []
 
 

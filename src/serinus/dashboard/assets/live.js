@@ -88,14 +88,22 @@ async function intervene(event) {
 
 if (ask) ask.addEventListener("submit", intervene);
 
+const followed = new Set();
+window.addEventListener("pagehide", () => { for (const events of followed) events.close(); });
+
 function follow(url) {
   const events = new EventSource(url);
+  followed.add(events);
   events.addEventListener("status", refresh);
   // What ended may be taken up again: the stream is asked for once more then.
-  events.addEventListener("end", () => { events.close(); ended = url; refresh(); });
+  events.addEventListener("end", () => {
+    events.close();
+    followed.delete(events);
+    ended = url;
+    refresh();
+  });
   events.addEventListener("error", () => { link.hidden = false; });
   events.addEventListener("open", () => { link.hidden = true; });
-  window.addEventListener("pagehide", () => events.close());
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
