@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -54,11 +55,18 @@ class Queries:
             return deployments.listing(connection, model, limit, after)
 
     def history(self, deployment_id: str) -> Transitions:
-        """Every transition and every drop from an experiment, oldest first. Raises NotFound."""
+        """Every transition and every drop from an experiment, oldest first. Raises NotFound.
+
+        The transitions stay in the order in which they were made, and so do the drops; between
+        them the folds decide, and the clock, which may have been set back, only within one.
+        """
         with reading(self.engine) as connection:
             found = deployments.get(connection, deployment_id)
-            moves = deployments.history(connection, deployment_id)
-            return sorted([*moves, *looks.drops(connection, found)], key=lambda move: move.at)
+            folds = (fold for fold, _ in deployments.phases(connection, deployment_id))
+            moves = zip(folds, deployments.history(connection, deployment_id), strict=True)
+            drops = looks.drops(connection, found)
+        merged = heapq.merge(moves, drops, key=lambda item: (item[0], item[1].at))
+        return [move for _, move in merged]
 
     def verdicts(self, deployment_id: str, *, limit: int) -> Looks:
         """The newest recorded looks at the evidence, oldest first. Raises NotFound."""

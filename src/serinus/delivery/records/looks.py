@@ -93,27 +93,32 @@ def verdict_of(row: Row[Any]) -> Verdict:
     return Verdict(Outcome(row.verdict), row.reason, row.requests, spent, guardrails)
 
 
-def drops(connection: Connection, deployment: Deployment) -> list[Transition]:
+def drops(connection: Connection, deployment: Deployment) -> list[tuple[int, Transition]]:
     """When challengers of an experiment were taken out of it and why, oldest first.
+
+    Each with the last fold before it.
 
     They are no moves of the deployment, which goes on; told among them they say who it goes on
     with.
     """
     beside = [deployment.comparison(place) for place in range(len(deployment.challengers))]
     query = (
-        select(_LOOKS.c.at, _LOOKS.c.step, _LOOKS.c.challenger, _LOOKS.c.reason)
+        select(_LOOKS.c.at, _LOOKS.c.step, _LOOKS.c.fold, _LOOKS.c.challenger, _LOOKS.c.reason)
         .where(_LOOKS.c.deployment.in_(beside), _LOOKS.c.verdict == Outcome.ROLLBACK)
         .order_by(_LOOKS.c.id)
     )
     return [
-        Transition(
-            from_phase=Phase.RUNNING,
-            to_phase=Phase.RUNNING,
-            step=row.step,
-            at=row.at,
-            actor="controller",
-            verdict=Outcome.ROLLBACK,
-            reason=f"{row.challenger} was dropped: {row.reason}",
+        (
+            row.fold,
+            Transition(
+                from_phase=Phase.RUNNING,
+                to_phase=Phase.RUNNING,
+                step=row.step,
+                at=row.at,
+                actor="controller",
+                verdict=Outcome.ROLLBACK,
+                reason=f"{row.challenger} was dropped: {row.reason}",
+            ),
         )
         for row in connection.execute(query)
     ]
