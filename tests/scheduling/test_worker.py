@@ -93,6 +93,17 @@ def test_worker_jobs_end_as_their_handlers_do(engine: Engine, log: Path) -> None
         assert "nothing here handles" in ended(jobs, nobody).error
 
 
+def test_worker_jobs_take_no_modules_from_the_working_directory(
+    engine: Engine, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "subprocess.py").write_text("raise SystemExit('of somebody else')\n")
+    monkeypatch.chdir(tmp_path)
+    jobs = Jobs(engine, LEASE)
+    job = jobs.enqueue("work", "a", {"seconds": 0}, max_attempts=1)
+    with running(jobs, log):
+        assert ended(jobs, job).result == {"done": "a"}
+
+
 def test_worker_unavailable_is_tried_again(engine: Engine, log: Path) -> None:
     jobs = Jobs(engine, LEASE, retry_seconds=0.01)
     job = jobs.enqueue("away", "a", {"seconds": 0})

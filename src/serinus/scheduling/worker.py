@@ -208,7 +208,8 @@ class Child:
         self._arrivals = select.poll()
         self._arrivals.register(self._messages, select.POLLIN)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "serinus.scheduling.child", str(theirs), self._factory],
+            # Without the working directory among the places of modules: it may hold a ``queue.py``.
+            [sys.executable, "-P", "-m", "serinus.scheduling.child", str(theirs), self._factory],
             stdin=subprocess.PIPE,
             pass_fds=[theirs],
             start_new_session=True,

@@ -130,6 +130,20 @@ def test_a_model_that_kills_the_process_harms_nothing_else(tmp_path: Path) -> No
     assert made.attempts[0].outcome == "its process ended with 77: no word"
 
 
+def test_modules_of_the_working_directory_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = save(tmp_path / "version", logistic(), ABOUT)
+    import pickle
+
+    # It is loaded, which takes a fraction of what a conversion does.
+    (Path(uri) / "model.pkl").write_bytes(pickle.dumps(Deadly()))
+    (tmp_path / "queue.py").write_text("raise SystemExit('of somebody else')\n")
+    monkeypatch.chdir(tmp_path)
+    made = packager.package(uri, ABOUT, rows(), limits=Limits())
+    assert made.attempts[0].outcome == "its process ended with 77: no word"
+
+
 def test_nothing_packaged_is_the_original(tmp_path: Path) -> None:
     uri = save(tmp_path / "version", logistic(), ABOUT)
     assert packager.packaged(uri) == wire.Package(form="estimator")

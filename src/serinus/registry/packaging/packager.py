@@ -111,7 +111,8 @@ def _run(task: Task, work: Path, seconds: float) -> wire.Package:
     from the store and brought there is fetched and brought here.
     """
     (work / "task").write_bytes(msgspec.msgpack.encode(task))
-    command = [sys.executable, "-m", _CHILD, str(work)]
+    # Without the working directory among the places of modules: it may hold a ``queue.py``.
+    command = [sys.executable, "-P", "-m", _CHILD, str(work)]
     try:
         ended = subprocess.run(
             command,
