@@ -3,6 +3,7 @@ import time
 from statistics import median
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.serving import scripted
@@ -477,3 +478,20 @@ def test_batcher_waits_for_no_challenger_longer_than_the_champion_would_take():
         await scripted.settled([behind])
 
     asyncio.run(scenario())
+
+
+def test_batcher_is_woken_at_the_earliest_of_times_however_near_they_are():
+    """uvloop tells no time of what is less than a millisecond away."""
+
+    async def scenario():
+        bench = Bench()
+        for seconds in (0.5, 0.000_2, 0.000_4, 0.000_1):
+            bench.batcher._wake_in(seconds)
+        assert bench.batcher._rings_at <= asyncio.get_running_loop().time() + 0.000_1
+        while bench.batcher._alarm is not None:
+            await asyncio.sleep(0.001)
+        bench.batcher._wake_in(0.000_2)
+        assert bench.batcher._alarm is not None
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), 0.4))

@@ -53,7 +53,8 @@ class Batcher:
         self._max_waiting = max_waiting
         self._waiting: dict[Lane, deque[Row]] = {}
         self._has_turn = False
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._rings_at = math.inf
 
     @property
     def waiting(self) -> int:
@@ -184,14 +185,16 @@ class Batcher:
 
     def _wake_in(self, seconds: float) -> None:
         when = self._loop.time() + seconds
+        if self._rings_at <= when:
+            return
         if self._alarm is not None:
-            if self._alarm.when() <= when:
-                return
             self._alarm.cancel()
+        # Kept beside the handle: uvloop's knows no time where it is less than a millisecond away.
+        self._rings_at = when
         self._alarm = self._loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
-        self._alarm = None
+        self._alarm, self._rings_at = None, math.inf
         self.wake()
 
     def _in_time(self, lane: Lane, rows: list[Row], settled: list[Row]) -> list[Row]:
