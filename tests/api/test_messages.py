@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Literal
 
 import httpx
@@ -90,3 +91,12 @@ def test_yaml_that_keeps_all_others_waiting_is_refused(faces: Faces) -> None:
 
     assert answer.status_code == 422
     assert "the body is larger than 16,384 bytes" in answer.json()["detail"]
+    assert answer.json()["remedy"] == "Send it as JSON: up to 1,000,000 bytes are read."
+
+
+def test_sizes_of_bodies_are_in_the_documents() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "deployments.md"
+    text = page.read_text(encoding="utf-8")
+
+    assert f"at most {messages.LARGEST_BODY:,} bytes; one of YAML at most" in text
+    assert f"of YAML at most {messages.LARGEST_YAML:,}," in text

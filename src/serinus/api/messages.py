@@ -67,7 +67,9 @@ def body(kind: type[T], forms: Sequence[Form] = ("json",)) -> Callable[[Request]
                 raise InvalidInput(
                     f"the body is larger than {largest:,} bytes",
                     where="body",
-                    remedy="Send less.",
+                    remedy=f"Send it as JSON: up to {LARGEST_BODY:,} bytes are read."
+                    if form == "yaml"
+                    else "Send less.",
                 )
         if data and form is None:
             raise admission.unsupported("the body does not say what it is", forms)
