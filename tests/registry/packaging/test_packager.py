@@ -138,7 +138,7 @@ def test_modules_of_the_working_directory_are_not_taken(
 
     # It is loaded, which takes a fraction of what a conversion does.
     (Path(uri) / "model.pkl").write_bytes(pickle.dumps(Deadly()))
-    (tmp_path / "queue.py").write_text("raise SystemExit('of somebody else')\n")
+    (tmp_path / "random.py").write_text("raise SystemExit('of somebody else')\n")
     monkeypatch.chdir(tmp_path)
     made = packager.package(uri, ABOUT, rows(), limits=Limits())
     assert made.attempts[0].outcome == "its process ended with 77: no word"
