@@ -238,7 +238,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One attempt to bring a challenger to traffic: what was asked, its plan, where it stands."""
+    """One attempt to bring a challenger to traffic: what was asked, its plan, where it stands.
+
+    ``unreadable`` says what is damaged of one that stands still for it; its plan is empty then.
+    """
 
     id: str
     model: str
@@ -257,6 +260,7 @@ class Deployment(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    unreadable: str = ""
 
     @property
     def live(self) -> bool:
