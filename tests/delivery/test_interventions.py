@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -50,12 +51,23 @@ def judged(outcome: Outcome = Outcome.CONTINUE) -> Verdict:
     return Verdict(outcome, "because of that", 10, 0.05, ())
 
 
-def around(**changes: object) -> Around:
+@dataclass(frozen=True)
+class Known:
+    """All that is around a deployment, known beforehand."""
+
+    newest: str
+    live: str | None
+    champion: str | None
+    verdict: Verdict
+    again: bool = False
+
+
+def around(**changes: object) -> Known:
     """Nothing else is there, and nothing speaks against a retry."""
     known: dict[str, object] = {
         "newest": "d1", "live": None, "champion": "1.0.0", "verdict": judged(), **changes
     }  # fmt: skip
-    return Around(**known)  # type: ignore[arg-type]
+    return Known(**known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("phase", Phase)

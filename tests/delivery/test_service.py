@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import event
 from tests.delivery.conftest import World
 
 from serinus import clock
@@ -275,6 +276,27 @@ def test_retry_is_refused_where_it_could_lead_nowhere(champion: World) -> None:
     champion.register("1.2.0", stage=Stage.PRODUCTION)
     with pytest.raises(Conflict, match=r"its champion was 1\.0\.0, and now it is 1\.2\.0"):
         champion.delivery.retry(second.id, actor="ann", reason="")
+
+
+def test_retry_of_what_lives_reads_neither_its_evidence_nor_its_champion(
+    champion: World,
+) -> None:
+    deployment = champion.delivery.create(spec(), actor="ann")
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    event.listen(champion.engine, "before_cursor_execute", note)
+    with pytest.raises(Conflict, match="never ended"):
+        champion.delivery.retry(deployment.id, actor="ann", reason="")
+    event.remove(champion.engine, "before_cursor_execute", note)
+    assert any("FROM deployment_history" in statement for statement in asked)
+    assert not any(
+        f"FROM {table}" in statement
+        for statement in asked
+        for table in ("evidence", "model_versions", "experiments")
+    )
 
 
 def test_place_leaves_to_a_live_deployment_what_serves(champion: World) -> None:

@@ -8,7 +8,7 @@ after its end also from what is around it. Reasons that persons give come later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
 from serinus.delivery.reconcile import Decision, next_position
 from serinus.delivery.types import (
@@ -26,23 +26,28 @@ class Over(Conflict):
     """The deployment has ended; what can be done then, :func:`after_end` says."""
 
 
-@dataclass(frozen=True)
-class Around:
-    """What is around a deployment.
+class Around(Protocol):
+    """What is around a deployment; only what is asked for need be known."""
 
-    Attributes:
-        newest: the id of its model's newest deployment.
-        live: the id of its model's live deployment.
-        champion: who holds Production now.
-        verdict: what the evidence says at the step that it would go on with, taken up again.
-        again: whether it was taken up again before.
-    """
+    @property
+    def newest(self) -> str:
+        """The id of its model's newest deployment."""
 
-    newest: str
-    live: str | None
-    champion: str | None
-    verdict: Verdict
-    again: bool = False
+    @property
+    def live(self) -> str | None:
+        """The id of its model's live deployment."""
+
+    @property
+    def champion(self) -> str | None:
+        """Who holds Production now."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the evidence says at the step that it would go on with, taken up again."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it was taken up again before."""
 
 
 def pause(deployment: Deployment) -> Decision | None:

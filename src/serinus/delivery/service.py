@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 from sqlalchemy import Connection
@@ -24,7 +25,7 @@ from serinus.delivery.records import deployments
 from serinus.delivery.rollback import repository as rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.routing import Beside, Publisher
-from serinus.delivery.types import Deployment, Outcome, Phase
+from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.errors import Conflict
 from serinus.registry import repository as versions
 from serinus.registry.model_types import ModelType
@@ -163,8 +164,7 @@ class Delivery(Queries):
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
             versions.hold_model(connection, now.model)
-            decision = interventions.retry(now, _around(connection, now))
-            if decision is not None:
+            if (decision := interventions.retry(now, _Around(connection, now))) is not None:
                 _check_no_way_back(connection, now)
             return decision
 
@@ -394,7 +394,7 @@ class Delivery(Queries):
             try:
                 decision = decide(connection, now)
             except interventions.Over as refusal:
-                remedy = interventions.after_end(now, _around(connection, now))
+                remedy = interventions.after_end(now, _Around(connection, now))
                 raise Conflict(refusal.what, where=refusal.where, remedy=remedy) from None
             if decision is None:
                 return now
@@ -411,19 +411,35 @@ class Delivery(Queries):
         self.registry.mirror_soon(model)
 
 
-def _around(connection: Connection, deployment: Deployment) -> interventions.Around:
-    """What decides on what can be done with a deployment that may have ended."""
-    model = deployment.model
-    holder = versions.champions(connection, model).get(model)
-    live = next(iter(deployments.live(connection, model)), None)
-    moves = deployments.history(connection, deployment.id)
-    return interventions.Around(
-        newest=deployments.newest(connection, model) or deployment.id,
-        live=live.id if live else None,
-        champion=holder[0] if holder else None,
-        verdict=steering.retried(connection, deployment),
-        again=any(move.from_phase != move.to_phase == Phase.PENDING for move in moves),
-    )
+@dataclass(frozen=True)
+class _Around:
+    """What decides on what can be done with a deployment that may have ended, read when asked."""
+
+    connection: Connection
+    deployment: Deployment
+
+    @cached_property
+    def newest(self) -> str:
+        return deployments.newest(self.connection, self.deployment.model) or self.deployment.id
+
+    @cached_property
+    def live(self) -> str | None:
+        live = deployments.live(self.connection, self.deployment.model)
+        return next((item.id for item in live), None)
+
+    @cached_property
+    def champion(self) -> str | None:
+        holders = versions.champions(self.connection, self.deployment.model).values()
+        return next((version for version, _ in holders), None)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        return steering.retried(self.connection, self.deployment)
+
+    @cached_property
+    def again(self) -> bool:
+        moves = deployments.history(self.connection, self.deployment.id)
+        return any(move.from_phase != move.to_phase == Phase.PENDING for move in moves)
 
 
 def _check_no_way_back(connection: Connection, deployment: Deployment) -> None:
