@@ -46,6 +46,8 @@ _PUBLISH_SECONDS = 5.0
 _FOLD_SECONDS = 0.4
 _JUDGE_SECONDS = 0.3
 _MOST_JUDGED = 1_000
+# Whom the judge cannot judge is tried again when something of it changes, or so much later.
+_UNJUDGED_SECONDS = 30.0
 # So many moves are one transaction: a hundred that end at once must not hold up everybody else.
 _MOST_MOVES = 50
 
@@ -64,8 +66,19 @@ class _Judged:
 
     def is_of(self, standing: Standing) -> bool:
         """Whether nothing has come since."""
-        seen = (self.fold, self.written, self.step)
-        return seen == (standing.fold, standing.written, standing.deployment.step)
+        return (self.fold, self.written, self.step) == _state_of(standing)
+
+
+@dataclass(frozen=True)
+class _Unjudged:
+    """Of what state the judge could make nothing, and until when it is not asked again."""
+
+    state: tuple[int, Any, int]
+    until: float
+
+
+def _state_of(standing: Standing) -> tuple[int, Any, int]:
+    return standing.fold, standing.written, standing.deployment.step
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,8 @@ class Controller:
         self._lease = lease
         self._token: int | None = None
         self._judged: dict[str, _Judged] = {}
+        self._unjudged: dict[str, _Unjudged] = {}
+        self._blamed: dict[str, str] = {}
         self._kept: dict[str, tuple[float, Outcome, int]] = {}
         self._steering = steering.Steering()
         self._next_publish = 0.0
@@ -165,6 +180,7 @@ class Controller:
             # Whoever led meanwhile has changed what is remembered here.
             self._consumer.forget()
             self._judged.clear()
+            self._unjudged.clear()
             self._next_publish = 0.0
             self._token = self._lease.token
             _log.info("this controller leads", token=self._token)
@@ -228,13 +244,18 @@ class Controller:
         ids = {item.deployment.id for item in live}
         self._judged = {key: item for key, item in self._judged.items() if key in ids}
         self._kept = {key: item for key, item in self._kept.items() if key in ids}
+        self._unjudged = {key: item for key, item in self._unjudged.items() if key in ids}
+        self._blamed = {key: item for key, item in self._blamed.items() if key in ids}
         found = [news for item in live for news in self._news(item, reporting, now)]
         self._carry_out(found, now)
         return bool(live), not found and all(map(self._is_judged, stale))
 
     def _stale(self, live: Sequence[Standing]) -> list[Standing]:
         """Those of which something came since they were judged: who waits longest comes first."""
-        found = [item for item in live if not self._is_judged(item)]
+        now = clock.monotonic()
+        found = [
+            item for item in live if not self._is_judged(item) and not self._is_hopeless(item, now)
+        ]
         order = {identity: number for number, identity in enumerate(self._judged)}
         found.sort(key=lambda item: order.get(item.deployment.id, -1))
         return found[:_MOST_JUDGED]
@@ -243,16 +264,24 @@ class Controller:
         judged = self._judged.get(standing.deployment.id)
         return judged is not None and judged.is_of(standing)
 
+    def _is_hopeless(self, standing: Standing, now: float) -> bool:
+        """Whether the judge has failed on just this, not long ago."""
+        failed = self._unjudged.get(standing.deployment.id)
+        return failed is not None and failed.state == _state_of(standing) and now < failed.until
+
     def _judge(self, standing: Standing, evidence: Evidence) -> None:
-        deployment = standing.deployment
-        with _alone(deployment):
+        deployment, judged = standing.deployment, None
+        with self._alone(deployment):
             verdict = steering.verdict_of(deployment, evidence)
             fresh = evidence.total(Measure.STEP, level=deployment.step)
-            # At the end of the row: who was judged last.
-            self._judged.pop(deployment.id, None)
-            self._judged[deployment.id] = _Judged(
-                standing.fold, standing.written, deployment.step, verdict, fresh
-            )
+            judged = _Judged(standing.fold, standing.written, deployment.step, verdict, fresh)
+        if judged is None:
+            until = clock.monotonic() + _UNJUDGED_SECONDS
+            self._unjudged[deployment.id] = _Unjudged(_state_of(standing), until)
+            return
+        # At the end of the row: who was judged last.
+        self._judged.pop(deployment.id, None)
+        self._judged[deployment.id] = judged
 
     def _news(
         self, standing: Standing, workers: tuple[WorkerView, ...], now: datetime
@@ -262,7 +291,7 @@ class Controller:
             return
         judged = self._judged[deployment.id]
         decision = winner = None
-        with _alone(deployment):
+        with self._alone(deployment):
             decision = reconcile(Snapshot(deployment, judged.verdict, judged.fresh, workers), now)
             if decision is None and deployment.plan.experiment is not None:
                 decision, winner = self._steer(deployment, now)
@@ -298,7 +327,7 @@ class Controller:
         with turns.turn(delivery.engine, self._guard) as connection:
             for item in news:
                 # What cannot be carried out is undone alone.
-                with _alone(item.deployment), connection.begin_nested():
+                with self._alone(item.deployment), connection.begin_nested():
                     moved.append((item.deployment, self._move_one(connection, item, now)))
             if not moved:
                 return
@@ -342,17 +371,21 @@ class Controller:
             self._kept[deployment.id] = (moment, verdict.outcome, verdict.requests)
         return new
 
+    @contextmanager
+    def _alone(self, deployment: Deployment) -> Iterator[None]:
+        """One deployment that cannot be judged or moved must not hold up the others' rollbacks.
 
-@contextmanager
-def _alone(deployment: Deployment) -> Iterator[None]:
-    """One deployment that cannot be judged or moved must not hold up the others' rollbacks."""
-    try:
-        yield
-    except Deposed:
-        raise
-    except Conflict as conflict:
-        _log.info("deployment moved meanwhile", id=deployment.id, why=str(conflict))
-    except Exception as error:
-        if turns.is_everybodys(error):
+        What goes wrong with it is told once, until it is something else.
+        """
+        try:
+            yield
+        except Deposed:
             raise
-        _log.exception("deployment could not be reconciled", id=deployment.id)
+        except Conflict as conflict:
+            _log.info("deployment moved meanwhile", id=deployment.id, why=str(conflict))
+        except Exception as error:
+            if turns.is_everybodys(error):
+                raise
+            if self._blamed.get(deployment.id) != repr(error):
+                self._blamed[deployment.id] = repr(error)
+                _log.exception("deployment could not be reconciled", id=deployment.id)
