@@ -46,7 +46,7 @@ def test_predict_answers_and_records(serving):
     event = serving.reader.lookup(id)
     assert event.features == (61.0, 0.0, "Ulm")
     assert event.output == wire.Output("no", (0.9, 0.1))
-    assert event.assignment == wire.Assignment("mood", wire.Arm.CHAMPION, 0.5, 3)
+    assert event.assignment == wire.Assignment("mood", wire.Arm.CHAMPION, 0.5, 3, step=wire.FORCED)
     assert 0 < event.latency_us < 10_000_000
 
 
