@@ -208,3 +208,47 @@ def test_reconcile_goes_on_with_a_retry_where_it_stood() -> None:
     decision = reconcile(*snapshot(deployment(Phase.PENDING, step=2), Outcome.CONTINUE))
     assert decision is not None
     assert (decision.phase, decision.step) == (Phase.RUNNING, 2)
+
+
+PHASES = st.sampled_from([Phase.PENDING, Phase.RUNNING, Phase.SOAKING])
+
+
+@given(
+    phase=PHASES,
+    outcome=st.sampled_from([Outcome.CONTINUE, Outcome.NO_DATA, Outcome.PROMOTE]),
+    alone=st.floats(1.0, 1e7),
+    share=st.floats(0.0, 1.0, exclude_max=True),
+    later=st.floats(0.0, 1e7),
+    soak=st.sampled_from([0.0, 60.0]),
+    ready=st.booleans(),
+)
+def test_reconcile_counts_no_time_in_which_no_version_is_asked(
+    phase: Phase,
+    outcome: Outcome,
+    alone: float,
+    share: float,
+    later: float,
+    soak: float,
+    ready: bool,
+) -> None:
+    """While the fallback answers alone nothing ends; afterwards the step's clock begins anew."""
+    subject = deployment(phase, step=4 * (phase is Phase.SOAKING), soak_seconds=soak)
+    since = START + timedelta(seconds=alone)
+    fewer = {"workers": (READY,) if ready else ()}
+    now, _ = snapshot(subject, outcome, **fewer)  # type: ignore[arg-type]
+    now = msgspec.structs.replace(now, asked_since=since)
+    meanwhile = START + timedelta(seconds=alone * share)
+    assert meanwhile >= since or reconcile(now, meanwhile) is None
+    after = since + timedelta(seconds=later)
+    anew = msgspec.structs.replace(subject, step_entered_at=since)
+    fresh = msgspec.structs.replace(now, deployment=anew, asked_since=None)
+    assert reconcile(now, after) == reconcile(fresh, after)
+
+
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.RUNNING, Phase.SOAKING])
+def test_reconcile_takes_back_what_harms_while_no_version_is_asked(phase: Phase) -> None:
+    subject = deployment(phase, step=4 * (phase is Phase.SOAKING))
+    now, at = snapshot(subject, Outcome.ROLLBACK)
+    found = reconcile(msgspec.structs.replace(now, asked_since=at + timedelta(hours=1)), at)
+    assert found is not None
+    assert found.phase is Phase.ROLLED_BACK

@@ -6,7 +6,7 @@ between passes only spares asking again for what has not changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,7 @@ from serinus.delivery.folding.roster import Standing
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision, Snapshot, WorkerView, reconcile
 from serinus.delivery.records import evidence, looks, workers
+from serinus.delivery.rollback import repository as back
 from serinus.delivery.rollback.progress import Progress
 from serinus.delivery.service import Delivery
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
@@ -235,6 +236,7 @@ class Controller:
             stale = self._stale(live)
             learnt = evidence.some(connection, [item.deployment.id for item in stale])
             reporting = workers.read(connection, now, self._delivery.worker_seconds)
+            asked = back.asked_since(connection)
             self._steering.look(connection, [item.deployment for item in live])
         until = clock.monotonic() + _JUDGE_SECONDS
         for standing in stale:
@@ -246,7 +248,7 @@ class Controller:
         self._kept = {key: item for key, item in self._kept.items() if key in ids}
         self._unjudged = {key: item for key, item in self._unjudged.items() if key in ids}
         self._blamed = {key: item for key, item in self._blamed.items() if key in ids}
-        found = [news for item in live for news in self._news(item, reporting, now)]
+        found = [news for item in live for news in self._news(item, reporting, asked, now)]
         self._carry_out(found, now)
         return bool(live), not found and all(map(self._is_judged, stale))
 
@@ -284,7 +286,11 @@ class Controller:
         self._judged[deployment.id] = judged
 
     def _news(
-        self, standing: Standing, workers: tuple[WorkerView, ...], now: datetime
+        self,
+        standing: Standing,
+        workers: tuple[WorkerView, ...],
+        asked: Mapping[str, datetime],
+        now: datetime,
     ) -> Iterator[_News]:
         deployment = standing.deployment
         if not self._is_judged(standing):
@@ -292,8 +298,11 @@ class Controller:
         judged = self._judged[deployment.id]
         decision = winner = None
         with self._alone(deployment):
-            decision = reconcile(Snapshot(deployment, judged.verdict, judged.fresh, workers), now)
-            if decision is None and deployment.plan.experiment is not None:
+            since = asked.get(deployment.model)
+            snapshot = Snapshot(deployment, judged.verdict, judged.fresh, workers, since)
+            decision = reconcile(snapshot, now)
+            steered = deployment.plan.experiment is not None and not snapshot.stands_still(now)
+            if decision is None and steered:
                 decision, winner = self._steer(deployment, now)
         if decision is not None or self._worth_keeping(deployment, judged.verdict):
             yield _News(deployment, judged, decision, winner)

@@ -26,13 +26,19 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Every fact of one pass over one deployment.
 
     ``fresh`` counts the requests (pairs in a shadow step) that the present step added;
-    ``workers`` are those that reported lately.
+    ``workers`` are those that reported lately. Until ``asked_since`` the model's fallback answers,
+    or answered, alone: time in which no version is asked is no time of the deployment.
     """
 
     deployment: Deployment
     verdict: Verdict
     fresh: int
     workers: tuple[WorkerView, ...]
+    asked_since: datetime | None = None
+
+    def stands_still(self, now: datetime) -> bool:
+        """Whether no version is asked now, so that nothing but harm moves the deployment."""
+        return self.asked_since is not None and now < self.asked_since
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -98,7 +104,7 @@ def unmet(step: Step, snapshot: Snapshot, now: datetime) -> str:
 
     Weight needs fresh requests, and every worker that is to carry it.
     """
-    age = _age(snapshot.deployment, now)
+    age = _age(snapshot, now)
     if snapshot.fresh < step.min_requests:
         return f"{snapshot.fresh} of {step.min_requests} requests of this step"
     if age < step.min_seconds:
@@ -110,7 +116,7 @@ def _load(snapshot: Snapshot, now: datetime) -> Decision | None:
     deployment = snapshot.deployment
     wanted = _challenger(deployment)
     unloadable = _unloadable(snapshot)
-    if unloadable is not None:
+    if unloadable is not None or snapshot.stands_still(now):
         return unloadable
     if not _unready(snapshot):
         count = len(snapshot.workers)
@@ -120,18 +126,20 @@ def _load(snapshot: Snapshot, now: datetime) -> Decision | None:
             return Decision(Phase.RUNNING, deployment.step, Outcome.NO_DATA, loaded)
         return Decision(Phase.SOAKING, 0, Outcome.PROMOTE, f"{loaded} Its plan has no step.")
     seconds = deployment.plan.load_seconds
-    if _age(deployment, now) > seconds:
+    if _age(snapshot, now) > seconds:
         return _inconclusive(deployment, f"No gateway had {wanted} ready within {seconds:g} s.")
     return None
 
 
 def _advance(snapshot: Snapshot, now: datetime) -> Decision | None:
+    if snapshot.stands_still(now):
+        return None
     deployment, verdict = snapshot.deployment, snapshot.verdict
     step = deployment.plan.steps[deployment.step]
     missing = unmet(step, snapshot, now)
     if verdict.outcome is Outcome.PROMOTE and not missing:
         return _gate(deployment, step, verdict.reason)
-    if _age(deployment, now) > step.max_seconds:
+    if _age(snapshot, now) > step.max_seconds:
         late = f"Step {deployment.step + 1} was undecided after its {step.max_seconds / 3600:g} h."
         missing = f" It still waited for {missing}." if missing else ""
         return _inconclusive(deployment, f"{late}{missing} {verdict.reason}")
@@ -159,7 +167,8 @@ def _soak(snapshot: Snapshot, now: datetime) -> Decision | None:
     if unloadable is not None and not (nobody_else and served):
         return unloadable
     seconds = deployment.plan.soak_seconds
-    if _age(deployment, now) < seconds or _unready(snapshot):
+    early = snapshot.stands_still(now) or _age(snapshot, now) < seconds
+    if early or _unready(snapshot):
         return None
     ended = f"The soak of {seconds:g} s ended: nothing that came in it proved harm."
     return Decision(Phase.SUCCEEDED, deployment.step, Outcome.PROMOTE, ended)
@@ -201,6 +210,9 @@ def _challenger(deployment: Deployment) -> str:
     return f"{deployment.model}@{deployment.challenger}"
 
 
-def _age(deployment: Deployment, now: datetime) -> float:
+def _age(snapshot: Snapshot, now: datetime) -> float:
+    began = snapshot.deployment.step_entered_at
+    if snapshot.asked_since is not None:
+        began = max(began, snapshot.asked_since)
     # A clock that jumped back must not make a time-out of a negative age.
-    return max(0.0, (now - deployment.step_entered_at).total_seconds())
+    return max(0.0, (now - began).total_seconds())

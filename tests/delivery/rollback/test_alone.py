@@ -11,6 +11,7 @@ from tests.delivery.conftest import World
 from serinus import clock
 from serinus.delivery.rollback import alone
 from serinus.delivery.rollback.service import Rollbacks
+from serinus.delivery.types import DeploymentSpec, Phase
 from serinus.errors import Conflict, InvalidInput, NotFound
 from serinus.store import schema
 from serinus.store.engine import reading
@@ -85,3 +86,28 @@ def test_alone_has_an_end(champion: World, rollbacks: Rollbacks, minutes: int) -
     rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="")
     with pytest.raises(InvalidInput, match=r"at most 1,440 minutes"):
         alone.begin(champion.delivery, FRAUD, timedelta(minutes=minutes), actor="bo")
+
+
+@pytest.mark.parametrize("how", ["beside", "clear"])
+def test_alone_stops_the_clock_of_a_deployment_until_its_end(
+    champion: World, rollbacks: Rollbacks, how: str
+) -> None:
+    """A soak of no time would be over at once; nobody has asked its challenger anything."""
+    asked = DeploymentSpec(model=FRAUD, challenger="1.1.0", soak_seconds=0.0)
+    begun = champion.delivery.create(asked, actor="ann")
+    champion.report("1.0.0", "1.1.0")
+    champion.controller.run_once()
+    rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="")
+    alone.begin(champion.delivery, FRAUD, HALF_AN_HOUR, actor="bo")
+    champion.delivery.promote(begun.id, actor="cy", reason="it is none of the versions")
+    entered = champion.delivery.get(begun.id).step_entered_at
+    for _ in range(3):
+        champion.controller.run_once()
+    assert champion.delivery.get(begun.id).phase is Phase.SOAKING
+    if how == "clear":
+        rollbacks.clear_fallback(FRAUD)
+    else:
+        alone.end(champion.delivery, FRAUD, actor="bo")
+    assert champion.delivery.get(begun.id).step_entered_at > entered
+    champion.controller.run_once()
+    assert champion.delivery.get(begun.id).phase is Phase.SUCCEEDED

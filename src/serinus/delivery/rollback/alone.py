@@ -76,6 +76,7 @@ def end(delivery: Moves, model: str, *, actor: str, reason: str = "") -> Fallbac
         made = msgspec.structs.replace(
             known, actor=actor, reason=why, at=clock.now(), alone_until=None
         )
+        repository.ask_again(connection, model, known)
         repository.set_fallback(connection, made)
         told = f"the versions of {model} are asked again, by {actor}"
         table = delivery.revise(connection, f"{told}: {why}")

@@ -372,11 +372,32 @@ def defaults(connection: Connection) -> dict[str, Default]:
     }
 
 
+def asked_since(connection: Connection) -> dict[str, datetime]:
+    """By model, until when its fallback answers alone, or did by the last time that ran out."""
+    table = _FALLBACKS.c
+    query = select(table.model, table.alone_until).where(table.alone_until.is_not(None))
+    return {row.model: row.alone_until for row in connection.execute(query)}
+
+
 def set_fallback(connection: Connection, fallback: Fallback) -> None:
     """Set or replace a model's."""
     names.check_actor(fallback.actor)
     clear_fallback(connection, fallback.model)
     connection.execute(insert(_FALLBACKS).values(**msgspec.structs.asdict(fallback)))
+
+
+def ask_again(connection: Connection, model: str, before: Fallback) -> None:
+    """Let the step of the model's live deployment begin anew, if the fallback answered alone.
+
+    What ran out by itself is known as long as the fallback is; this is for an end by hand.
+    """
+    now, until = clock.now(), before.alone_until
+    if until is None:
+        return
+    here = _DEPLOYMENTS.c.live_model == model
+    since = {"step_entered_at": min(until, now), "updated_at": now}
+    early = _DEPLOYMENTS.c.step_entered_at < since["step_entered_at"]
+    connection.execute(update(_DEPLOYMENTS).where(here, early).values(**since))
 
 
 def clear_fallback(connection: Connection, model: str) -> bool:

@@ -209,8 +209,11 @@ class Rollbacks:
         """Have a model answer with its failure again; idempotent. Raises NotFound."""
         self._delivery.registry.versions(model, 1)
         with turns.turn(self._delivery.engine) as connection:
-            if not repository.clear_fallback(connection, model):
+            known = repository.fallback(connection, model)
+            if known is None:
                 return
+            repository.ask_again(connection, model, known)
+            repository.clear_fallback(connection, model)
             table = self._delivery.revise(connection, f"the fallback of {model} is cleared")
         self._delivery.bring(table)
 
