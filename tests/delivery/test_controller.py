@@ -7,20 +7,18 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
-from structlog.testing import capture_logs
 from tests.delivery import samples
 from tests.delivery.conftest import World
 
 from serinus import clock
 from serinus.delivery.controller import Controller
-from serinus.delivery.experiments import steering
 from serinus.delivery.experiments.service import Experiments
 from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.folding.replay import Replays
 from serinus.delivery.leases import Deposed, Lease
 from serinus.delivery.reconcile import Decision
 from serinus.delivery.records import deployments, looks
-from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase, Verdict
+from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import Measure
 from serinus.errors import Conflict, Unavailable
 from serinus.ledger.files.reader import Reader
@@ -431,41 +429,6 @@ def test_step_without_news_is_a_pass_once_a_second(
     assert deployed.controller.step()
     assert passes.number == begun + 2
     assert sum(deployed.delivery.status(deployment.id).counts.requests.values()) > 0
-
-
-def test_deployment_that_cannot_be_judged_is_told_once_and_keeps_no_pass_going(
-    deployed: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deployment = start(deployed)
-    tried: list[str] = []
-
-    def broken(subject: Deployment, _evidence: object) -> Verdict:
-        tried.append(subject.id)
-        raise ValueError("no number")
-
-    passes = Passes(deployed, monkeypatch)
-    good = steering.verdict_of
-    monkeypatch.setattr(steering, "verdict_of", broken)
-    Traffic(deployed).send(10)
-    with capture_logs() as told:
-        for _ in range(10):
-            deployed.controller.step()
-        assert deployed.controller._rests()
-        assert tried == [deployment.id]
-        passes.later += 31.0
-        deployed.controller.step()
-        assert tried == [deployment.id] * 2
-        # What is new of it may be judged.
-        Traffic(deployed).send(10)
-        deployed.controller.step()
-        assert tried == [deployment.id] * 3
-        monkeypatch.setattr(steering, "verdict_of", good)
-        passes.later += 31.0
-        deployed.controller.step()
-    assert [item["log_level"] for item in told if "could not" in item["event"]] == ["error"]
-    seen = deployed.delivery.latest_verdict(deployment.id)
-    assert seen is not None
-    assert seen.requests > 0
 
 
 def test_step_after_wake_is_a_pass_even_if_it_came_during_one(

@@ -272,18 +272,18 @@ class Controller:
         return failed is not None and failed.state == _state_of(standing) and now < failed.until
 
     def _judge(self, standing: Standing, evidence: Evidence) -> None:
-        deployment, judged = standing.deployment, None
+        deployment = standing.deployment
         with self._alone(deployment):
             verdict = steering.verdict_of(deployment, evidence)
             fresh = evidence.total(Measure.STEP, level=deployment.step)
-            judged = _Judged(standing.fold, standing.written, deployment.step, verdict, fresh)
-        if judged is None:
+            # At the end of the row: who was judged last.
+            self._judged.pop(deployment.id, None)
+            self._judged[deployment.id] = _Judged(
+                standing.fold, standing.written, deployment.step, verdict, fresh
+            )
+        if not self._is_judged(standing):
             until = clock.monotonic() + _UNJUDGED_SECONDS
             self._unjudged[deployment.id] = _Unjudged(_state_of(standing), until)
-            return
-        # At the end of the row: who was judged last.
-        self._judged.pop(deployment.id, None)
-        self._judged[deployment.id] = judged
 
     def _news(
         self,

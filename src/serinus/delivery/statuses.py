@@ -17,6 +17,7 @@ from serinus.delivery import routing
 from serinus.delivery.pace import Ahead, Facts, Seen, ahead, rates
 from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.records import awaiting, deployments, evidence, looks, workers
+from serinus.delivery.rollback import repository as back
 from serinus.delivery.types import Deployment, Transition, Verdict
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.store import schema
@@ -135,12 +136,16 @@ def read(
     reporting = workers.read(connection, at, worker_seconds)
     silent_since = None if reporting else workers.last_report(connection)
     table = routing.newest(connection)
+    asked = back.asked_since(connection)
     found = []
     for item in deployments:
         seen = known[item.id]
         now, before, first = looked.get(item.id, (None, None, None))
         fresh = seen.total(Measure.STEP, level=item.step)
-        facts = Facts(item, fresh, reporting, at, now, before, first, silent_since)
+        # Time in which no version was asked is none of the step's.
+        began = max(item.step_entered_at, asked.get(item.model, item.step_entered_at))
+        timed = msgspec.structs.replace(item, step_entered_at=began)
+        facts = Facts(timed, fresh, reporting, at, now, before, first, silent_since)
         counts = _counts(facts, seen, table, waiting.get(item.id))
         mirrored = item.step < len(item.plan.steps) and item.plan.steps[item.step].shadow
         rate = sum(number for arm, number in counts.rates.items() if (arm == "shadow") is mirrored)

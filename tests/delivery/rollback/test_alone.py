@@ -104,6 +104,10 @@ def test_alone_stops_the_clock_of_a_deployment_until_its_end(
     for _ in range(3):
         champion.controller.run_once()
     assert champion.delivery.get(begun.id).phase is Phase.SOAKING
+    ahead = champion.delivery.status(begun.id).ahead
+    assert ahead is not None
+    assert ahead.until is not None
+    assert ahead.until > clock.now() + 0.9 * HALF_AN_HOUR
     if how == "clear":
         rollbacks.clear_fallback(FRAUD)
     else:
