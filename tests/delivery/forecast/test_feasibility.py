@@ -158,7 +158,12 @@ def test_propose_understands_every_strategy(strategy: str) -> None:
 def test_propose_refuses_a_test_that_sees_too_little() -> None:
     rare = Traffic(requests=240, seconds=86_400.0, error_rate=0.01, labelled=1.0, loss=0.1)
     spec = DeploymentSpec(
-        model="m", challenger="2", strategy="ab_test", max_hours=24.0, split=(0.1,), min_requests=200
+        model="m",
+        challenger="2",
+        strategy="ab_test",
+        max_hours=24.0,
+        split=(0.1,),
+        min_requests=200,
     )
     found = propose(spec, BASIS, rare, salt="d")
 
