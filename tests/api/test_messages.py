@@ -36,6 +36,7 @@ class Point(msgspec.Struct, forbid_unknown_fields=True):
         (b'{"x": "far"}', "body.x", "expected `float`"),
         (b'{"x": 1, "tags": ["a", 2]}', "body.tags[1]", "expected `str`"),
         (b'{"x": 1, "y": 2}', "body", "unknown field `y`"),
+        (b'{"x": 1, "color": "red"}', "body", "unknown field `color`; did you mean colour?"),
         (b'{"x": 1, "colour": "odd"}', "body.colour", "'odd'; choose from red, blue"),
         (b'{"x": 1, "sides": ["left", "up"]}', "body.sides[1]", "'up'; choose from left, right"),
         (b'{"x": 1, "weights": {"no": 1}}', "body.weights", "'no'; choose from heavy, light"),

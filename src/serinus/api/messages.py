@@ -5,6 +5,7 @@ Plans are taken as YAML as well, as people keep them in files.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -95,11 +96,19 @@ def decode(data: bytes, kind: type[T], form: Form = "json") -> T:
         where = "body" + place
         if what.startswith("Invalid enum value"):
             what += _choices(kind, place)
+        elif "unknown field" in what and not place:
+            what += _nearest(kind, what.split("`")[1])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what, where = f"this is not {form.upper()} ({error})", "body"
     raise InvalidInput(
         what[0].lower() + what[1:], where=where, remedy="See /docs for the fields of this call."
     )
+
+
+def _nearest(kind: Any, name: str) -> str:
+    """The field that may have been meant."""
+    near = difflib.get_close_matches(name, getattr(kind, "__struct_fields__", ()), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class _Loader(yaml.SafeLoader):

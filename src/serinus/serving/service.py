@@ -175,7 +175,8 @@ class Service:
                 where=live.route.model,
                 remedy="Send again later; if it stays so, the ledger is too slow for the load.",
             )
-        self._batcher.admit(live, rows, self.tickets.longest if seconds is None else seconds)
+        longest = self.tickets.longest
+        self._batcher.admit(live, rows, longest if seconds is None else min(seconds, longest))
 
     def _record(self, rows: list[Row]) -> None:
         self.recorder.record(rows, self._recorded)
