@@ -28,10 +28,10 @@ test: $(READY)  ## all tests, on both databases (ARGS="-k name")
 	@$(PY) -m pytest -q -n $(WORKERS) $(ARGS)
 
 soak: $(READY)  ## ten thousand lives of deployments: people, evidence, clocks, deaths
-	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=soak tests/delivery/test_lifecycle.py $(ARGS)
+	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=soak --timeout=0 tests/delivery/test_lifecycle.py $(ARGS)
 
 stress: $(READY)  ## what takes too long for each day: random inputs by the thousand, and all of chaos
-	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=stress tests/serving tests/stats tests/ledger $(ARGS)
+	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=stress --timeout=0 tests/serving tests/stats tests/ledger $(ARGS)
 	@for what in rollout leader clock disk database rollback; do $(PY) -m serinus chaos $$what || exit 1; done
 
 check: $(READY)  ## lint, format, types, import contracts, house rules
