@@ -164,7 +164,7 @@ class ProcessRuntime:
                 where=f"{self._manifest.model} in {self._python}",
                 remedy=error.remedy
                 or "Install what it needs: serinus models package NAME VERSION --environment.",
-                faults=process.tail,
+                faults=process.last_words(),
             ) from error
         self.versions = head.versions
         self._born = clock.monotonic()

@@ -110,6 +110,11 @@ class Spawned:
         lines = bytes(self._tail).decode("utf-8", "replace").splitlines()
         return [_printable(line[:_LINE]) for line in lines if line.strip()][-20:]
 
+    def last_words(self) -> list[str]:
+        """The last lines that it printed before it was stopped: waits for its end to have come."""
+        self._told.wait(_END_SECONDS)
+        return self.tail
+
     def ask(self, question: bytes, seconds: float) -> tuple[columns.Reply, memoryview]:
         """What it answers to a message, and the numbers that follow.
 
