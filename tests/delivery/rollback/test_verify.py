@@ -174,6 +174,15 @@ def test_judge_does_not_call_another_mix_of_answers_harm_where_errors_were() -> 
     assert any(item.signal == "answers" and item.state == "not_returned" for item in found.findings)
 
 
+def test_judge_verifies_nothing_while_the_target_is_harmed_in_another_way() -> None:
+    """A feed broke for both, just as the version was taken back for its wrong answers."""
+    traffic = Traffic(12)
+    failing = counts.total(traffic.stretches(HARMS["errors"], 0, 12, 1.0))
+    found = verify.judge(case(traffic, rollback("quality"), after=failing))
+    assert found.state is State.NOT_THE_MODEL, found.reason
+    assert "errors is not back in its earlier range" in found.reason
+
+
 def test_judge_is_pure() -> None:
     facts = case(Traffic(10), rollback())
     first, second = verify.judge(facts), verify.judge(facts)

@@ -90,7 +90,9 @@ def judge(case: Case) -> Judgement:
     upstream = [item for item in beside if item.state == "not_returned"]
     if upstream:
         return Judgement(State.NOT_THE_MODEL, _exonerate(case, upstream), found)
-    out = [item for item in measured if item.signal in harmed and item.state == "not_returned"]
+    # Harm of another kind cannot be left unsaid: the target is harmed, whatever the other was.
+    harms = (*harmed, *_HARMFUL)
+    out = [item for item in measured if item.signal in harms and item.state == "not_returned"]
     if out:
         return Judgement(State.NOT_THE_MODEL, _exonerate(case, out), found)
     wanted = _wanted(case)
@@ -263,7 +265,7 @@ def _sentence(band: Band, seen: Measured, state: str) -> str:
 def _exonerate(case: Case, found: Sequence[Finding]) -> str:
     return (
         f"Not the model: {case.rollback.to} has the traffic of {case.rollback.taken_back}, and "
-        f"the harm is still there. {' '.join(item.sentence for item in found[:3])} Look for the "
+        f"there is harm still. {' '.join(item.sentence for item in found[:3])} Look for the "
         "cause in what both versions are given. A fallback can answer meanwhile: "
         f"serinus fallback set {case.rollback.model} VALUE."
     )
