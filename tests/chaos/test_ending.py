@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,18 +20,21 @@ pytestmark = pytest.mark.timeout(120)
 _SECONDS = 60.0
 
 
-def test_a_proof_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+def test_a_proof_that_is_stopped_leaves_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     words = ["-m", "serinus", "chaos", "clock", "--seeds", "1"]
-    log = (tmp_path / "log").open("wb")
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        env={**os.environ, "TMPDIR": str(folder)},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    # Near the root: sockets with long paths cannot be.
+    folder = Path(tempfile.mkdtemp(prefix="end-"))
+    request.addfinalizer(lambda: shutil.rmtree(folder, ignore_errors=True))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     deadline = clock.monotonic() + _SECONDS
     # Amid a batch: a control process runs, and has told so.
     while not list(folder.glob("*/*_calm/passes")):
@@ -38,7 +43,6 @@ def test_a_proof_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
         clock.sleep(0.02)
     process.terminate()
     assert process.wait(_SECONDS) == 128 + signal.SIGTERM
-    log.close()
     while members := _session(process.pid):
         assert clock.monotonic() < deadline, members
         clock.sleep(0.02)
