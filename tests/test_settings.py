@@ -220,6 +220,20 @@ def test_prepare_environment_keeps_what_is_set(monkeypatch: pytest.MonkeyPatch) 
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
+def test_bare_environment_has_nothing_that_sets_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERINUS_DATABASE_URL", "postgresql://team@db/theirs")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://theirs:5000")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    bare = settings.bare_environment()
+    assert bare["DO_NOT_TRACK"] == "1"
+    assert settings.load(bare)[0] == Settings()
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://theirs:5000"
+    with monkeypatch.context() as here:
+        here.setattr(os, "environ", dict(os.environ))
+        settings.forget_environment()
+        assert os.environ == bare
+
+
 def test_onnx_runtime_tells_nobody_of_a_model(tmp_path: Path) -> None:
     """It would keep what it did in a database of the user's, and send it when it can."""
     program = (

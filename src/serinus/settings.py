@@ -305,6 +305,23 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+def bare_environment() -> dict[str, str]:
+    """The process's environment without what sets a setting.
+
+    It is for an installation that is to have settings of its own: a demonstration or a proof that
+    wrote into the database or the MLflow of whoever began it would harm them.
+    """
+    names = {_PREFIX + item.name.upper() for item in fields(Settings)}
+    names |= {item.metadata["env"] for item in fields(Settings)}
+    return {name: text for name, text in os.environ.items() if name not in names}
+
+
+def forget_environment() -> None:
+    """Take out of the process's environment what sets a setting (see :func:`bare_environment`)."""
+    for name in set(os.environ) - set(bare_environment()):
+        del os.environ[name]
+
+
 def _find(
     item: Field[Any],
     given: Mapping[str, Any],

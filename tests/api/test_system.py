@@ -26,7 +26,7 @@ def test_system_health_names_what_is_missing(faces: Faces) -> None:
 
 def test_system_health_with_a_gateway(faces: Faces) -> None:
     faces.register("1.0.0", stage=Stage.PRODUCTION)
-    faces.app.delivery.publish()
+    faces.app.delivery.tables.publish()
     faces.report("1.0.0")
 
     with faces.client as client:
@@ -42,6 +42,6 @@ def test_routing_is_what_gateways_should_have(faces: Faces) -> None:
     with faces.client as client:
         assert client.routing().routes == {}
         faces.register("1.0.0", stage=Stage.PRODUCTION)
-        faces.app.delivery.publish()
+        faces.app.delivery.tables.publish()
         assert client.routing().routes[MODEL].champion.version == "1.0.0"
     assert MODEL in faces.app.settings.routing_table.read_text()

@@ -112,7 +112,7 @@ def _drop(faces: Faces, experiment: str, version: str) -> None:
         part = msgspec.structs.replace(found, id=found.comparison(place), challenger=version)
         verdict = Verdict(Outcome.ROLLBACK, "Errors doubled.", 10, 0.05, ())
         looks.add(connection, [(part, verdict, 1)], clock.now())
-    faces.app.delivery.publish()
+    faces.app.delivery.tables.publish()
 
 
 def test_nobody_watching_keeps_nothing(canary: tuple[Faces, str]) -> None:

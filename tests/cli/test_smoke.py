@@ -9,7 +9,7 @@ from serinus.registry.types import Stage
 
 def test_smoke_names_what_does_not_answer(faces: Faces) -> None:
     faces.register("1.0.0", stage=Stage.PRODUCTION)
-    faces.app.delivery.publish()
+    faces.app.delivery.tables.publish()
 
     answer = serinus(
         "smoke", "--endpoint", "http://127.0.0.1:9", "--json",
@@ -30,7 +30,7 @@ def test_smoke_names_what_does_not_answer(faces: Faces) -> None:
 def test_smoke_skips_a_model_without_an_example(faces: Faces) -> None:
     bare = msgspec.structs.replace(MANIFEST, example={})
     faces.register("1.0.0", stage=Stage.PRODUCTION, manifest=bare)
-    faces.app.delivery.publish()
+    faces.app.delivery.tables.publish()
 
     options = ("smoke", "--endpoint", "http://127.0.0.1:9")
     answer = serinus(*options, home=faces.app.settings.home, control=faces.url)

@@ -15,6 +15,7 @@ from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.proposing import Planner
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
+from serinus.delivery.tables import Tables
 from serinus.ledger.files.reader import Reader
 from serinus.ledger.files.writer import Writer
 from serinus.registry import folders
@@ -86,12 +87,13 @@ def world(engine: Engine, tmp_path: Path, mlflow_uri: str) -> Iterator[World]:
     """An installation without processes: passes are made by hand."""
     registry = Registry(engine, mlflow_uri, tmp_path / "artifacts")
     table = tmp_path / "routing.json"
+    planner = Planner(engine, registry)
     delivery = Delivery(
         engine=engine,
         worker_seconds=60.0,
         registry=registry,
-        publisher=Publisher(table),
-        planner=Planner(engine, registry),
+        tables=Tables(engine, Publisher(table), planner.breakers),
+        planner=planner,
     )
     ledger = tmp_path / "ledger"
     writer = Writer(ledger, segment_bytes=1_000_000, sync="os")

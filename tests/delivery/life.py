@@ -26,6 +26,7 @@ from serinus.delivery.planning import strategies
 from serinus.delivery.proposing import Planner
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
+from serinus.delivery.tables import Tables
 from serinus.delivery.types import Plan
 from serinus.ledger.types import Batch, Offset, Offsets, Record
 from serinus.registry import folders, model_types
@@ -263,7 +264,7 @@ class Life:
         for patch in self._patches:
             patch.__enter__()
         self.delivery = self._delivery()
-        self.delivery.publish()
+        self.delivery.tables.publish()
         self.sides = [self.bear(), self.bear()]
 
     def close(self) -> None:
@@ -338,10 +339,11 @@ class Life:
         return told
 
     def _delivery(self) -> Delivery:
+        planner = Planner(self.engine, self.registry, types=_TYPES, worker_seconds=600.0)
         return Delivery(
             engine=self.engine,
             worker_seconds=600.0,
             registry=self.registry,
-            publisher=Publisher(self.file),
-            planner=Planner(self.engine, self.registry, types=_TYPES, worker_seconds=600.0),
+            tables=Tables(self.engine, Publisher(self.file), planner.breakers),
+            planner=planner,
         )

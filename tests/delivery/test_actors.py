@@ -34,11 +34,11 @@ def test_actor_that_no_history_keeps_is_refused(world: World, what: str) -> None
     world.register("0.9.0", stage=Stage.PRODUCTION)
     world.register("1.0.0", stage=Stage.PRODUCTION)
     world.register("1.1.0")
-    before = world.delivery.publish().revision
+    before = world.delivery.tables.publish().revision
     with pytest.raises(InvalidInput, match="too long") as refusal:
         BEFORE[what](world, LONG)
     assert refusal.value.faults == ("actor: has 201 characters, may have 200",)
-    assert world.delivery.publish().revision == before
+    assert world.delivery.tables.publish().revision == before
     BEFORE[what](world, LONG[:200])
 
 

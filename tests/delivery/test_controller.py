@@ -376,7 +376,7 @@ def test_pass_with_a_damaged_deployment_goes_on_with_the_others(deployed: World)
     deployed.controller.run_once()
     with reading(deployed.engine) as connection:
         assert looks.every(connection, other) != []
-    deployed.delivery.publish()
+    deployed.delivery.tables.publish()
     route = deployed.delivery.routing().routes["fraud"]
     assert (route.champion.version, route.challenger) == ("1.0.0", None)
     told = {item.deployment.model: item for item in deployed.delivery.statuses(10, None)}

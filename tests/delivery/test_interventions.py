@@ -26,14 +26,6 @@ from serinus.delivery.types import (
 )
 from serinus.errors import Conflict
 
-COMMANDS = {
-    "pause": (interventions.pause, Phase.PAUSED),
-    "resume": (interventions.resume, Phase.RUNNING),
-    "promote": (interventions.promote, Phase.SOAKING),
-    "abort": (interventions.abort, Phase.ABORTED),
-}
-
-
 # Moves that only the gateways' having loaded the challenger allows.
 NOT_BY_HAND = {("resume", Phase.PENDING), ("promote", Phase.PENDING)}
 
@@ -45,6 +37,19 @@ def standing(phase: Phase, step: int = 0, verdict: Outcome = Outcome.CONTINUE) -
 
 def came(from_phase: Phase, to: Phase, verdict: Outcome = Outcome.CONTINUE) -> Transition:
     return Transition(from_phase, to, 0, NOON, "t", verdict, "because")
+
+
+GATE_PASSED = [
+    came(Phase.PENDING, Phase.RUNNING, Outcome.NO_DATA),
+    came(Phase.RUNNING, Phase.PAUSED, Outcome.PROMOTE),
+]
+
+COMMANDS = {
+    "pause": (interventions.pause, Phase.PAUSED),
+    "resume": (lambda subject: interventions.resume(subject, GATE_PASSED), Phase.RUNNING),
+    "promote": (interventions.promote, Phase.SOAKING),
+    "abort": (interventions.abort, Phase.ABORTED),
+}
 
 
 def judged(outcome: Outcome = Outcome.CONTINUE) -> Verdict:
@@ -90,8 +95,19 @@ def test_commands_are_done_or_refused_in_every_phase(command: str, phase: Phase)
 
 def test_resume_is_no_approval() -> None:
     with pytest.raises(Conflict, match="waits for an approval") as refusal:
-        interventions.resume(standing(Phase.PAUSED, verdict=Outcome.PROMOTE))
+        interventions.resume(standing(Phase.PAUSED, verdict=Outcome.PROMOTE), GATE_PASSED)
     assert "serinus deployments approve d1" in refusal.value.remedy
+    approved = came(Phase.PAUSED, Phase.RUNNING, Outcome.PROMOTE)
+    with pytest.raises(Conflict, match="waits for an approval"):
+        interventions.resume(
+            standing(Phase.PAUSED, verdict=Outcome.PROMOTE), [approved, GATE_PASSED[-1]]
+        )
+
+
+def test_resume_again_is_done_though_the_gate_has_passed_meanwhile() -> None:
+    resumed = came(Phase.PAUSED, Phase.RUNNING)
+    waiting = standing(Phase.PAUSED, verdict=Outcome.PROMOTE)
+    assert interventions.resume(waiting, [resumed, GATE_PASSED[-1]]) is None
 
 
 def test_approve_leads_where_the_gate_leads() -> None:

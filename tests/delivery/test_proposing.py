@@ -159,10 +159,10 @@ def test_breakers_of_a_type_stand_in_the_route_of_its_models(world: World) -> No
     world.register("1.0.0", stage=Stage.PRODUCTION, model_type="risk_assessment")
     rules = world.delivery.planner.types["risk_assessment"].breaker
 
-    assert world.delivery.publish().routes["fraud"].breaker == rules != BreakerRules()
+    assert world.delivery.tables.publish().routes["fraud"].breaker == rules != BreakerRules()
     world.register("1.1.0", model_type="risk_assessment")
     world.delivery.create(ASKED, actor="ann")
-    assert world.delivery.publish().routes["fraud"].breaker == rules
+    assert world.delivery.tables.publish().routes["fraud"].breaker == rules
 
 
 def test_breakers_of_a_task_are_those_of_every_type_that_nobody_knows(world: World) -> None:

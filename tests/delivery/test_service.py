@@ -208,14 +208,6 @@ def test_list_pages_through_all_deployments(champion: World) -> None:
     assert [item.id for item in first + rest] == made[::-1]
 
 
-def test_publish_restores_a_table_that_was_lost(champion: World) -> None:
-    champion.delivery.publish()
-    before = published(champion)
-    champion.table.unlink()
-    champion.delivery.publish()
-    assert published(champion) == before
-
-
 def test_pause_and_resume_never_stand_in_for_evidence(champion: World) -> None:
     """A passed gate leaves the verdict promote on the next step; a pause is no approval."""
     deployment = champion.delivery.create(spec(shares=(0.5,)), actor="ann")
@@ -335,27 +327,6 @@ def test_rollback_to_the_challenger_itself_is_refused(champion: World) -> None:
     champion.delivery.create(spec(), actor="ann")
     with pytest.raises(Conflict, match="would be taken back"):
         Rollbacks(champion.delivery).roll_back("fraud", "1.1.0", actor="ann", reason="typo")
-
-
-def test_publish_overtakes_what_gateways_know_of_an_earlier_store(champion: World) -> None:
-    old = RoutingTable(57, {})
-    champion.table.write_bytes(msgspec.json.encode(old))
-    table = champion.delivery.publish()
-    assert table.revision == 58
-    assert published(champion) == table
-    assert champion.delivery.publish() == table
-
-
-def test_moves_overtake_what_gateways_know_of_an_earlier_store(champion: World) -> None:
-    """Restored under a process that goes on: what it remembers of the file does not mislead it."""
-    champion.delivery.publish()
-    champion.table.write_bytes(msgspec.json.encode(RoutingTable(57, {})))
-    champion.delivery.publisher.publish(champion.delivery.routing())
-    assert champion.delivery.publish().revision == 58
-    champion.table.write_bytes(msgspec.json.encode(RoutingTable(90, {})))
-    Rollbacks(champion.delivery).set_fallback("fraud", 0, actor="ann", reason="")
-    assert published(champion).revision >= 91
-    assert published(champion).routes["fraud"].default == 0
 
 
 def test_promote_is_refused_until_the_challenger_is_loaded(champion: World) -> None:

@@ -14,7 +14,10 @@ from serinus.stress import gateways, proc, versions
 from serinus.wire import Route, RoutingTable
 
 
-def test_gateway_runs_with_its_workers_and_ends(tmp_path: Path) -> None:
+def test_gateway_runs_with_its_workers_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERINUS_REQUEST_MAX_ROWS", "whoever began it may have set anything")
     route = Route(versions.MODEL, versions.save(tmp_path, 0))
     Publisher(tmp_path / "routing.json").publish(RoutingTable(1, {versions.MODEL: route}))
     with gateways.running(tmp_path, workers=2, settings={"request_max_rows": 3}) as gateway:

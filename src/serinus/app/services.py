@@ -27,6 +27,7 @@ from serinus.delivery.rollback.vitals import Vitals
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
 from serinus.delivery.shadows.report import Shadows
+from serinus.delivery.tables import Tables
 from serinus.errors import NotFound
 from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Reader
@@ -45,6 +46,8 @@ from serinus.store.engine import reading
 
 # A worker that missed this many of its regular reports is taken for dead.
 _MISSED_REPORTS = 5
+# A controller with nothing to do makes a pass after so many of its intervals.
+_REST_INTERVALS = 10
 
 
 class App:
@@ -103,19 +106,22 @@ class App:
     @cached_property
     def delivery(self) -> Delivery:
         """Deployments and the routing table."""
+        worker_seconds = _MISSED_REPORTS * self.settings.worker_status_seconds
+        planner = Planner(
+            self.engine,
+            self.registry,
+            observe=self._traffic,
+            types=self.types,
+            defaults=self.experiment_defaults,
+            worker_seconds=worker_seconds,
+        )
+        publisher = Publisher(self.settings.routing_table)
         return Delivery(
             engine=self.engine,
-            worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
+            worker_seconds=worker_seconds,
             registry=self.registry,
-            publisher=Publisher(self.settings.routing_table),
-            planner=Planner(
-                self.engine,
-                self.registry,
-                observe=self._traffic,
-                types=self.types,
-                defaults=self.experiment_defaults,
-                worker_seconds=_MISSED_REPORTS * self.settings.worker_status_seconds,
-            ),
+            tables=Tables(self.engine, publisher, planner.breakers),
+            planner=planner,
             wake=self._wake,
         )
 
@@ -145,7 +151,13 @@ class App:
         """The loop that moves deployments."""
         consumer = Consumer(self.engine, self.ledger, [Vitals(), measuring.measure])
         lease = Lease(self.engine, self.settings.controller_lease_seconds)
-        return Controller(self.delivery, consumer, lease, rollbacks=self._progress)
+        return Controller(
+            self.delivery,
+            consumer,
+            lease,
+            rollbacks=self._progress,
+            rest_seconds=_REST_INTERVALS * self.settings.controller_interval_seconds,
+        )
 
     @property
     def experiment_defaults(self) -> dict[str, float]:

@@ -27,6 +27,7 @@ from serinus.delivery.proposing import Planner
 from serinus.delivery.records import deployments
 from serinus.delivery.routing import Publisher
 from serinus.delivery.service import Delivery
+from serinus.delivery.tables import Tables
 from serinus.delivery.types import Deployment, DeploymentSpec, Outcome, Phase
 from serinus.errors import InvalidInput, Unavailable
 from serinus.ledger.archive.catalog import Catalog
@@ -166,12 +167,13 @@ class _Passes:
     def __init__(self, settings: Settings, engine: Engine, live: Sequence[Deployment]) -> None:
         self._live = live
         registry = Registry(engine, settings.tracking, settings.artifacts)
+        planner = Planner(engine, registry)
         delivery = Delivery(
             engine=engine,
             worker_seconds=1e6,
             registry=registry,
-            publisher=Publisher(settings.routing_table),
-            planner=Planner(engine, registry),
+            tables=Tables(engine, Publisher(settings.routing_table), planner.breakers),
+            planner=planner,
         )
         self._writer = Writer(settings.home / "ledger", segment_bytes=1 << 26, sync="os")
         self._report()

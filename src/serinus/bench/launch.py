@@ -19,6 +19,7 @@ import msgspec
 from serinus import clock
 from serinus.bench import load
 from serinus.errors import Unavailable
+from serinus.settings import bare_environment
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -89,7 +90,7 @@ def server(
         on: the cores that it may use.
         ready: the path that answers 200 once it serves.
         folder: that it is started in.
-        environment: all of its variables; None for this process's own.
+        environment: all of its variables; None for this process's own without settings.
 
     Raises:
         Unavailable: it did not start, with the end of what it wrote.
@@ -102,7 +103,7 @@ def server(
             stderr=log,
             stdin=subprocess.DEVNULL,
             cwd=folder,
-            env=environment,
+            env=bare_environment() if environment is None else environment,
             process_group=0,
         )
         try:

@@ -26,6 +26,7 @@ import msgspec
 from serinus import clock
 from serinus.chaos import record
 from serinus.chaos.types import Orders, Point
+from serinus.settings import forget_environment
 
 ENTRY = "serinus.chaos.control"
 
@@ -55,6 +56,7 @@ def live(orders: Orders, words: list[str], log: str) -> None:
         os.dup2(descriptor, stream)
     faulthandler.enable()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    forget_environment()
     main([msgspec.json.encode(orders).decode(), *words])
 
 

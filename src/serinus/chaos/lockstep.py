@@ -36,7 +36,7 @@ from serinus.store import schema
 from serinus.store.engine import open_engine, reading
 
 _SETTINGS = {
-    "controller_interval_seconds": "0.01",
+    "controller_interval_seconds": "0.005",
     "worker_status_seconds": "120",
     "log_level": "warning",
 }

@@ -77,7 +77,7 @@ def prepare(
         for model in models:
             _register(app, home, model)
         if script is None:
-            app.delivery.publish()
+            app.delivery.tables.publish()
             return Scene(home, database, "", clock.epoch_us())
         fields = {"model": script.model, "challenger": CHALLENGER, **script.spec}
         spec = msgspec.convert(fields, DeploymentSpec)

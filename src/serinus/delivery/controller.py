@@ -38,8 +38,6 @@ _KEEP_SECONDS = 0.5
 _KEEP_GROWTH = 0.01
 # After so many batches the pass ends, whatever is still to be read: others wait for it.
 _MOST_BATCHES = 10
-# Without events only time brings something, whose steps are longer, or somebody elsewhere.
-_QUIET_SECONDS = 1.0
 # Whoever changes a champion publishes at once; this only repairs a table that was lost.
 _PUBLISH_SECONDS = 5.0
 # A pass folds no further batch, and judges no further deployment, once it has taken so long; who
@@ -100,6 +98,8 @@ class Controller:
         consumer: of the ledger; no other controller's.
         lease: by which one of several leads; None where there can be only this one.
         rollbacks: sees through what was taken back; None for one that proposes nothing itself.
+        rest_seconds: from a pass that found nothing new to the next, unless there are events: only
+            time brings something then, whose steps are longer, or somebody elsewhere.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class Controller:
         consumer: Consumer,
         lease: Lease | None = None,
         rollbacks: Progress | None = None,
+        rest_seconds: float = 1.0,
     ) -> None:
         self._delivery = delivery
         self._rollbacks = rollbacks or Progress(delivery)
@@ -122,13 +123,14 @@ class Controller:
         self._next_publish = 0.0
         self._unpublished: Unavailable | None = None
         self._settled = False
+        self._rest_seconds = rest_seconds
         self._rest_until = 0.0
         self._woken = False
 
     def step(self) -> bool:
         """What the loop repeats: a pass, or a look that finds that none is due.
 
-        A pass that has found nothing new is followed by another one a second later, or as soon as
+        A pass that has found nothing new is followed by another one after a rest, or as soon as
         there are events, or somebody calls :meth:`wake`. Nothing else waits for that: the lease is
         renewed and the newest table carried meanwhile.
 
@@ -136,12 +138,12 @@ class Controller:
             As :meth:`run_once`.
         """
         if self._rests():
-            self._delivery.carry()
+            self._delivery.tables.carry()
             return True
         # Before the pass, so that what changes during it is looked at in another one.
         self._woken = False
         busy = self.run_once()
-        self._rest_until = clock.monotonic() + _QUIET_SECONDS if busy and self._settled else 0.0
+        self._rest_until = clock.monotonic() + self._rest_seconds if busy and self._settled else 0.0
         return busy
 
     def wake(self) -> None:
@@ -160,7 +162,7 @@ class Controller:
         Who does not lead only carries the newest table to the gateways of its own machine.
         """
         if not self._leads():
-            self._delivery.carry()
+            self._delivery.tables.carry()
             return False
         try:
             return self._pass()
@@ -199,10 +201,10 @@ class Controller:
         self._unpublished, self._settled = None, False
         with self._publishing():
             if clock.monotonic() >= self._next_publish:
-                self._delivery.publish(self._guard, self._consumer.roster.everyone)
+                self._delivery.tables.publish(self._guard, self._consumer.roster.everyone)
                 self._next_publish = clock.monotonic() + _PUBLISH_SECONDS
             else:
-                self._delivery.carry()
+                self._delivery.tables.carry()
         read, live, settled = 0, False, False
         until = clock.monotonic() + _FOLD_SECONDS
         for _ in range(_MOST_BATCHES):
@@ -314,7 +316,7 @@ class Controller:
             return None, None
         if found.moved:
             with self._publishing():
-                self._delivery.publish(self._guard)
+                self._delivery.tables.publish(self._guard)
         return found.decision, found.winner
 
     def _carry_out(self, news: Sequence[_News], now: datetime) -> None:
@@ -345,10 +347,10 @@ class Controller:
             what = f"deployment {last.id} is {last.phase}"
             if len(moved) > 1:
                 what = f"{len(moved)} deployments moved, at last {what}"
-            table = delivery.revise(connection, what, live)
+            table = delivery.tables.revise(connection, what, live)
         # Routing first; what only people look at (MLflow's aliases) afterwards.
         with self._publishing():
-            delivery.bring(table, self._guard)
+            delivery.tables.bring(table, self._guard)
         for before, after in moved:
             _log.info(
                 "deployment moved",

@@ -8,6 +8,7 @@ after its end also from what is around it. Reasons that persons give come later.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from serinus.delivery.reconcile import Decision, next_position
@@ -58,13 +59,20 @@ def pause(deployment: Deployment) -> Decision | None:
     return _to(deployment, Phase.PAUSED, deployment.step, Outcome.CONTINUE)
 
 
-def resume(deployment: Deployment) -> Decision | None:
+def resume(deployment: Deployment, lately: Sequence[Transition]) -> Decision | None:
     """Go on with what a person held; it approves nothing, and begins nothing.
 
-    What goes on by itself needs none, so that whoever asks twice is not refused in the soak.
+    What goes on by itself needs none, so that whoever asks twice is not refused in the soak, nor
+    where its next gate has passed meanwhile.
+
+    Args:
+        deployment: which.
+        lately: its newest two transitions.
     """
     check_readable(deployment)
     if deployment.phase in (Phase.RUNNING, Phase.SOAKING):
+        return None
+    if deployment.waits_for_approval and _is_resumption(lately[0]):
         return None
     if deployment.phase is not Phase.PAUSED:
         raise illegal(deployment, Phase.RUNNING)
@@ -75,6 +83,11 @@ def resume(deployment: Deployment) -> Decision | None:
             remedy=f"Approve it: serinus deployments approve {deployment.id}.",
         )
     return _to(deployment, Phase.RUNNING, deployment.step, Outcome.CONTINUE)
+
+
+def _is_resumption(move: Transition) -> bool:
+    held = move.from_phase is Phase.PAUSED and move.verdict is not Outcome.PROMOTE
+    return held and move.to_phase is Phase.RUNNING
 
 
 def approve(deployment: Deployment, last: Transition) -> Decision | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,11 +12,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from serinus import clock
-from serinus.delivery import interventions, routing, turns
+from serinus.delivery import interventions, turns
 from serinus.delivery.experiments import repository as experiments
-from serinus.delivery.experiments import steering, traffic
+from serinus.delivery.experiments import steering
 from serinus.delivery.forecast.types import Proposal
-from serinus.delivery.leases import Guard, unguarded
 from serinus.delivery.planning import plan as plans
 from serinus.delivery.proposing import Asked, Planner
 from serinus.delivery.queries import Queries
@@ -24,15 +23,13 @@ from serinus.delivery.reconcile import Decision
 from serinus.delivery.records import deployments
 from serinus.delivery.rollback import repository as rollbacks
 from serinus.delivery.rollback.types import State
-from serinus.delivery.routing import Beside, Publisher
+from serinus.delivery.tables import Tables
 from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
 from serinus.errors import Conflict
 from serinus.registry import repository as versions
 from serinus.registry.model_types import ModelType
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion, Stage
-from serinus.store.engine import reading
-from serinus.wire import Route, RoutingTable, Target
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,13 @@ class Delivery(Queries):
 
     Attributes:
         registry: where versions are and which of them holds Production.
-        publisher: carries the routing table to the gateways.
+        tables: who serves what, stored and before the gateways.
         planner: makes plans of what is asked for.
         wake: lets the controller look at once.
     """
 
     registry: Registry
-    publisher: Publisher
+    tables: Tables
     planner: Planner
     wake: Callable[[], None] = lambda: None
 
@@ -113,8 +110,8 @@ class Delivery(Queries):
                 actor,
                 f"{identity} begins",
             )
-            self.revise(connection, f"deployment {identity} begins")
-        self.publish()
+            self.tables.revise(connection, f"deployment {identity} begins")
+        self.tables.publish()
         self.wake()
         return deployment
 
@@ -124,7 +121,12 @@ class Delivery(Queries):
 
     def resume(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Go on with a deployment that a person held; it approves nothing."""
-        return self._intervene(deployment_id, interventions.resume, actor, reason)
+
+        def decide(connection: Connection, now: Deployment) -> Decision | None:
+            lately = deployments.history(connection, now.id)[-2:]
+            return interventions.resume(now, lately)
+
+        return self._act(deployment_id, decide, actor, reason)
 
     def approve(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
         """Let through a gate that has passed; refused where none waits."""
@@ -218,7 +220,7 @@ class Delivery(Queries):
         The verdict is latched with the phase before anything outside the store can happen.
         """
         moved = self.move(connection, deployment, decision, actor=actor, at=at)
-        self.revise(connection, f"deployment {deployment.id} is {decision.phase}")
+        self.tables.revise(connection, f"deployment {deployment.id} is {decision.phase}")
         return moved
 
     def move(
@@ -238,77 +240,6 @@ class Delivery(Queries):
             criteria = rollbacks.criteria(connection, self.types, deployment.model)
             rollbacks.begin(connection, deployment, decision, criteria, actor=actor, at=at)
         return moved
-
-    def revise(
-        self, connection: Connection, reason: str, live: Sequence[Deployment] | None = None
-    ) -> RoutingTable:
-        """The table as it has to be now, noted as a revision in the caller's turn.
-
-        ``live`` spares reading the live deployments once more.
-        """
-        routes, staging = self._composed(connection, live)
-        table = routing.revise(connection, routes, reason, staging=staging)
-        rollbacks.stamp(connection, table.revision)
-        return table
-
-    def publish(
-        self,
-        guard: Guard = unguarded,
-        everyone: Callable[[Connection], Sequence[Deployment]] = deployments.live,
-    ) -> RoutingTable:
-        """Compose the table anew, note a revision if it changed, and put it before the gateways.
-
-        Args:
-            guard: what makes sure that a controller may still write.
-            everyone: reads the live deployments, as far as its caller does not know them.
-        """
-        with reading(self.engine) as connection:
-            table = routing.newest(connection)
-            made = self._composed(connection, everyone(connection))
-            stale = table is None or (table.routes, table.staging) != made
-        if table is None or stale:
-            with turns.turn(self.engine, guard) as connection:
-                table = self.revise(connection, "the champions changed")
-        return self.bring(table, guard)
-
-    def bring(self, table: RoutingTable, guard: Guard = unguarded) -> RoutingTable:
-        """Put a stored table before the gateways, or the one above what they know already."""
-        if self.publisher.ahead_of(table.revision):
-            table = self._overtake(guard)
-        self.publisher.publish(table)
-        return table
-
-    def carry(self) -> None:
-        """Put the newest stored table before this machine's gateways, if it is not there yet.
-
-        It composes nothing and writes nothing to the store, so anybody may at any time.
-        """
-        with reading(self.engine) as connection:
-            revision = routing.newest_revision(connection)
-            if revision is None or self.publisher.has(revision):
-                return
-            table = routing.newest(connection)
-        if table is not None:
-            self.publisher.publish(table)
-
-    def _overtake(self, guard: Guard) -> RoutingTable:
-        """A revision above the published one, unless the store has it by now.
-
-        A store that was restored from a backup, or replaced by a new one, counts from below what
-        the gateways know; they would never take its tables.
-        """
-        with turns.turn(self.engine, guard) as connection:
-            table = self.revise(connection, "the champions changed")
-            published = self.publisher.ahead_of(table.revision)
-            if published:
-                table = routing.revise(
-                    connection,
-                    table.routes,
-                    f"the gateways know revision {published} of an earlier store",
-                    staging=table.staging,
-                    least=published + 1,
-                )
-        return table
 
     def _still(self, connection: Connection, deployment: Deployment) -> None:
         """Refuse a plan that was made against another champion than there is by now."""
@@ -337,40 +268,6 @@ class Delivery(Queries):
             way = [Stage.STAGING, to]
         for stage in way:
             self.registry.transition(connection, model, version, stage, actor=actor, reason=reason)
-
-    def _composed(
-        self, connection: Connection, live: Sequence[Deployment] | None = None
-    ) -> tuple[dict[str, Route], dict[str, Target]]:
-        """Who serves what, and the versions in Staging of models that nobody serves."""
-        champions = versions.champions(connection)
-        everyone = deployments.live(connection) if live is None else live
-        # Whom nobody can judge gets no traffic, unless nobody else could answer.
-        live = [item for item in everyone if not item.unreadable or item.model not in champions]
-        others = {item.id: (item.model, _beside(item)) for item in live}
-        folders = versions.folders(connection, list(others.values()))
-        known = [
-            (item, Target(others[item.id][1], folders[others[item.id]]))
-            for item in live
-            if others[item.id] in folders
-        ]
-        staged = versions.staged(connection)
-        staging = {model: Target(*staged[model]) for model in staged}
-        holders = {model: Target(*champions[model]) for model in champions}
-        warming = rollbacks.warming(connection)
-        found = versions.folders(connection, list(warming.items())) if warming else {}
-        warm = {model: [Target(version, uri)] for (model, version), uri in found.items()}
-        defaults = rollbacks.defaults(connection)
-        warm |= traffic.awaited(connection, live)
-        splits = traffic.splits(connection, live)
-        beside = Beside(
-            staging=staging,
-            warm=warm,
-            defaults=defaults,
-            splits=splits,
-            breakers=self.planner.breakers(connection),
-        )
-        routes = routing.compose(holders, known, beside)
-        return routes, routing.unserved(routes, beside)
 
     def _intervene(
         self,
@@ -406,7 +303,7 @@ class Delivery(Queries):
 
     def _tell(self, model: str) -> None:
         """Gateways first, then the controller, then what only people look at."""
-        self.publish()
+        self.tables.publish()
         self.wake()
         self.registry.mirror_soon(model)
 
@@ -472,13 +369,6 @@ def _unharmed(
             f"{deployment.id}.",
         )
     return decision
-
-
-def _beside(deployment: Deployment) -> str:
-    """Which version a live deployment keeps beside the one that holds Production."""
-    if deployment.phase is Phase.SOAKING and deployment.champion is not None:
-        return deployment.champion
-    return traffic.first(deployment)
 
 
 def _stages_after(deployment: Deployment, phase: Phase) -> list[tuple[str, Stage]]:

@@ -13,7 +13,7 @@ from serinus import clock
 from serinus.client import Serinus
 from serinus.errors import Unavailable
 from serinus.processes import ports
-from serinus.settings import FILE_NAME
+from serinus.settings import FILE_NAME, bare_environment
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
@@ -62,6 +62,7 @@ class Installation:
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
+            env=bare_environment(),
         )
 
     def stop(self) -> None:

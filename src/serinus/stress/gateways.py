@@ -15,6 +15,7 @@ import msgspec
 from serinus import clock
 from serinus.errors import Unavailable
 from serinus.processes import ports
+from serinus.settings import bare_environment
 from serinus.stress import proc
 
 HOST = "127.0.0.1"
@@ -54,7 +55,9 @@ def running(home: Path, *, workers: int, settings: Mapping[str, object]) -> Iter
     command += ["gateway", "--workers", str(workers), "--gateway-port", str(port)]
     path = home / "gateway.log"
     with path.open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=bare_environment()
+        )
     gateway = Gateway(port, path, process)
     try:
         _await_ready(gateway)

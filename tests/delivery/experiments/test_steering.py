@@ -37,7 +37,7 @@ def test_steering_twice_decides_the_same(lab: Lab) -> None:
         assert found.decision is not None
         assert (found.decision.phase, found.decision.verdict) == (Phase.PAUSED, Outcome.PROMOTE)
     # Until it is promoted, nobody moves.
-    lab.world.delivery.publish()
+    lab.world.delivery.tables.publish()
     route = lab.world.delivery.routing().routes["fraud"]
     assert route.challenger is not None
     assert route.challenger.version == "1.1.0"

@@ -68,7 +68,7 @@ def test_alone_is_over_when_its_time_is(champion: World, rollbacks: Rollbacks) -
     while until(champion):
         assert clock.monotonic() < deadline
         clock.sleep(0.05)
-        champion.delivery.publish()
+        champion.delivery.tables.publish()
 
 
 def test_alone_goes_on_with_another_answer(champion: World, rollbacks: Rollbacks) -> None:

@@ -21,7 +21,7 @@ def harmed(world: World) -> None:
     """1.1.0 took over from 1.0.0 and was well, until half a minute ago."""
     now = clock.now().timestamp() // 10 * 10
     promote(world, "1.1.0")
-    world.delivery.publish()
+    world.delivery.tables.publish()
     world.write(requests("1.1.0", now - 1_500, 300))
     world.write(requests("1.1.0", now - 30, 30, failing=0.4))
     settle(world)

@@ -23,4 +23,4 @@ def test_route_is_stage_state_and_revision_in_one_transaction(champion: World) -
     stages = [change.to_stage for change in champion.registry.history("fraud", 2)]
     assert stages == [Stage.PRODUCTION, Stage.ARCHIVED]
     handover.tell(champion.delivery, routed, table)
-    assert champion.delivery.publisher.ahead_of(0) == table.revision
+    assert champion.delivery.tables.publisher.ahead_of(0) == table.revision

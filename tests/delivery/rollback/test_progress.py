@@ -207,7 +207,7 @@ def test_step_gives_up_what_another_version_overtook_and_keeps_its_own_findings(
     known = rollbacks.get(done.id)
     assert known.state is State.VERIFYING
     promote(champion, "1.1.0")
-    revision = champion.delivery.publish().revision
+    revision = champion.delivery.tables.publish().revision
     begins = clock.now().timestamp() + 10
     champion.write(requests("1.1.0", begins, 30, revision=revision, failing=0.5))
     settle(champion)

@@ -109,7 +109,7 @@ def test_roll_back_leads_to_nobody_who_was_taken_back_for_another_than_the_forme
 def test_roll_back_to_the_present_champion_has_nothing_to_do(
     champion: World, rollbacks: Rollbacks
 ) -> None:
-    champion.delivery.publish()
+    champion.delivery.tables.publish()
     before = champion.delivery.routing().revision
     for ask in (
         lambda: rollbacks.roll_back(FRAUD, "1.0.0", actor="ann", reason=""),

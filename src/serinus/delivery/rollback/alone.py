@@ -53,8 +53,8 @@ def begin(
         )
         repository.set_fallback(connection, made)
         told = f"only the fallback of {model} answers until {until:%Y-%m-%d %H:%M} UTC, by {actor}"
-        table = delivery.revise(connection, f"{told}: {why}")
-    delivery.bring(table)
+        table = delivery.tables.revise(connection, f"{told}: {why}")
+    delivery.tables.bring(table)
     return made
 
 
@@ -79,6 +79,6 @@ def end(delivery: Moves, model: str, *, actor: str, reason: str = "") -> Fallbac
         repository.ask_again(connection, model, known)
         repository.set_fallback(connection, made)
         told = f"the versions of {model} are asked again, by {actor}"
-        table = delivery.revise(connection, f"{told}: {why}")
-    delivery.bring(table)
+        table = delivery.tables.revise(connection, f"{told}: {why}")
+    delivery.tables.bring(table)
     return made

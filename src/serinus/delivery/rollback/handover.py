@@ -24,6 +24,16 @@ from serinus.wire import RoutingTable
 _log = structlog.get_logger(__name__)
 
 
+class Carrier(Protocol):
+    """Who notes routing tables, and carries them to the gateways."""
+
+    def revise(self, connection: Connection, reason: str) -> RoutingTable:
+        """The routing table as it has to be now."""
+
+    def bring(self, table: RoutingTable, guard: Guard = unguarded) -> RoutingTable:
+        """Put a stored table before the gateways."""
+
+
 class Moves(Protocol):
     """What delivery does for a rollback."""
 
@@ -34,6 +44,10 @@ class Moves(Protocol):
     @property
     def registry(self) -> Registry:
         """Where versions are."""
+
+    @property
+    def tables(self) -> Carrier:
+        """Who serves what."""
 
     @property
     def worker_seconds(self) -> float:
@@ -54,12 +68,6 @@ class Moves(Protocol):
     ) -> Deployment:
         """Carry out a decision without a revision."""
 
-    def revise(self, connection: Connection, reason: str) -> RoutingTable:
-        """The routing table as it has to be now."""
-
-    def bring(self, table: RoutingTable, guard: Guard = unguarded) -> RoutingTable:
-        """Put a stored table before the gateways."""
-
 
 def route(
     delivery: Moves, connection: Connection, rollback: Rollback, reason: str, now: datetime
@@ -77,7 +85,9 @@ def route(
     routed = repository.move(
         connection, rollback, State.ROUTED, actor=actor, at=now, reason=reason, routed_at=now
     )
-    table = delivery.revise(connection, f"rollback of {model} to {target}: {rollback.reason}")
+    table = delivery.tables.revise(
+        connection, f"rollback of {model} to {target}: {rollback.reason}"
+    )
     return msgspec.structs.replace(routed, revision=table.revision), table
 
 
@@ -85,7 +95,7 @@ def tell(
     delivery: Moves, rollback: Rollback, table: RoutingTable, guard: Guard = unguarded
 ) -> None:
     """Routing first; what only people look at afterwards."""
-    delivery.bring(table, guard)
+    delivery.tables.bring(table, guard)
     _log.info(
         "rollback",
         id=rollback.id,

@@ -249,9 +249,9 @@ class Progress:
             if rollback.deployment is not None and to is State.NOT_THE_MODEL:
                 repository.remark(connection, rollback.deployment, reason)
             if rollback.state is State.WARMING:
-                table = self._delivery.revise(connection, f"rollback {rollback.id} failed")
+                table = self._delivery.tables.revise(connection, f"rollback {rollback.id} failed")
         if table is not None:
-            self._delivery.bring(table, guard)
+            self._delivery.tables.bring(table, guard)
         tell = _log.info if to is State.VERIFIED else _log.warning
         tell(
             "rollback ended",

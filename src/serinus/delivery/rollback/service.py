@@ -155,8 +155,8 @@ class Rollbacks:
             moved = repository.move(
                 connection, found, State.FAILED, actor=actor, at=clock.now(), reason=why
             )
-            table = self._delivery.revise(connection, f"rollback {found.id} was declined")
-        self._delivery.bring(table)
+            table = self._delivery.tables.revise(connection, f"rollback {found.id} was declined")
+        self._delivery.tables.bring(table)
         return moved
 
     def get(self, rollback_id: str) -> Rollback:
@@ -201,8 +201,8 @@ class Rollbacks:
             if before is not None:
                 made = msgspec.structs.replace(made, alone_until=before.alone_until)
             repository.set_fallback(connection, made)
-            table = self._delivery.revise(connection, f"the fallback of {model} is set")
-        self._delivery.bring(table)
+            table = self._delivery.tables.revise(connection, f"the fallback of {model} is set")
+        self._delivery.tables.bring(table)
         return made
 
     def clear_fallback(self, model: str) -> None:
@@ -214,8 +214,8 @@ class Rollbacks:
                 return
             repository.ask_again(connection, model, known)
             repository.clear_fallback(connection, model)
-            table = self._delivery.revise(connection, f"the fallback of {model} is cleared")
-        self._delivery.bring(table)
+            table = self._delivery.tables.revise(connection, f"the fallback of {model} is cleared")
+        self._delivery.tables.bring(table)
 
     # ------------------------------------------------------------------ inside
 
@@ -333,7 +333,7 @@ class Rollbacks:
         warming = repository.move(
             connection, made, State.WARMING, actor=made.actor, at=now, reason=reason
         )
-        return warming, self._delivery.revise(connection, f"rollback {made.id} begins")
+        return warming, self._delivery.tables.revise(connection, f"rollback {made.id} begins")
 
 
 def _has_led(present: Rollback, champion: ModelVersion) -> bool:
