@@ -205,6 +205,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     error_odds: float
     error_points: float
     quality_points: float
+    quality_tolerance: float
     latency_ratio: float
     latency_tolerance: float
     latency_slack_ms: float

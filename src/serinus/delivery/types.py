@@ -88,7 +88,8 @@ class Guardrail(msgspec.Struct, frozen=True):
 
     ``tolerance`` is what counts as no harm yet, in the metric's own terms: the failing share that
     a service level allows, the distance of two score distributions, the ratio of a class's
-    frequencies, the share of requests that two versions may answer differently. 0 elsewhere.
+    frequencies, the share of requests that two versions may answer differently, points of the
+    loss. 0 elsewhere.
     """
 
     kind: Kind
@@ -277,6 +278,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     error_odds: float = 2.0
     error_points: float = 0.005
     quality_points: float = 0.02
+    quality_tolerance: float = 0.0
     latency_ratio: float = 1.25
     latency_tolerance: float = 0.1
     latency_slack_ms: float = 1.0

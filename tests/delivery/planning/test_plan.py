@@ -84,6 +84,7 @@ def test_plan_refuses_with_every_fault_at_once() -> None:
         "error_odds",
         "error_points",
         "quality_points",
+        "quality_tolerance",
         "latency_ratio",
         "latency_tolerance",
         "latency_slack_ms",

@@ -29,6 +29,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "error_odds": {"error_odds": 3.0},
     "error_points": {"error_points": 0.01},
     "quality_points": {"quality_points": 0.03},
+    "quality_tolerance": {"quality_tolerance": 0.005},
     "latency_ratio": {"latency_ratio": 1.5},
     "latency_tolerance": {"latency_tolerance": 0.2},
     "latency_slack_ms": {"latency_slack_ms": 2.0},

@@ -210,6 +210,20 @@ def test_measure_of_quality_and_business_know_which_way_is_worse(better: int) ->
     assert safe("business", value) == pytest.approx(expected)
 
 
+def test_measure_of_quality_forgives_what_is_tolerated() -> None:
+    """Proven in the end, unless that much is no harm yet."""
+    forgiving = full_plan(quality_tolerance=0.1, quality_points=0.2)
+    pairs = table(Measure.PAIR_LOSS, challenger=at_levels(65, l0=2_000, l32=86_000, l64=7_000))
+    assert harm("shadow_quality", pairs) > log(1_000)
+    assert harm("shadow_quality", pairs, forgiving) < 0.0
+    right, wrong = at_levels(33, l0=80_000, l32=20_000), at_levels(33, l0=74_000, l32=26_000)
+    live = table(Measure.LOSS, 0.5, champion=right, challenger=wrong)
+    assert harm("quality", live) > log(1_000)
+    assert harm("quality", live, forgiving) < 0.0
+    hopeless = table(Measure.LOSS, 0.5, champion=right, challenger=right[::-1])
+    assert harm("quality", hopeless, forgiving) > log(1_000)
+
+
 def test_measure_of_sample_ratio_counts_units_whether_they_failed_or_not() -> None:
     evidence = table(Measure.ERROR, 0.1, champion=[880, 7], challenger=[50, 3])
     units = {0.1: (887, 53)}

@@ -28,8 +28,8 @@ _WORDS: Mapping[Any, str] = {
 _SHARES = frozenset({"shares", "split"})
 _PARTS = frozenset(
     {
-        "clone", "soak_mirror", "service_level", "error_points", "quality_points", "value_loss",
-        "score_shift", "disagreement", "confidence",
+        "clone", "soak_mirror", "service_level", "error_points", "quality_points",
+        "quality_tolerance", "value_loss", "score_shift", "disagreement", "confidence",
     }
 )  # fmt: skip
 _LONGEST = 40

@@ -157,11 +157,11 @@ def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:
         "latency": 0.0,
         "distribution": _tolerance(spec.score_shift, SCORE_SHIFT, on=blind),
         "class_mix": _tolerance(spec.class_odds, CLASS_ODDS, on=blind),
-        "quality": 0.0 if spec.labels else None,
+        "quality": spec.quality_tolerance if spec.labels else None,
         "business": 0.0 if spec.value_cap is not None else None,
         "sample_ratio": 0.0,
         "shadow_errors": 0.0,
-        "shadow_quality": 0.0 if spec.labels else None,
+        "shadow_quality": spec.quality_tolerance if spec.labels else None,
         "disagreement": _tolerance(spec.disagreement, DISAGREEMENT, on=blind),
     }
     if not basis.score_cuts:

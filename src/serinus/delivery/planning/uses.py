@@ -14,6 +14,7 @@ from serinus.delivery.types import DeploymentSpec, Strategy
 _EVERY = frozenset(
     {
         "model", "challenger", "champion", "strategy", "labels", "unit", "entities", "alphas",
+        "quality_tolerance",
         "disagreement", "clone", "min_requests", "max_hours", "label_window_seconds", "approvals",
     }
 )  # fmt: skip

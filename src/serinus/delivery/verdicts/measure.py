@@ -212,7 +212,8 @@ def _questions(sign: int, margin: float, cuts: int) -> tuple[score_betting.Quest
 
 def _quality_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
     losses = ev.shaped(tables, Measure.LOSS, len(ev.LOSS_LEVELS))
-    return score_betting.log_e(losses, ev.LOSS_LEVELS, score_betting.harm(_centre(plan.quality)))
+    question = score_betting.harm(_centre(plan.quality), rail.tolerance)
+    return score_betting.log_e(losses, ev.LOSS_LEVELS, question)
 
 
 def _quality_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
@@ -271,9 +272,11 @@ def _shadow_errors_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
 
 def _shadow_quality_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
     levels = len(ev.LOSS_DIFFERENCES)
-    if plan.quality.task == "classification":
+    if plan.quality.task == "classification" and not rail.tolerance:
         return _pairs_harm(plan, tables, Measure.PAIR_LOSS, levels, _discordant)
-    losses = partial(paired_betting.log_e_harm, differences=ev.LOSS_DIFFERENCES)
+    losses = partial(
+        paired_betting.log_e_harm, differences=ev.LOSS_DIFFERENCES, tolerance=rail.tolerance
+    )
     return _pairs_harm(plan, tables, Measure.PAIR_LOSS, levels, losses)
 
 

@@ -20,6 +20,7 @@ TITLES: dict[Kind, str] = {
     "shadow_quality": "Labelled quality in shadow",
     "disagreement": "Disagreement in shadow",
 }
+_QUALITY = ("quality", "shadow_quality")
 # Odds from here on are whole numbers; three digits of them say enough.
 _WHOLE = 100.0
 _CLAIMS: dict[Kind, str] = {
@@ -50,6 +51,8 @@ def sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str) -> s
     compared = _compared(rail, found)
     if seen.state == "harm":
         claim = _CLAIMS.get(rail.kind, "that the challenger is worse")
+        if rail.kind in _QUALITY and rail.tolerance:
+            claim += f" by more than {100 * rail.tolerance:g} points"
         ending = (
             f"a rollback needs {odds(seen.harm_bound)} to 1"
             if rail.kind != "sample_ratio"
