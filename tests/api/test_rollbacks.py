@@ -1,4 +1,4 @@
-"""Rollbacks and fallbacks over HTTP."""
+"""Rollbacks and defaults over HTTP."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def test_rollback_is_told_with_its_plan_and_its_history(two: Faces) -> None:
     assert answer.json()["from"] == "1.1.0"
 
 
-def test_fallback_is_set_and_cleared(two: Faces) -> None:
+def test_default_is_set_and_cleared(two: Faces) -> None:
     with two.client as client:
         classes = client.version(MODEL, "1.0.0").manifest.classes
-        made = client.set_fallback(MODEL, classes[0], reason="the feed is broken")
-        assert list(client.fallbacks()) == [made]
+        made = client.set_default(MODEL, classes[0], reason="the feed is broken")
+        assert list(client.defaults()) == [made]
         assert client.routing().routes[MODEL].default == classes[0]
         with pytest.raises(InvalidInput, match="never answers 'maybe'"):
-            client.set_fallback(MODEL, "maybe")
-        assert client.clear_fallback(MODEL).items == []
+            client.set_default(MODEL, "maybe")
+        assert client.clear_default(MODEL).items == []
         assert client.routing().routes[MODEL].default is None
 
 
@@ -53,26 +53,26 @@ def test_rollback_to_a_version_without_a_name_is_refused(two: Faces) -> None:
     assert "version" in answer.text
 
 
-def test_fallback_answers_alone_for_a_time(two: Faces) -> None:
+def test_default_answers_alone_for_a_time(two: Faces) -> None:
     with two.client as client:
-        with pytest.raises(Conflict, match="has no fallback"):
-            client.fallback_alone(MODEL)
-        with pytest.raises(NotFound, match="has no fallback"):
-            client.end_fallback_alone(MODEL)
+        with pytest.raises(Conflict, match="has no default"):
+            client.default_alone(MODEL)
+        with pytest.raises(NotFound, match="has no default"):
+            client.end_default_alone(MODEL)
         classes = client.version(MODEL, "1.0.0").manifest.classes
-        client.set_fallback(MODEL, classes[0])
+        client.set_default(MODEL, classes[0])
         for minutes in (0.0, 1e300, 2_000.0):
             with pytest.raises(InvalidInput, match="at most 1,440 minutes"):
-                client.fallback_alone(MODEL, minutes)
-        begun = client.fallback_alone(MODEL, 5.0, reason="a bad feed")
+                client.default_alone(MODEL, minutes)
+        begun = client.default_alone(MODEL, 5.0, reason="a bad feed")
         assert begun.alone_until is not None
         assert client.routing().routes[MODEL].alone_until > 0
-        left = client.end_fallback_alone(MODEL, reason="the feed is well")
+        left = client.end_default_alone(MODEL, reason="the feed is well")
         assert (left.model, left.alone_until, left.answer) == (MODEL, None, classes[0])
         assert (left.actor, left.reason) == ("test", "the feed is well")
-        assert client.end_fallback_alone(MODEL, reason="once more") == left
+        assert client.end_default_alone(MODEL, reason="once more") == left
         assert client.routing().routes[MODEL].alone_until == 0
-    alone = f"{two.url}/models/{MODEL}/fallback/alone"
+    alone = f"{two.url}/models/{MODEL}/default/alone"
     assert httpx.put(alone, json={"minutes": 1}).json()["alone_until"]
     assert httpx.delete(alone, headers={"origin": "http://evil.example"}).status_code == 403
     assert httpx.delete(alone, params={"why": "x"}).status_code == 422

@@ -20,31 +20,31 @@ def test_rollback_says_its_plan_and_then_what_it_did(faces: Faces) -> None:
     assert row["id"] in call(faces, "rollbacks", "list").out
 
 
-def test_fallback_takes_json_and_text(faces: Faces) -> None:
+def test_default_takes_json_and_text(faces: Faces) -> None:
     two(faces)
-    assert "No model has a fallback." in call(faces, "fallback", "list").out
-    wrong = call(faces, "fallback", "set", MODEL, "maybe")
+    assert "No model has a default." in call(faces, "default", "list").out
+    wrong = call(faces, "default", "set", MODEL, "maybe")
     assert wrong.code == 2
     with faces.client as client:
         known = client.version(MODEL, "1.0.0").manifest.classes[0]
-    told = call(faces, "fallback", "set", MODEL, str(known), "--reason", "the feed is broken")
+    told = call(faces, "default", "set", MODEL, str(known), "--reason", "the feed is broken")
     assert "where no version can" in told.out
-    assert "the feed is broken" in call(faces, "fallback", "list").out
-    assert "has no fallback" in call(faces, "fallback", "clear", MODEL).out
+    assert "the feed is broken" in call(faces, "default", "list").out
+    assert "has no default" in call(faces, "default", "clear", MODEL).out
 
 
-def test_fallback_alone_is_told_until_it_is_over(faces: Faces) -> None:
+def test_default_alone_is_told_until_it_is_over(faces: Faces) -> None:
     two(faces)
-    assert call(faces, "fallback", "alone", MODEL).code != 0
+    assert call(faces, "default", "alone", MODEL).code != 0
     with faces.client as client:
         known = client.version(MODEL, "1.0.0").manifest.classes[0]
-    call(faces, "fallback", "set", MODEL, str(known))
-    told = call(faces, "fallback", "alone", MODEL, "--minutes", "5", "--reason", "a bad feed")
+    call(faces, "default", "set", MODEL, str(known))
+    told = call(faces, "default", "alone", MODEL, "--minutes", "5", "--reason", "a bad feed")
     assert "to everything until" in told.out
-    assert "a bad feed" in call(faces, "fallback", "list").out
-    both = call(faces, "fallback", "alone", MODEL, "--minutes", "5", "--end")
+    assert "a bad feed" in call(faces, "default", "list").out
+    both = call(faces, "default", "alone", MODEL, "--minutes", "5", "--end")
     assert (both.code, "Leave one of the two out." in both.err) == (2, True)
-    ended = call(faces, "fallback", "alone", MODEL, "--end", "--reason", "the feed is well").out
+    ended = call(faces, "default", "alone", MODEL, "--end", "--reason", "the feed is well").out
     assert ended.startswith(f"{MODEL} answers {known!r} where no version can")
     assert "the feed is well" in ended
-    assert "where no version can" in call(faces, "fallback", "list").out
+    assert "where no version can" in call(faces, "default", "list").out

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from serinus.client import rollbacks
-from serinus.client.rollbacks import Fallback
+from serinus.client.rollbacks import DefaultAnswer
 
 
 def test_rollback_is_from_to_in_json() -> None:
@@ -28,11 +28,11 @@ def test_rollback_is_from_to_in_json() -> None:
         (rollbacks.rollbacks("fraud"), "GET", "/rollbacks"),
         (rollbacks.rollback_of("r/1"), "GET", "/rollbacks/r%2F1"),
         (rollbacks.decline_rollback("r1"), "POST", "/rollbacks/r1/decline"),
-        (rollbacks.set_fallback("fraud", 0), "POST", "/models/fraud/fallback"),
-        (rollbacks.clear_fallback("fraud"), "POST", "/models/fraud/fallback/clear"),
-        (rollbacks.fallbacks(), "GET", "/fallbacks"),
-        (rollbacks.fallback_alone("fraud"), "PUT", "/models/fraud/fallback/alone"),
-        (rollbacks.end_fallback_alone("fraud"), "DELETE", "/models/fraud/fallback/alone"),
+        (rollbacks.set_default("fraud", 0), "PUT", "/models/fraud/default"),
+        (rollbacks.clear_default("fraud"), "DELETE", "/models/fraud/default"),
+        (rollbacks.defaults(), "GET", "/defaults"),
+        (rollbacks.default_alone("fraud"), "PUT", "/models/fraud/default/alone"),
+        (rollbacks.end_default_alone("fraud"), "DELETE", "/models/fraud/default/alone"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -47,6 +47,6 @@ def test_rollback_plan_asks_for_a_version_only_if_one_is_named() -> None:
     assert rollbacks.rollback_plan("fraud", "1.0.0").query == {"version": "1.0.0"}
 
 
-def test_fallback_keeps_the_kind_of_its_answer() -> None:
+def test_default_keeps_the_kind_of_its_answer() -> None:
     data = b'{"model":"m","answer":1,"actor":"a","reason":"","at":"2026-01-01T00:00:00Z"}'
-    assert type(msgspec.json.decode(data, type=Fallback).answer) is int
+    assert type(msgspec.json.decode(data, type=DefaultAnswer).answer) is int

@@ -23,7 +23,7 @@ BEFORE: dict[str, Ask] = {
     "roll_back": lambda world, who: Rollbacks(world.delivery).roll_back(
         "fraud", "0.9.0", actor=who, reason=""
     ),
-    "set_fallback": lambda world, who: Rollbacks(world.delivery).set_fallback(
+    "set_default": lambda world, who: Rollbacks(world.delivery).set_default(
         "fraud", 0, actor=who, reason=""
     ),
 }

@@ -231,7 +231,7 @@ def test_reconcile_counts_no_time_in_which_no_version_is_asked(
     soak: float,
     ready: bool,
 ) -> None:
-    """While the fallback answers alone nothing ends; afterwards the step's clock begins anew."""
+    """While the default answers alone nothing ends; afterwards the step's clock begins anew."""
     subject = deployment(phase, step=4 * (phase is Phase.SOAKING), soak_seconds=soak)
     since = START + timedelta(seconds=alone)
     fewer = {"workers": (READY,) if ready else ()}

@@ -57,6 +57,6 @@ def test_moves_overtake_what_gateways_know_of_an_earlier_store(champion: World) 
     champion.delivery.tables.publisher.publish(champion.delivery.routing())
     assert champion.delivery.tables.publish().revision == 58
     champion.table.write_bytes(msgspec.json.encode(RoutingTable(90, {})))
-    Rollbacks(champion.delivery).set_fallback("fraud", 0, actor="ann", reason="")
+    Rollbacks(champion.delivery).set_default("fraud", 0, actor="ann", reason="")
     assert published(champion).revision >= 91
     assert published(champion).routes["fraud"].default == 0

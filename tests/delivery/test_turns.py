@@ -80,7 +80,7 @@ def soaking(world: World) -> World:
 
 def test_turn_sees_what_the_one_before_wrote(engine: Engine) -> None:
     row = {"model": "m", "actor": "a", "reason": "", "at": clock.now()}
-    table = schema.fallbacks
+    table = schema.defaults
     found: list[int] = []
 
     def look() -> None:
@@ -113,7 +113,7 @@ def test_rollback_is_not_undone_by_the_revision_of_somebody_else(
         back.roll_back("fraud", None, actor="bob", reason="it burns")
 
     others = interrupt(monkeypatch, routing, "revise", roll_back)
-    back.set_fallback("fraud", 0, actor="ann", reason="")
+    back.set_default("fraud", 0, actor="ann", reason="")
     others[0].end()
     assert others[0].error is None
     assert soaking.delivery.routing().routes["fraud"].champion.version == "1.0.0"

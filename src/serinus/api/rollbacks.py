@@ -14,7 +14,6 @@ from serinus.client import rollbacks as shapes
 from serinus.client.types import Page
 from serinus.delivery.rollback import alone
 from serinus.delivery.rollback.types import Rollback
-from serinus.errors import NotFound
 from serinus.wire import Answer
 
 router = APIRouter(tags=["rollbacks"])
@@ -33,7 +32,7 @@ class RollbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
-class FallbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DefaultRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be answered, and why."""
 
     answer: Answer
@@ -102,53 +101,46 @@ def decline(
     return _one(app.rollbacks.decline(rollback, actor=actor, reason=why.reason))
 
 
-@router.get("/fallbacks", **call(gives=Page[shapes.Fallback]))
-def fallbacks(app: Services) -> Response:
+@router.get("/defaults", **call(gives=Page[shapes.DefaultAnswer]))
+def defaults(app: Services) -> Response:
     """What models answer where none of their versions can; at most one a model."""
-    return Json({"items": app.rollbacks.fallbacks(), "next": None})
+    return Json({"items": app.rollbacks.defaults(), "next": None})
 
 
-@router.post("/models/{model}/fallback", **call(takes=FallbackRequest, gives=shapes.Fallback))
-def set_fallback(
+@router.put("/models/{model}/default", **call(takes=DefaultRequest, gives=shapes.DefaultAnswer))
+def set_default(
     model: str,
-    asked: Annotated[FallbackRequest, Depends(body(FallbackRequest))],
+    asked: Annotated[DefaultRequest, Depends(body(DefaultRequest))],
     app: Services,
     actor: Actor = "api",
 ) -> Response:
     """Have a model answer this where none of its versions can."""
-    return Json(app.rollbacks.set_fallback(model, asked.answer, actor=actor, reason=asked.reason))
+    return Json(app.rollbacks.set_default(model, asked.answer, actor=actor, reason=asked.reason))
 
 
-@router.post("/models/{model}/fallback/clear", **call(gives=Page[shapes.Fallback]))
-def clear_fallback(model: str, app: Services) -> Response:
+@router.delete("/models/{model}/default", **call(gives=Page[shapes.DefaultAnswer]))
+def clear_default(model: str, app: Services) -> Response:
     """Have a model answer with its failure again; what other models' are is returned."""
-    app.rollbacks.clear_fallback(model)
-    return fallbacks(app)
+    app.rollbacks.clear_default(model)
+    return defaults(app)
 
 
-@router.put("/models/{model}/fallback/alone", **call(takes=AloneRequest, gives=shapes.Fallback))
+@router.put("/models/{model}/default/alone", **call(takes=AloneRequest, gives=shapes.DefaultAnswer))
 def begin_alone(
     model: str,
     asked: Annotated[AloneRequest, Depends(body(AloneRequest))],
     app: Services,
     actor: Actor = "api",
 ) -> Response:
-    """Have a model's fallback answer everything for a time; no version is asked."""
+    """Have a model's default answer everything for a time; no version is asked."""
     lasting = timedelta(minutes=max(-1.0, min(asked.minutes, 1e6)))
     return Json(alone.begin(app.delivery, model, lasting, actor=actor, reason=asked.reason))
 
 
-@router.delete("/models/{model}/fallback/alone", **call(gives=shapes.Fallback))
+@router.delete("/models/{model}/default/alone", **call(gives=shapes.DefaultAnswer))
 def end_alone(model: str, app: Services, reason: str = "", actor: Actor = "api") -> Response:
-    """Have a model's versions asked again, and its fallback only where none can answer."""
-    left = alone.end(app.delivery, model, actor=actor, reason=reason)
-    if left is None:
-        raise NotFound(
-            f"{model} has no fallback",
-            where="model",
-            remedy="Its versions are asked; there is nothing to end.",
-        )
-    return Json(left)
+    """Have a model's versions asked again, and its default only where none can answer."""
+    return Json(alone.end(app.delivery, model, actor=actor, reason=reason))
 
 
 def _one(found: Rollback) -> Response:

@@ -1,4 +1,4 @@
-"""``serinus rollback | rollbacks | fallback``: take a model back, see whether that has helped."""
+"""``serinus rollback | rollbacks | default``: take a model back, see whether that has helped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from serinus.errors import InvalidInput
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from serinus.client.rollbacks import Fallback, Rollback, RollbackPlan
+    from serinus.client.rollbacks import DefaultAnswer, Rollback, RollbackPlan
 
 commands = typer.Typer(help="Look at rollbacks.", no_args_is_help=True)
-fallback = typer.Typer(help="What a model answers where no version can.", no_args_is_help=True)
+default = typer.Typer(help="What a model answers where no version can.", no_args_is_help=True)
 
 _MINUTES = 30.0
 
@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(rollback)
     app.add_typer(commands, name="rollbacks")
-    app.add_typer(fallback, name="fallback")
+    app.add_typer(default, name="default")
 
 
 def rollback(
@@ -92,8 +92,8 @@ def decline(
     finish(done, as_json=as_json, show=lambda out: out.print(_line(done)))
 
 
-@fallback.command("set")
-def set_fallback(
+@default.command("set")
+def set_default(
     context: typer.Context,
     model: str,
     value: Annotated[str, typer.Argument(help="A class or a number, as JSON or as plain text.")],
@@ -103,7 +103,7 @@ def set_fallback(
 ) -> None:
     """Have a model answer this where none of its versions can."""
     with context.obj.client(url) as client:
-        made = client.set_fallback(model, _answer(value), reason=reason)
+        made = client.set_default(model, _answer(value), reason=reason)
     finish(
         made,
         as_json=as_json,
@@ -111,18 +111,18 @@ def set_fallback(
     )
 
 
-@fallback.command("clear")
-def clear_fallback(
+@default.command("clear")
+def clear_default(
     context: typer.Context, model: str, url: ControlUrl = None, as_json: Json = False
 ) -> None:
     """Have a model answer with its failure again."""
     with context.obj.client(url) as client:
-        left = client.clear_fallback(model)
-    finish(left, as_json=as_json, show=lambda out: out.print(f"{model} has no fallback."))
+        left = client.clear_default(model)
+    finish(left, as_json=as_json, show=lambda out: out.print(f"{model} has no default."))
 
 
-@fallback.command("alone")
-def fallback_alone(
+@default.command("alone")
+def default_alone(
     context: typer.Context,
     model: str,
     minutes: Annotated[
@@ -136,7 +136,7 @@ def fallback_alone(
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Have a model's fallback answer everything for a time: no version is asked."""
+    """Have a model's default answer everything for a time: no version is asked."""
     if end and minutes is not None:
         raise InvalidInput(
             "it is either ended or begun for a time",
@@ -145,30 +145,30 @@ def fallback_alone(
         )
     with context.obj.client(url) as client:
         if end:
-            made = client.end_fallback_alone(model, reason=reason)
+            made = client.end_default_alone(model, reason=reason)
         else:
-            made = client.fallback_alone(
+            made = client.default_alone(
                 model, _MINUTES if minutes is None else minutes, reason=reason
             )
-    finish(made, as_json=as_json, show=lambda out: out.print(_of_fallback(made)))
+    finish(made, as_json=as_json, show=lambda out: out.print(_of_default(made)))
 
 
-@fallback.command("list")
-def list_fallbacks(context: typer.Context, url: ControlUrl = None, as_json: Json = False) -> None:
-    """Every model's fallback."""
+@default.command("list")
+def list_defaults(context: typer.Context, url: ControlUrl = None, as_json: Json = False) -> None:
+    """Every model's default."""
     with context.obj.client(url) as client:
-        found = list(client.fallbacks())
+        found = list(client.defaults())
 
     def tell(out: Console) -> None:
         for item in found:
-            out.print(_of_fallback(item))
+            out.print(_of_default(item))
         if not found:
-            out.print("No model has a fallback.")
+            out.print("No model has a default.")
 
-    finish({"fallbacks": found}, as_json=as_json, show=tell)
+    finish({"defaults": found}, as_json=as_json, show=tell)
 
 
-def _of_fallback(item: Fallback) -> str:
+def _of_default(item: DefaultAnswer) -> str:
     when = "where no version can"
     if item.alone_until is not None and item.alone_until > clock.now():
         when = f"to everything until {item.alone_until:%Y-%m-%d %H:%M} UTC"

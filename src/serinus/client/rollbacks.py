@@ -1,4 +1,4 @@
-"""Rollbacks and fallbacks: shapes and calls."""
+"""Rollbacks and defaults: shapes and calls."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Rollback(msgspec.Struct, frozen=True, rename={"taken_back": "from"}):
         return self.ended_at is None
 
 
-class Fallback(msgspec.Struct, frozen=True):
+class DefaultAnswer(msgspec.Struct, frozen=True):
     """What a model answers where none of its versions can; until ``alone_until``, everywhere."""
 
     model: str
@@ -129,29 +129,29 @@ def decline_rollback(id: str, *, reason: str = "") -> Call[Rollback]:
     return Call("POST", path_of("rollbacks", id, "decline"), Rollback, body={"reason": reason})
 
 
-def fallbacks(*, after: str | None = None) -> Call[Page[Fallback]]:
+def defaults(*, after: str | None = None) -> Call[Page[DefaultAnswer]]:
     """What models answer where none of their versions can."""
-    return listing("/fallbacks", Fallback, after, limit=None)
+    return listing("/defaults", DefaultAnswer, after, limit=None)
 
 
-def set_fallback(model: str, answer: Answer, *, reason: str = "") -> Call[Fallback]:
+def set_default(model: str, answer: Answer, *, reason: str = "") -> Call[DefaultAnswer]:
     """Have a model answer this where none of its versions can."""
     body = {"answer": answer, "reason": reason}
-    return Call("POST", path_of("models", model, "fallback"), Fallback, body=body)
+    return Call("PUT", path_of("models", model, "default"), DefaultAnswer, body=body)
 
 
-def clear_fallback(model: str) -> Call[Page[Fallback]]:
+def clear_default(model: str) -> Call[Page[DefaultAnswer]]:
     """Have a model answer with its failure again; what other models' are is returned."""
-    return Call("POST", path_of("models", model, "fallback", "clear"), Page[Fallback], body={})
+    return Call("DELETE", path_of("models", model, "default"), Page[DefaultAnswer])
 
 
-def fallback_alone(model: str, minutes: float = 30.0, *, reason: str = "") -> Call[Fallback]:
-    """Have a model's fallback answer everything for so many minutes; no version is asked."""
+def default_alone(model: str, minutes: float = 30.0, *, reason: str = "") -> Call[DefaultAnswer]:
+    """Have a model's default answer everything for so many minutes; no version is asked."""
     body = {"minutes": minutes, "reason": reason}
-    return Call("PUT", path_of("models", model, "fallback", "alone"), Fallback, body=body)
+    return Call("PUT", path_of("models", model, "default", "alone"), DefaultAnswer, body=body)
 
 
-def end_fallback_alone(model: str, *, reason: str = "") -> Call[Fallback]:
-    """Have a model's versions asked again, and its fallback only where none can answer."""
-    path = path_of("models", model, "fallback", "alone")
-    return Call("DELETE", path, Fallback, {"reason": reason})
+def end_default_alone(model: str, *, reason: str = "") -> Call[DefaultAnswer]:
+    """Have a model's versions asked again, and its default only where none can answer."""
+    path = path_of("models", model, "default", "alone")
+    return Call("DELETE", path, DefaultAnswer, {"reason": reason})

@@ -26,7 +26,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Every fact of one pass over one deployment.
 
     ``fresh`` counts the requests (pairs in a shadow step) that the present step added;
-    ``workers`` are those that reported lately. Until ``asked_since`` the model's fallback answers,
+    ``workers`` are those that reported lately. Until ``asked_since`` the model's default answers,
     or answered, alone: time in which no version is asked is no time of the deployment.
     """
 

@@ -125,7 +125,7 @@ class Tables:
         warming = rollbacks.warming(connection)
         found = versions.folders(connection, list(warming.items())) if warming else {}
         warm = {model: [Target(version, uri)] for (model, version), uri in found.items()}
-        defaults = rollbacks.defaults(connection)
+        defaults = rollbacks.routed_defaults(connection)
         warm |= traffic.awaited(connection, live)
         splits = traffic.splits(connection, live)
         beside = Beside(

@@ -34,7 +34,7 @@ _STEADY_PAUSES = 20
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
 # One that had come up before it died can work: what killed it is not in its start.
-_LONGEST_PAUSE_OF_ABLE = 0.8
+_LONGEST_PAUSE_OF_ABLE = 0.3
 _TICK_SECONDS = 0.1
 _PROBE_SECONDS = 2.0
 

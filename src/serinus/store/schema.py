@@ -322,8 +322,8 @@ vitals = Table(
     Index(None, "seconds", "start"),
 )
 
-fallbacks = Table(
-    "fallbacks",
+defaults = Table(
+    "defaults",
     metadata,
     Column("model", Name, primary_key=True),
     Column("answer", JSON, nullable=False),

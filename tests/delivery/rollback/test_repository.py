@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from tests.delivery.rollback.simulation import NOON, rollback
 
 from serinus.delivery.rollback import repository
-from serinus.delivery.rollback.types import OPEN, TRANSITIONS, Fallback, Rollback, Seen, State
+from serinus.delivery.rollback.types import OPEN, TRANSITIONS, DefaultAnswer, Rollback, Seen, State
 from serinus.delivery.routing import Default
 from serinus.errors import Conflict, NotFound
 
@@ -102,12 +102,12 @@ def test_listing_pages_newest_first(engine: Engine) -> None:
     assert [item.id for item in first + rest] == ["r3", "r2", "r1", "r0"]
 
 
-def test_fallbacks_are_one_a_model(engine: Engine) -> None:
+def test_defaults_are_one_a_model(engine: Engine) -> None:
     with engine.begin() as connection:
         for answer in (0, "no", 2.5, False):
-            made = Fallback("fraud", answer, "ann", "", NOON)
-            repository.set_fallback(connection, made)
-            assert repository.fallbacks(connection) == [made]
-        assert repository.defaults(connection) == {"fraud": Default(False)}
-        assert repository.clear_fallback(connection, "fraud")
-        assert not repository.clear_fallback(connection, "fraud")
+            made = DefaultAnswer("fraud", answer, "ann", "", NOON)
+            repository.set_default(connection, made)
+            assert repository.defaults(connection) == [made]
+        assert repository.routed_defaults(connection) == {"fraud": Default(False)}
+        assert repository.clear_default(connection, "fraud")
+        assert not repository.clear_default(connection, "fraud")

@@ -197,14 +197,14 @@ def test_decline_ends_what_is_being_loaded(champion: World, rollbacks: Rollbacks
     assert champion.delivery.routing().routes[FRAUD].warm == ()
 
 
-def test_fallback_reaches_the_route_and_goes_again(champion: World, rollbacks: Rollbacks) -> None:
-    made = rollbacks.set_fallback(FRAUD, 0, actor="ann", reason="the feed is broken")
-    assert rollbacks.fallbacks() == [made]
+def test_default_reaches_the_route_and_goes_again(champion: World, rollbacks: Rollbacks) -> None:
+    made = rollbacks.set_default(FRAUD, 0, actor="ann", reason="the feed is broken")
+    assert rollbacks.defaults() == [made]
     assert champion.delivery.routing().routes[FRAUD].default == 0
     for _ in range(2):
-        rollbacks.clear_fallback(FRAUD)
+        rollbacks.clear_default(FRAUD)
     assert champion.delivery.routing().routes[FRAUD].default is None
     with pytest.raises(InvalidInput, match="never answers 7"):
-        rollbacks.set_fallback(FRAUD, 7, actor="ann", reason="")
+        rollbacks.set_default(FRAUD, 7, actor="ann", reason="")
     with pytest.raises(NotFound):
-        rollbacks.set_fallback("risk", 7, actor="ann", reason="")
+        rollbacks.set_default("risk", 7, actor="ann", reason="")

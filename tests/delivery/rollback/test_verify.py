@@ -94,7 +94,7 @@ def test_judge_says_not_the_model_at_once_where_both_were_harmed() -> None:
     )
     assert found.state is State.NOT_THE_MODEL
     assert "Before the rollback 1.0.0 was out of its range as well" in found.reason
-    assert "serinus fallback set fraud VALUE" in found.reason
+    assert "serinus default set fraud VALUE" in found.reason
 
 
 def test_judge_waits_for_labels_where_quality_was_harmed() -> None:

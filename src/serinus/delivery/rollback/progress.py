@@ -192,6 +192,10 @@ class Progress:
     ) -> bool:
         with reading(self._delivery.engine) as connection:
             other = _served_otherwise(connection, rollback)
+            asked = repository.asked_since(connection).get(rollback.model)
+            if not other and asked is not None and now < asked:
+                # Time in which the default answers alone says nothing of the target.
+                return False
             found = verify.judge(self._case(connection, rollback, workers, now))
         if other:
             # What is found while others serve says nothing of this version.
@@ -218,13 +222,15 @@ class Progress:
         if rollback.id not in self._bands:
             self._bands[rollback.id] = _range(connection, rollback)
         beside = vitals.stretches(connection, model, rollback.sound_until, routed + ahead)
-        since = rollback.reported_at or routed
+        asked = repository.asked_since(connection).get(model)
+        since = max(rollback.reported_at or routed, asked or routed)
         after = vitals.stretches(connection, model, since, now + ahead)
         return Case(
             rollback=rollback,
             bands=self._bands[rollback.id],
             workers=workers,
             now=now,
+            since=since if since == asked else None,
             after=counts.total(item.counts for item in after if item.version == rollback.to),
             target=[item.counts for item in beside if item.version == rollback.to],
             other=[item.counts for item in beside if item.version == rollback.taken_back],

@@ -1,4 +1,4 @@
-"""Rollbacks and fallbacks in the store. The only place that changes a rollback's state."""
+"""Rollbacks and defaults in the store. The only place that changes a rollback's state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serinus.delivery.rollback.types import (
     OPEN,
     TRANSITIONS,
     Cause,
-    Fallback,
+    DefaultAnswer,
     Finding,
     Moment,
     Rollback,
@@ -35,7 +35,7 @@ from serinus.registry.model_types import ModelType, RollbackCriteria
 from serinus.store import schema
 
 _ROLLBACKS = schema.rollbacks
-_FALLBACKS = schema.fallbacks
+_DEFAULTS = schema.defaults
 _DEPLOYMENTS = schema.deployments
 _ROUTED = (State.ROUTED, State.VERIFYING)
 
@@ -343,22 +343,22 @@ def warming(connection: Connection) -> dict[str, str]:
     return {row.open_model: row.to for row in rows}
 
 
-# ------------------------------------------------------------------ fallbacks
+# ------------------------------------------------------------------ defaults
 
 
-def fallbacks(connection: Connection) -> list[Fallback]:
+def defaults(connection: Connection) -> list[DefaultAnswer]:
     """What models answer where none of their versions can."""
-    rows = connection.execute(select(_FALLBACKS).order_by(_FALLBACKS.c.model))
-    return [Fallback(**row._mapping) for row in rows]
+    rows = connection.execute(select(_DEFAULTS).order_by(_DEFAULTS.c.model))
+    return [DefaultAnswer(**row._mapping) for row in rows]
 
 
-def fallback(connection: Connection, model: str) -> Fallback | None:
+def default(connection: Connection, model: str) -> DefaultAnswer | None:
     """A model's; None if it has none."""
-    row = connection.execute(select(_FALLBACKS).where(_FALLBACKS.c.model == model)).first()
-    return None if row is None else Fallback(**row._mapping)
+    row = connection.execute(select(_DEFAULTS).where(_DEFAULTS.c.model == model)).first()
+    return None if row is None else DefaultAnswer(**row._mapping)
 
 
-def defaults(connection: Connection) -> dict[str, Default]:
+def routed_defaults(connection: Connection) -> dict[str, Default]:
     """The same by model, as routes have them."""
     now = clock.now()
     return {
@@ -368,28 +368,28 @@ def defaults(connection: Connection) -> dict[str, Default]:
             if item.alone_until is not None and item.alone_until > now
             else 0,
         )
-        for item in fallbacks(connection)
+        for item in defaults(connection)
     }
 
 
 def asked_since(connection: Connection) -> dict[str, datetime]:
-    """By model, until when its fallback answers alone, or did by the last time that ran out."""
-    table = _FALLBACKS.c
+    """By model, until when its default answers alone, or did by the last time that ran out."""
+    table = _DEFAULTS.c
     query = select(table.model, table.alone_until).where(table.alone_until.is_not(None))
     return {row.model: row.alone_until for row in connection.execute(query)}
 
 
-def set_fallback(connection: Connection, fallback: Fallback) -> None:
+def set_default(connection: Connection, default: DefaultAnswer) -> None:
     """Set or replace a model's."""
-    names.check_actor(fallback.actor)
-    clear_fallback(connection, fallback.model)
-    connection.execute(insert(_FALLBACKS).values(**msgspec.structs.asdict(fallback)))
+    names.check_actor(default.actor)
+    clear_default(connection, default.model)
+    connection.execute(insert(_DEFAULTS).values(**msgspec.structs.asdict(default)))
 
 
-def ask_again(connection: Connection, model: str, before: Fallback) -> None:
-    """Let the step of the model's live deployment begin anew, if the fallback answered alone.
+def ask_again(connection: Connection, model: str, before: DefaultAnswer) -> None:
+    """Let what the model's versions are watched for begin anew, if the default answered alone.
 
-    What ran out by itself is known as long as the fallback is; this is for an end by hand.
+    What ran out by itself is known as long as the default is; this is for an end by hand.
     """
     now, until = clock.now(), before.alone_until
     if until is None:
@@ -398,11 +398,14 @@ def ask_again(connection: Connection, model: str, before: Fallback) -> None:
     since = {"step_entered_at": min(until, now), "updated_at": now}
     early = _DEPLOYMENTS.c.step_entered_at < since["step_entered_at"]
     connection.execute(update(_DEPLOYMENTS).where(here, early).values(**since))
+    table, reported = _ROLLBACKS, since["step_entered_at"]
+    early = (table.c.open_model == model) & (table.c.reported_at < reported)
+    connection.execute(update(table).where(early).values(reported_at=reported))
 
 
-def clear_fallback(connection: Connection, model: str) -> bool:
+def clear_default(connection: Connection, model: str) -> bool:
     """Remove a model's; whether it had one."""
-    return connection.execute(delete(_FALLBACKS).where(_FALLBACKS.c.model == model)).rowcount > 0
+    return connection.execute(delete(_DEFAULTS).where(_DEFAULTS.c.model == model)).rowcount > 0
 
 
 _DOCUMENTS = {

@@ -19,7 +19,7 @@ from serinus.delivery.rollback.handover import Moves
 from serinus.delivery.rollback.types import (
     Cause,
     Check,
-    Fallback,
+    DefaultAnswer,
     Moment,
     Rollback,
     RollbackPlan,
@@ -169,17 +169,17 @@ class Rollbacks:
         with reading(self._delivery.engine) as connection:
             return repository.listing(connection, model, limit, after)
 
-    # ------------------------------------------------------------------ fallbacks
+    # ------------------------------------------------------------------ defaults
 
-    def fallbacks(self) -> list[Fallback]:
+    def defaults(self) -> list[DefaultAnswer]:
         """What models answer where none of their versions can."""
         with reading(self._delivery.engine) as connection:
-            return repository.fallbacks(connection)
+            return repository.defaults(connection)
 
-    def set_fallback(self, model: str, answer: Answer, *, actor: str, reason: str) -> Fallback:
+    def set_default(self, model: str, answer: Answer, *, actor: str, reason: str) -> DefaultAnswer:
         """Have a model answer this where none of its versions can.
 
-        Where the fallback answers alone, it goes on to: whoever corrects it in an incident does
+        Where the default answers alone, it goes on to: whoever corrects it in an incident does
         not want the versions asked again.
 
         Raises:
@@ -195,26 +195,26 @@ class Rollbacks:
                 where="answer",
                 remedy=f"Its classes are: {classes}." if classes else "Give a finite number.",
             )
-        made = Fallback(model, fitting, actor, reason or f"By hand, by {actor}.", clock.now())
+        made = DefaultAnswer(model, fitting, actor, reason or f"By hand, by {actor}.", clock.now())
         with turns.turn(self._delivery.engine) as connection:
-            before = repository.fallback(connection, model)
+            before = repository.default(connection, model)
             if before is not None:
                 made = msgspec.structs.replace(made, alone_until=before.alone_until)
-            repository.set_fallback(connection, made)
-            table = self._delivery.tables.revise(connection, f"the fallback of {model} is set")
+            repository.set_default(connection, made)
+            table = self._delivery.tables.revise(connection, f"the default of {model} is set")
         self._delivery.tables.bring(table)
         return made
 
-    def clear_fallback(self, model: str) -> None:
+    def clear_default(self, model: str) -> None:
         """Have a model answer with its failure again; idempotent. Raises NotFound."""
         self._delivery.registry.versions(model, 1)
         with turns.turn(self._delivery.engine) as connection:
-            known = repository.fallback(connection, model)
+            known = repository.default(connection, model)
             if known is None:
                 return
             repository.ask_again(connection, model, known)
-            repository.clear_fallback(connection, model)
-            table = self._delivery.tables.revise(connection, f"the fallback of {model} is cleared")
+            repository.clear_default(connection, model)
+            table = self._delivery.tables.revise(connection, f"the default of {model} is cleared")
         self._delivery.tables.bring(table)
 
     # ------------------------------------------------------------------ inside

@@ -127,7 +127,8 @@ class Rollback(msgspec.Struct, frozen=True):
     """One attempt to take a model back: what was asked, its plan, where it stands, what was found.
 
     ``sound_until`` is when the earlier range ends: before it nothing of the harm can have begun.
-    ``reported_at`` is when the last live worker had taken up its ``revision``.
+    ``reported_at`` is when the last live worker had taken up its ``revision``, or later when
+    versions were asked again after the default alone had answered: verification begins there.
     """
 
     id: str
@@ -157,7 +158,7 @@ class Rollback(msgspec.Struct, frozen=True):
         return self.state in OPEN
 
 
-class Fallback(msgspec.Struct, frozen=True):
+class DefaultAnswer(msgspec.Struct, frozen=True):
     """What a model's route answers where no version can; until ``alone_until``, everywhere.
 
     ``actor``, ``reason`` and ``at`` are of its last change.

@@ -57,6 +57,7 @@ class Case:
         bands: the target's earlier range; see :func:`serinus.delivery.rollback.bands.bands`.
         workers: the gateway workers that reported lately.
         now: the time.
+        since: when versions were asked again, if the default answered alone meanwhile.
         after: what the target showed since all workers have the table.
         target: what the target showed beside the other version, stretch by stretch up to the
             rollback; nothing where it answered nothing then.
@@ -67,6 +68,7 @@ class Case:
     bands: Sequence[Band]
     workers: Sequence[WorkerView]
     now: datetime
+    since: datetime | None = None
     after: Counts = field(default_factory=Counts)
     target: Sequence[Counts] = ()
     other: Sequence[Counts] = ()
@@ -266,8 +268,8 @@ def _exonerate(case: Case, found: Sequence[Finding]) -> str:
     return (
         f"Not the model: {case.rollback.to} has the traffic of {case.rollback.taken_back}, and "
         f"there is harm still. {' '.join(item.sentence for item in found[:3])} Look for the "
-        "cause in what both versions are given. A fallback can answer meanwhile: "
-        f"serinus fallback set {case.rollback.model} VALUE."
+        "cause in what both versions are given. A default can answer meanwhile: "
+        f"serinus default set {case.rollback.model} VALUE."
     )
 
 
@@ -288,7 +290,8 @@ def _give_up(case: Case, waits: Sequence[Finding], missing: Sequence[Signal]) ->
 
 
 def _seconds(case: Case) -> float:
-    since = case.rollback.routed_at or case.rollback.started_at
+    rollback = case.rollback
+    since = case.since or rollback.reported_at or rollback.routed_at or rollback.started_at
     return max(0.0, (case.now - since).total_seconds())
 
 

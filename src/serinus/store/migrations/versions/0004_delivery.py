@@ -75,14 +75,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_vitals_seconds_start"), "vitals", ["seconds", "start"])
     op.create_table(
-        "fallbacks",
+        "defaults",
         sa.Column("model", Name, nullable=False),
         sa.Column("answer", sa.JSON(), nullable=False),
         sa.Column("actor", Name, nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("alone_until", UtcDateTime(), nullable=True),
-        sa.PrimaryKeyConstraint("model", name=op.f("pk_fallbacks")),
+        sa.PrimaryKeyConstraint("model", name=op.f("pk_defaults")),
     )
     op.create_table(
         "experiments",
