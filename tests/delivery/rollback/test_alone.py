@@ -39,7 +39,8 @@ def reasons(world: World) -> list[str]:
 def test_alone_needs_a_default(champion: World, rollbacks: Rollbacks) -> None:
     with pytest.raises(Conflict, match="has no default"):
         alone.begin(champion.delivery, FRAUD, HALF_AN_HOUR, actor="ann")
-    assert alone.end(champion.delivery, FRAUD, actor="ann") is None
+    with pytest.raises(NotFound, match="has no default"):
+        alone.end(champion.delivery, FRAUD, actor="ann")
     with pytest.raises(NotFound):
         alone.begin(champion.delivery, "nobody", HALF_AN_HOUR, actor="ann")
 
@@ -135,8 +136,8 @@ def test_alone_stops_the_clock_of_a_verification_until_its_end(
     assert rollbacks.get(done.id).state is State.VERIFYING
     rollbacks.set_default(FRAUD, 0, actor="ann", reason="")
     alone.begin(champion.delivery, FRAUD, HALF_AN_HOUR, actor="bo")
-    sure = Progress(replace(champion.delivery, worker_seconds=7_200.0))
-    sure.step(clock.now() + timedelta(minutes=20))
+    sure = replace(champion.delivery, worker_seconds=7_200.0)
+    Progress(sure).step(clock.now() + timedelta(minutes=20))
     assert rollbacks.get(done.id).state is State.VERIFYING
     begun = clock.now()
     if how == "by hand":
@@ -146,7 +147,7 @@ def test_alone_stops_the_clock_of_a_verification_until_its_end(
         assert reported >= begun
     else:
         begun += HALF_AN_HOUR
-    sure.step(begun + timedelta(seconds=290))
+    Progress(sure).step(begun + timedelta(seconds=290))
     assert rollbacks.get(done.id).state is State.VERIFYING
-    sure.step(begun + timedelta(seconds=310))
+    Progress(sure).step(begun + timedelta(seconds=310))
     assert rollbacks.get(done.id).state is State.UNVERIFIED
