@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
 
 from serinus import logs
 from serinus.app import App
@@ -22,6 +21,8 @@ from serinus.processes.watch import Watch
 from serinus.settings import Settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from serinus.api import application
     from serinus.dashboard import pages
 else:
