@@ -16,8 +16,22 @@ def test_features_that_are_none_are_2(tmp_path: Path, features: str) -> None:
     assert typed.err == piped.err
 
 
-def test_an_entity_is_never_left_aside(tmp_path: Path) -> None:
-    answer = serinus("predict", '[{"a": 1}, {"a": 2}]', "--entity", "c-17", "--json", home=tmp_path)
+@pytest.mark.parametrize(
+    ("features", "option"),
+    [('[{"a": 1}, {"a": 2}]', "--entity"), ('{"a": 1}', "--entity-column")],
+    ids=["list", "single"],
+)
+def test_an_entity_is_never_left_aside(tmp_path: Path, features: str, option: str) -> None:
+    answer = serinus("predict", features, option, "c", "--json", home=tmp_path)
 
     assert answer.code == 2
-    assert answer.json["error"]["where"] == "--entity"
+    assert answer.json["error"]["where"] == option
+
+
+def test_a_list_has_an_entity_for_each(tmp_path: Path) -> None:
+    rows = '[{"a": 1, "who": "ann"}, {"a": 2}]'
+
+    answer = serinus("predict", rows, "--entity-column", "who", "--json", home=tmp_path)
+
+    assert answer.code == 2
+    assert answer.json["error"]["where"] == "row 1, entity_column"

@@ -67,6 +67,88 @@ def test_what_cannot_be_sent_names_its_field(given: Any) -> None:
     assert caught.value.where == "row 1, age"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [[1], 1, None, "age", pd.DataFrame({"age": [1]}), np.array([1.0])],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_row_is_said_to_be_none(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="is not the inputs of one request") as caught:
+        calls.predict(given)
+    assert caught.value.where == "features"
+    assert "predict_batch" in caught.value.remedy
+    with pytest.raises(InvalidInput, match="is not the inputs of one request") as caught:
+        calls.predict_batch([{"age": 1}, given])
+    assert caught.value.where == "row 1"
+
+
+@pytest.mark.parametrize(
+    "given", [{"age": 1}, "age", b"age", 1, None], ids=lambda value: type(value).__name__
+)
+def test_what_are_no_rows_are_said_to_be_none(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="is no list of rows") as caught:
+        calls.predict_batch(given)
+    assert caught.value.where == "rows"
+    assert caught.value.remedy
+
+
+def test_columns_of_one_name_are_refused() -> None:
+    frame = pd.DataFrame([[1, 2, 3]], columns=["age", "age", "sum"])
+    with pytest.raises(InvalidInput, match="cannot be told apart") as caught:
+        calls.predict_batch(frame)
+    assert caught.value.where == "rows, age"
+
+
+def entities(call: calls.Call[Any]) -> list[Any]:
+    return [request.get("entity", "none") for request in call.body["requests"]]
+
+
+def test_each_row_has_an_entity() -> None:
+    rows = [{"age": 41}, {"age": 42}, {"age": 43}]
+    given = ["ann", np.int64(7), None]
+    assert entities(calls.predict_batch(rows, entity=given)) == ["ann", 7, "none"]
+    assert entities(calls.predict_batch(rows, entity=pd.Series(given))) == ["ann", 7, "none"]
+    assert entities(calls.predict_batch(rows)) == ["none"] * 3
+    assert calls.predict({"age": 41}, entity=np.int64(7)).body == {  # type: ignore[arg-type]
+        "features": {"age": 41},
+        "entity": 7,
+    }
+
+
+def test_a_column_may_hold_the_entities() -> None:
+    frame = pd.DataFrame({"age": [41, 42], "who": ["ann", None]})
+    assert calls.predict_batch(frame, entity_column="who").body == {
+        "requests": [{"features": {"age": 41}, "entity": "ann"}, {"features": {"age": 42}}]
+    }
+    assert list(frame.columns) == ["age", "who"]
+    row = {"age": 41, "who": "ann"}
+    calls.predict_batch([row], entity_column="who")
+    assert row == {"age": 41, "who": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"entity": ["ann"]}, "entity"),
+        ({"entity": "an"}, "entity"),
+        ({"entity": 7}, "entity"),
+        ({"entity": ["ann", ""]}, "row 1, entity"),
+        ({"entity": [True, "ann"]}, "row 0, entity"),
+        ({"entity": ["ann", 1.5]}, "row 1, entity"),
+        ({"entity_column": "whom"}, "row 0, entity_column"),
+        ({"entity_column": "rate"}, "row 0, rate"),
+        ({"entity_column": "who", "entity": ["ann", "bob"]}, "entity, entity_column"),
+    ],
+    ids=["few", "text", "number", "empty", "boolean", "fraction", "nowhere", "column", "twice"],
+)
+def test_keys_that_are_none_are_refused(given: dict[str, Any], where: str) -> None:
+    rows = [{"who": "ann", "rate": 0.5}, {"who": "bob", "rate": 0.5}]
+    with pytest.raises(InvalidInput) as caught:
+        calls.predict_batch(rows, **given)
+    assert caught.value.where == where
+    assert caught.value.remedy
+
+
 def test_a_frame_is_its_rows() -> None:
     frame = pd.DataFrame(
         {

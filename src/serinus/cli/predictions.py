@@ -26,6 +26,9 @@ def predict(
     entity: Annotated[
         str | None, typer.Option(help="Key that keeps one user with one arm.")
     ] = None,
+    entity_column: Annotated[
+        str | None, typer.Option(help="The field that holds each one's key; then no input.")
+    ] = None,
     url: GatewayUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -46,14 +49,20 @@ def predict(
         raise InvalidInput(
             "one key cannot stand for a list of requests",
             where="--entity",
-            remedy="Ask for one object at a time, or leave --entity out.",
+            remedy="Put each one's key into a field of it, and name that: --entity-column FIELD.",
+        )
+    if not isinstance(asked, list) and entity_column is not None:
+        raise InvalidInput(
+            "this is a single request",
+            where="--entity-column",
+            remedy="Give its key with --entity KEY, or a list of requests.",
         )
     with context.obj.client(gateway_url=url) as client:
         if not isinstance(asked, list):
             one = client.predict(asked, model=model, entity=entity)
             finish(one, as_json=as_json, show=lambda out: out.print(show.prediction(one)))
             return
-        answers = client.predict_batch(rows, model=model)
+        answers = client.predict_batch(rows, model=model, entity_column=entity_column)
 
     def present(out: Any) -> None:
         for item in answers:

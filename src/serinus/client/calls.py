@@ -5,14 +5,14 @@ Nothing here talks to anybody: the clients in :mod:`serinus.client.transport` ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from serinus.client import cells
-from serinus.client.cells import Rows
+from serinus.client.cells import Key, Rows
 from serinus.client.foresight import Proposal, Replay, WhatIf
 from serinus.client.predictions import Prediction, Refused
 from serinus.client.types import (
@@ -259,7 +259,7 @@ def predict(
     features: Mapping[str, Any],
     *,
     model: str | None = None,
-    entity: str | None = None,
+    entity: Key | None = None,
     arm: Literal["champion", "challenger"] | None = None,
 ) -> Call[Prediction]:
     """One prediction.
@@ -271,11 +271,9 @@ def predict(
         arm: who must answer, for testers: such a request is no evidence.
 
     Raises:
-        InvalidInput: a value cannot be sent; it says which.
+        InvalidInput: these are no inputs, or a value cannot be sent; it says which.
     """
-    body: dict[str, Any] = {"features": cells.features_of(features)}
-    if entity is not None:
-        body["entity"] = entity
+    body = _row(cells.features_of(features), cells.key_of(entity, "entity"))
     return Call(
         "POST",
         _of_model(model, "predict"),
@@ -286,14 +284,32 @@ def predict(
     )
 
 
-def predict_batch(rows: Rows, *, model: str | None = None) -> Call[_Batch]:
+def predict_batch(
+    rows: Rows,
+    *,
+    model: str | None = None,
+    entity: Sequence[Key | None] | None = None,
+    entity_column: str | None = None,
+) -> Call[_Batch]:
     """Predictions for many rows, or those of a DataFrame, in their order.
 
+    Args:
+        rows: the inputs of each, by name.
+        model: which; may be left out where there is one.
+        entity: for each row the key that keeps somebody with one arm, None where there is none.
+        entity_column: the column that holds that key, instead; it is then no input.
+
     Raises:
-        InvalidInput: a value cannot be sent; it says which.
+        InvalidInput: these are no rows, or a value cannot be sent; it says which.
     """
-    body = {"requests": [{"features": row} for row in cells.rows_of(rows)]}
+    given = cells.rows_of(rows)
+    keys = cells.keys_of(given, entity, entity_column)
+    body = {"requests": [_row(row, key) for row, key in zip(given, keys, strict=True)]}
     return Call("POST", _of_model(model, "predict", "batch"), _Batch, body=body, plane="gateway")
+
+
+def _row(features: dict[str, Any], key: Key | None) -> dict[str, Any]:
+    return {"features": features} if key is None else {"features": features, "entity": key}
 
 
 def answers(batch: _Batch) -> list[Prediction | Refused]:

@@ -8,6 +8,7 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
+    Sequence,
 )
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -19,7 +20,7 @@ import msgspec
 from serinus import clock
 from serinus.client import bulk, calls
 from serinus.client.calls import Call
-from serinus.client.cells import Rows
+from serinus.client.cells import Key, Rows
 from serinus.client.methods import Awaiting, Blocking
 from serinus.client.predictions import Prediction, Refused, Sent, Told, Untold
 from serinus.client.types import DeploymentStatus, Page
@@ -166,15 +167,29 @@ class Serinus(_Addressed, Blocking):
             yield from page.items
             following = _next(call, page)
 
-    def predict_batch(self, rows: Rows, *, model: str | None = None) -> list[Prediction | Refused]:
+    def predict_batch(
+        self,
+        rows: Rows,
+        *,
+        model: str | None = None,
+        entity: Sequence[Key | None] | None = None,
+        entity_column: str | None = None,
+    ) -> list[Prediction | Refused]:
         """Predictions for many rows, or those of a DataFrame, in their order.
 
         A row that cannot be answered says why.
 
+        Args:
+            rows: the inputs of each, by name.
+            model: which; may be left out where there is one.
+            entity: for each row the key that keeps somebody with one arm, None where there is none.
+            entity_column: the column that holds that key, instead; it is then no input.
+
         Raises:
-            InvalidInput: a value cannot be sent; it says which.
+            InvalidInput: these are no rows, or a value cannot be sent; it says which.
         """
-        return calls.answers(self.run(calls.predict_batch(rows, model=model)))
+        call = calls.predict_batch(rows, model=model, entity=entity, entity_column=entity_column)
+        return calls.answers(self.run(call))
 
     def feedback_many(
         self,
@@ -290,10 +305,16 @@ class AsyncSerinus(_Addressed, Awaiting):
             following = _next(call, page)
 
     async def predict_batch(
-        self, rows: Rows, *, model: str | None = None
+        self,
+        rows: Rows,
+        *,
+        model: str | None = None,
+        entity: Sequence[Key | None] | None = None,
+        entity_column: str | None = None,
     ) -> list[Prediction | Refused]:
         """Predictions for many rows; see :meth:`Serinus.predict_batch`."""
-        return calls.answers(await self.run(calls.predict_batch(rows, model=model)))
+        call = calls.predict_batch(rows, model=model, entity=entity, entity_column=entity_column)
+        return calls.answers(await self.run(call))
 
     async def feedback_many(self, items: Iterable[Told | Untold], **options: Any) -> Sent:
         """Tell what turned out of many predictions, in threads; see :meth:`Serinus.feedback_many`.
