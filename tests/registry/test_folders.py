@@ -96,3 +96,14 @@ def test_log_of_any_object_with_predict_can_be_loaded(tracking_uri: str, tmp_pat
     assert folders.load(package.uri).predict(pd.DataFrame({"x": [1.0]})) == ["yes"]
     assert Path(package.uri).is_relative_to(tmp_path / "artifacts")
     assert tracking.client(tracking_uri).get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_save_of_any_object_with_predict_can_be_loaded(tmp_path: Path) -> None:
+    manifest = wire.Manifest(
+        "m", "classification", (wire.Field("x", "double"),), "t", ("no", "yes"), {"x": 1.0}
+    )
+    folders.save(_Constant(), manifest, tmp_path / "a folder")
+
+    assert folders.load(str(tmp_path / "a folder")).predict(pd.DataFrame({"x": [1.0]})) == ["yes"]
+    written = (tmp_path / "a folder" / wire.MANIFEST_FILE).read_bytes()
+    assert msgspec.json.decode(written, type=wire.Manifest) == manifest

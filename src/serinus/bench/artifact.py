@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import mlflow.sklearn
 import msgspec
 import pandas as pd
 
@@ -89,17 +87,7 @@ def _save(home: Path, model: str, kind: str, *, seed: int) -> wire.Target:
         classes=folders.classes_of(fitted),
         example=folders.example_of(rows),
     )
-    with warnings.catch_warnings():
-        # MLflow warns of its own type hints as it is imported.
-        warnings.simplefilter("ignore")
-        mlflow.sklearn.save_model(
-            fitted,
-            str(folder),
-            signature=folders.signature_of(manifest),
-            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-            pip_requirements=folders.requirements(fitted),
-        )
-    folders.write_manifest(folder, manifest)
+    folders.save(fitted, manifest, folder)
     proven_on = folders.rows_of(rows, manifest)
     packager.package(str(folder), manifest, proven_on, limits=Limits(), version=version)
     return wire.Target(version, str(folder))

@@ -150,7 +150,7 @@ class _Person:
 
     def _insist(self, command: _Command, deployment: str) -> None:
         deadline, said = clock.monotonic() + _PATIENCE_SECONDS, ""
-        with Serinus(f"http://{_HOST}:{self.port}", "", actor="chaos") as client:
+        with Serinus(f"http://{_HOST}:{self.port}", "", actor="chaos", patience=0) as client:
             while clock.monotonic() < deadline:
                 try:
                     command.order(client, deployment)

@@ -11,7 +11,6 @@ import random
 import shutil
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -334,7 +333,8 @@ def _register(home: Path, models: Sequence[str]) -> None:
     app = App(settings.load({}, home=home)[0])
     try:
         for version, robust in ((CHAMPION, True), (CHALLENGER, False)):
-            saved = _save(home / "models", Frail(robust=robust), version)
+            saved = home / "models" / version
+            folders.save(Frail(robust=robust), _manifest(models[0]), saved)
             for model in models:
                 app.registry.register(_candidate(saved, model, version))
         for model in models:
@@ -345,27 +345,14 @@ def _register(home: Path, models: Sequence[str]) -> None:
         app.engine.dispose()
 
 
-def _save(home: Path, fitted: Frail, version: str) -> Path:
-    with warnings.catch_warnings():
-        # MLflow warns of its own type hints as it is imported.
-        warnings.simplefilter("ignore")
-        import mlflow.sklearn  # noqa: PLC0415 - it takes a second, and only this needs it
-
-        folder = home / version
-        mlflow.sklearn.save_model(
-            fitted,
-            str(folder),
-            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-            pip_requirements=folders.requirements(fitted),
-        )
-    return folder
+def _manifest(model: str) -> Manifest:
+    rows = pd.DataFrame({frail.AMOUNT: [1.0, -1.0], frail.BURDEN: [0.0, 0.0]})
+    classes = folders.classes_of(Frail())
+    return Manifest(model, "classification", folders.inputs_of(rows), "is_fraud", classes)
 
 
 def _candidate(saved: Path, model: str, version: str) -> Candidate:
-    rows = pd.DataFrame({frail.AMOUNT: [1.0, -1.0], frail.BURDEN: [0.0, 0.0]})
-    manifest = Manifest(
-        model, "classification", folders.inputs_of(rows), "is_fraud", folders.classes_of(Frail())
-    )
+    manifest = _manifest(model)
     folder = saved.with_name(f"{model}-{version}")
     shutil.copytree(saved, folder)
     folders.write_manifest(folder, manifest)

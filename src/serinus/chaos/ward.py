@@ -197,7 +197,7 @@ class _Ward:
         self._looked = clock.monotonic()
 
     def _client(self) -> Serinus:
-        return Serinus(f"http://{_HOST}:{self._port}", "", actor="chaos")
+        return Serinus(f"http://{_HOST}:{self._port}", "", actor="chaos", patience=0)
 
 
 def _found(incident: Incident, row: Any, harmed: int) -> Found:

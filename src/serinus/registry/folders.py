@@ -148,6 +148,19 @@ def log(
     return Logged(tracking.folder(info.artifact_path, artifacts), info.model_uri, run_id)
 
 
+def save(fitted: Predictor, manifest: wire.Manifest, folder: Path) -> None:
+    """The same as a folder of its own, which no run of MLflow knows."""
+    tracking.quiet()
+    mlflow.sklearn.save_model(
+        fitted,
+        str(folder),
+        signature=signature_of(manifest),
+        pip_requirements=requirements(fitted),
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
+    )
+    write_manifest(folder, manifest)
+
+
 def write_manifest(folder: Path, manifest: wire.Manifest) -> Path:
     """Put ``serinus.json`` into a folder."""
     path = folder / wire.MANIFEST_FILE

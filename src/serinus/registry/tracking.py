@@ -33,14 +33,19 @@ def configure(uri: str) -> None:
     Raises:
         InvalidInput: the address cannot be read, or its folder cannot be made.
     """
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quiet()
     if is_database(uri) and uri.startswith("sqlite:///"):
         _make_folder(Path(make_url(uri).database or "").absolute().parent)
     if mlflow.get_tracking_uri() != uri:
         mlflow.set_tracking_uri(uri)
     if mlflow.get_registry_uri() != uri:
         mlflow.set_registry_uri(uri)
+
+
+def quiet() -> None:
+    """Keep MLflow's log to errors."""
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def client(uri: str) -> mlflow.MlflowClient:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -52,7 +51,7 @@ def save(home: Path, weight: Weight) -> tuple[wire.Target, wire.Target]:
         example=folders.example_of(rows),
     )
     folder = home / f"{weight}-{FIRST}"
-    _log(fitted, manifest, folder)
+    folders.save(fitted, manifest, folder)
     if weight in ("logistic", "forest"):
         proven_on = folders.rows_of(rows, manifest)
         packager.package(str(folder), manifest, proven_on, limits=Limits(), version=FIRST)
@@ -109,19 +108,3 @@ def _unfitted(weight: Weight) -> Any:
             return make_pipeline(
                 FunctionTransformer(by_hand), StandardScaler(), LogisticRegression()
             )
-
-
-def _log(fitted: Any, manifest: wire.Manifest, folder: Path) -> None:
-    with warnings.catch_warnings():
-        # MLflow warns of its own type hints as it is imported.
-        warnings.simplefilter("ignore")
-        import mlflow.sklearn  # noqa: PLC0415
-
-        mlflow.sklearn.save_model(
-            fitted,
-            str(folder),
-            signature=folders.signature_of(manifest),
-            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-            pip_requirements=folders.requirements(fitted),
-        )
-    folders.write_manifest(folder, manifest)
