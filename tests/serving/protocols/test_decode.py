@@ -221,10 +221,10 @@ def test_feedback_that_is_too_much(value):
 @pytest.mark.parametrize(
     ("body", "remedy"),
     [
-        (b'{"count":1}', 'Put the inputs into "features": {...}.'),
-        (b'{"feature":{}}', "Did you mean 'features'?"),
-        (b'{"features":{"cuont":1}}', "Did you mean 'count'?"),
-        (b'{"features":{"entity":"e"}}', "GET /model-info lists the fields."),
+        (b'{"features":{"mean radius":1},"count":1}', 'Put the inputs into "features": {...}.'),
+        (b'{"features":{"mean radius":1},"entitee":1}', "Did you mean 'entity'?"),
+        (b'{"features":{"mean radius":1,"cuont":1}}', "Did you mean 'count'?"),
+        (b'{"features":{"mean radius":1,"entity":"e"}}', "GET /model-info lists the fields."),
     ],
 )
 def test_single_unknown_field_is_told_what_was_meant(body, remedy):
@@ -236,3 +236,57 @@ def test_single_unknown_field_is_told_what_was_meant(body, remedy):
                 DECODER.single(given_)
             fault = caught.value
         assert (fault.what, fault.remedy) == ("the field is unknown", remedy)
+
+
+def test_every_fault_of_a_row_is_told_at_once():
+    features = {"cuont": 1, "smoker": 1, "$ [city].x": float("nan"), "\ud800": 2}
+    whole = json.dumps({"features": features, "entity": "", "entitee": 3}).encode()
+    with pytest.raises(InvalidInput) as caught:
+        DECODER.single(whole)
+    assert (caught.value.what, caught.value.where) == ("7 fields are wrong", "")
+    assert caught.value.faults == (
+        "features.mean radius: the field is missing",
+        "features.smoker: expected a boolean or null, got a whole number",
+        "features.$ [city].x: the value is not finite. "
+        "Leave the field out where a value is missing.",
+        "features.cuont: the field is unknown. Did you mean 'count'?",
+        "features.\\ud800: the text holds half of a surrogate pair, which is no character. "
+        "Send whole characters; a cut through an escaped pair makes such halves.",
+        "entity: Expected `str` of length >= 1",
+        "entitee: the field is unknown",
+    )
+    assert caught.value.remedy == "GET /model-info lists the fields."
+    [row] = DECODER.batch(b'{"requests":[' + whole + b"]}", 5)
+    assert row.where == "requests[0]"
+    assert row.faults == tuple(f"requests[0].{line}" for line in caught.value.faults)
+
+
+def test_inputs_beside_the_features_share_one_remedy():
+    with pytest.raises(InvalidInput) as caught:
+        DECODER.single(b'{"mean radius":1,"count":2}')
+    assert caught.value.remedy == 'Put the inputs into "features": {...}.'
+    assert caught.value.faults == (
+        "features: the field is missing",
+        "mean radius: the field is unknown",
+        "count: the field is unknown",
+    )
+
+
+def test_batch_tells_every_fault_of_its_first_wrong_rows_and_one_of_the_others():
+    good, bad = body((1.0, None, None, None)), b'{"features":{"smoker":1}}'
+    wrong = decode.MOST_TOLD + 2
+    found = DECODER.batch(b'{"requests":[' + b",".join([good, *[bad] * wrong, good]) + b"]}", 99)
+    assert isinstance(found[0], Request)
+    assert isinstance(found[-1], Request)
+    assert [len(fault.faults) for fault in found[1:-1]] == [2] * decode.MOST_TOLD + [0, 0]
+    assert found[-2].where == f"requests[{wrong}].features.mean radius"
+
+
+def test_feedback_item_that_is_wrong_in_several_ways():
+    [fault] = decode.feedback(b'{"prediction_id":1,"value":"2","lable":3}', 5)
+    assert fault.faults == (
+        "prediction_id: expected text, got a whole number",
+        "value: expected a number, got text",
+        "lable: the field is unknown",
+    )
+    assert fault.remedy == "Did you mean 'label'?"

@@ -75,6 +75,18 @@ def test_kind_and_field_of_a_fault(
     assert (found.model, found.field, found.kind, found.count) == ("m", field, kind, 1)
 
 
+@pytest.mark.parametrize("ask", [single, lambda row: batch({"requests": [row]})])
+def test_every_fault_of_a_row_is_counted(ask: Callable[[Any], None]) -> None:
+    counted = Violations()
+    with pytest.raises(InvalidInput), counted.of("m", INPUTS):
+        ask({"features": {"flag": 3, "size": 1}})
+    assert violations.total(counted.found()) == [
+        Violation("m", "", "unknown", 1),
+        Violation("m", "age", "missing", 1),
+        Violation("m", "flag", "type", 1),
+    ]
+
+
 def test_kind_and_field_of_a_tensor() -> None:
     counted = Violations()
     tensor = {"name": "age", "datatype": "BYTES", "shape": [1], "data": ["old"]}

@@ -1,16 +1,12 @@
 """From the bytes of a body to typed rows, by a decoder made from a model's manifest. Pure.
 
 The usual body is decoded in one go by msgspec. Only a body that is refused is looked at again,
-slowly, to name the field that is wrong, and, in a batch, to save the rows that are right.
+slowly, to name the fields that are wrong, and, in a batch, to save the rows that are right.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
-import math
-import re
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Sequence, Sized
 from typing import Annotated, Any
 
 import msgspec
@@ -18,27 +14,14 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from serinus.errors import InvalidInput
+from serinus.serving.protocols.faults import Faults, malformed, parse, printable
 from serinus.serving.types import Features
 from serinus.wire import Field
 
 _Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: dict[str, Any] = {"double": float, "long": _Long, "boolean": bool, "string": str}
-_WORDS = {
-    "float": "a number",
-    "int": "a whole number",
-    "str": "text",
-    "bool": "a boolean",
-    "null": "null",
-    "object": "an object",
-    "array": "an array",
-}
-_ROW_FIELDS = ("features", "entity", "model")
-_ITEM_FIELDS = ("prediction_id", "label", "value", "labels")
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
-_TYPE_FAULT = re.compile(r"^Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`$")
-_FIELD_FAULT = re.compile(
-    r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>.*)`$"
-)
+MOST_TOLD = 10
+"""Of so many of a batch's wrong rows every fault is told, of those behind them the first."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -64,6 +47,9 @@ class _Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: list[FeedbackItem]
 
 
+_ITEM_FAULTS = Faults(FeedbackItem)
+
+
 class _Named(msgspec.Struct):
     model: str | None = None
 
@@ -84,8 +70,8 @@ class RequestDecoder:
 
     def __init__(self, model: str, inputs: Sequence[Field]) -> None:
         self.inputs = tuple(inputs)
-        self._names = [field.name for field in inputs]
         self._row: type[Any] = _row_type(model, inputs)
+        self._faults = Faults(self._row)
         self._single = msgspec.json.Decoder(self._row)
         rows: Any = list[self._row]  # type: ignore[name-defined]
         batch = msgspec.defstruct("Batch", [("requests", rows)], forbid_unknown_fields=True)
@@ -95,7 +81,7 @@ class RequestDecoder:
         """The one row of a body ``{"features": {...}, "entity"?, "model"?}``.
 
         Raises:
-            InvalidInput: naming the field that is wrong.
+            InvalidInput: naming every field that is wrong.
         """
         try:
             return _request(self._single.decode(body))
@@ -117,7 +103,7 @@ class RequestDecoder:
         return rows
 
     def _rows_one_by_one(self, body: bytes, max_rows: int) -> list[Request | InvalidInput]:
-        document = _parse(body)
+        document = parse(body)
         if not isinstance(document, dict) or not isinstance(document.get("requests"), list):
             raise InvalidInput(
                 "the rows are missing",
@@ -125,18 +111,18 @@ class RequestDecoder:
                 remedy='Send {"requests": [{"features": {...}}, ...]}.',
             )
         if unknown := document.keys() - {"requests"}:
-            raise InvalidInput("the field is unknown", where=_printable(sorted(unknown)[0]))
+            raise InvalidInput("the field is unknown", where=printable(sorted(unknown)[0]))
         check_length(document["requests"], max_rows, "requests")
-        return [self._convert(row, index) for index, row in enumerate(document["requests"])]
-
-    def _convert(self, row: Any, index: int) -> Request | InvalidInput:
-        found = _converted(row, self._row, f"requests[{index}]", self._names)
-        return found if isinstance(found, InvalidInput) else _request(found)
+        found = _each(document["requests"], self._faults, "requests")
+        return [row if isinstance(row, InvalidInput) else _request(row) for row in found]
 
     def _fault(self, body: bytes, error: Exception) -> InvalidInput:
-        if isinstance(error, msgspec.ValidationError):
-            return _explain(error, "", self._names)
-        return next(_unusable(_parse(body)), None) or _malformed(error)
+        first = self._faults.explain(error) if isinstance(error, msgspec.ValidationError) else None
+        try:
+            found = self._faults.read(parse(body), "")
+        except InvalidInput as unread:
+            return first or unread
+        return found if isinstance(found, InvalidInput) else first or malformed(error)
 
 
 def named_model(body: bytes) -> str | None:
@@ -170,11 +156,11 @@ def _items_one_by_one(body: bytes, max_rows: int) -> tuple[list[FeedbackItem | I
     try:
         return [msgspec.json.decode(body, type=FeedbackItem)], ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = _parse(body)
+        document = parse(body)
     if not isinstance(document, dict) or "labels" not in document:
-        return [_converted(document, FeedbackItem, "", _ITEM_FIELDS)], ""
+        return [_ITEM_FAULTS.read(document, "")], ""
     if unknown := document.keys() - {"labels"}:
-        raise InvalidInput("the field is unknown", where=_printable(sorted(unknown)[0]))
+        raise InvalidInput("the field is unknown", where=printable(sorted(unknown)[0]))
     rows = document["labels"]
     if not isinstance(rows, list):
         raise InvalidInput(
@@ -183,10 +169,17 @@ def _items_one_by_one(body: bytes, max_rows: int) -> tuple[list[FeedbackItem | I
             remedy='Send {"labels": [{"prediction_id": "...", "label": ...}, ...]}.',
         )
     check_length(rows, max_rows, "labels")
-    return [
-        _converted(row, FeedbackItem, f"labels[{index}]", _ITEM_FIELDS)
-        for index, row in enumerate(rows)
-    ], "labels"
+    return _each(rows, _ITEM_FAULTS, "labels"), "labels"
+
+
+def _each(documents: Sequence[Any], faults: Faults, place: str) -> list[Any | InvalidInput]:
+    """The rows of a list, and for each that is wrong its faults: all, if it is among the first."""
+    found, wrong = [], 0
+    for index, document in enumerate(documents):
+        row = faults.read(document, f"{place}[{index}]", all_of_them=wrong < MOST_TOLD)
+        wrong += isinstance(row, InvalidInput)
+        found.append(row)
+    return found
 
 
 def _told(item: FeedbackItem | InvalidInput, place: str) -> FeedbackItem | InvalidInput:
@@ -246,107 +239,3 @@ def _request(row: Any) -> Request:
     if entity is not None and not isinstance(entity, str):
         entity = str(entity)
     return Request(astuple(row.features), entity, row.model)
-
-
-def _converted(row: Any, kind: type[Any], place: str, names: Sequence[str]) -> Any | InvalidInput:
-    """A row that Python has read, as ``kind``, or its fault, named from ``place`` on."""
-    if (fault := next(_unusable(row, place), None)) is not None:
-        return fault
-    try:
-        return msgspec.convert(row, kind)
-    except msgspec.ValidationError as error:
-        return _explain(error, f"{place}." if place else "", names)
-
-
-def _parse(body: bytes) -> Any:
-    """The document as Python reads it: NaN and Infinity included, so that they can be named.
-
-    Raises:
-        InvalidInput: it is no JSON in UTF-8, or it is nested too deeply.
-    """
-    try:
-        return json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise _malformed(error) from error
-
-
-def _unusable(document: Any, path: str = "") -> Iterator[InvalidInput]:
-    """What Python reads and nobody can write down again: NaN, infinities, halves of characters.
-
-    Looks no deeper than a request is deep.
-    """
-    if isinstance(document, float) and not math.isfinite(document):
-        yield InvalidInput(
-            "the value is not finite",
-            where=path,
-            remedy="Leave the field out where a value is missing.",
-        )
-    elif isinstance(document, str) and not _is_text(document):
-        yield _half_character(path)
-    elif path.count(".") > 3:
-        return
-    elif isinstance(document, dict):
-        for name, value in document.items():
-            place = f"{path}.{name}" if path else name
-            if not _is_text(name):
-                yield _half_character(_printable(place))
-            yield from _unusable(value, place)
-    elif isinstance(document, list):
-        for index, value in enumerate(document):
-            yield from _unusable(value, f"{path}[{index}]")
-
-
-def _is_text(value: str) -> bool:
-    """Whether UTF-8 has it; JSON can escape one half of a surrogate pair, which it has not."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _half_character(where: str) -> InvalidInput:
-    return InvalidInput(
-        "the text holds half of a surrogate pair, which is no character",
-        where=where,
-        remedy="Send whole characters; a cut through an escaped pair makes such halves.",
-    )
-
-
-def _malformed(error: Exception) -> InvalidInput:
-    detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return InvalidInput(
-        f"the body is not valid JSON in UTF-8 ({detail[:200]})", remedy="Send a JSON object."
-    )
-
-
-def _meant(name: str, path: str, names: Sequence[str]) -> str:
-    """What whoever sent an unknown field may have meant by it."""
-    is_outside = ".features" not in path and "labels" not in path
-    if is_outside and name in names and "prediction_id" not in names:
-        return 'Put the inputs into "features": {...}.'
-    known = [*names, *_ROW_FIELDS] if is_outside else names
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else "GET /model-info lists the fields."
-
-
-def _explain(error: msgspec.ValidationError, place: str, names: Sequence[str]) -> InvalidInput:
-    """Msgspec's message in a person's words, with the field's place apart."""
-    found = _AT.match(str(error))
-    what, path = (found["what"], found["path"]) if found else (str(error), None)
-    where = (place + (path or "").removeprefix("$").removeprefix(".")).rstrip(".")
-    if field := _FIELD_FAULT.match(what):
-        where = f"{where}.{field['name']}" if where else field["name"]
-        if field["kind"] == "missing required":
-            return InvalidInput("the field is missing", where=where)
-        return InvalidInput(
-            "the field is unknown", where=where, remedy=_meant(field["name"], path or "", names)
-        )
-    if kind := _TYPE_FAULT.match(what):
-        wanted = " or ".join(_WORDS.get(word, word) for word in kind["wanted"].split(" | "))
-        what = f"expected {wanted}, got {_WORDS.get(kind['got'], kind['got'])}"
-    return InvalidInput(what, where=where)

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from serinus.errors import InvalidInput
+from serinus.serving.protocols.faults import WrongRow
 from serinus.wire import Field
 
 Kind: TypeAlias = Literal["missing", "unknown", "type", "not finite", "malformed", "other"]
@@ -45,15 +46,20 @@ class Violations:
         self._counts: Counter[tuple[str, str, Kind]] = Counter()
 
     def note(self, model: str, inputs: Iterable[Field], error: Exception) -> None:
-        """Count a request, or a row of one, that was refused; other errors are no fault of it.
+        """Count each thing that was wrong with a row that was refused; other errors are none of it.
 
         Args:
             model: that it was for.
             inputs: what a request may hold.
             error: why it was refused.
         """
-        if not isinstance(error, InvalidInput):
-            return
+        if isinstance(error, WrongRow):
+            for one in error.each:
+                self._count(model, inputs, one)
+        elif isinstance(error, InvalidInput):
+            self._count(model, inputs, error)
+
+    def _count(self, model: str, inputs: Iterable[Field], error: InvalidInput) -> None:
         kind = next((kind for says, kind in _KINDS if says.match(error.what)), None)
         key = (model, _field(error.where, inputs), kind or "other")
         if key in self._counts or len(self._counts) < MOST_KEPT:
