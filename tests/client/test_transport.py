@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.api.running import MODEL, Faces
 
-from serinus.client import AsyncSerinus, Serinus, transport
+from serinus.client import AsyncSerinus, Serinus, patience, transport
 from serinus.client.calls import Call
 from serinus.client.transport import error_from
 from serinus.client.types import DeploymentStatus, Health
@@ -171,7 +171,7 @@ def test_wait_for_gives_up_after_a_long_outage_and_at_once_where_nobody_answered
     faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(transport, "_OUTAGE_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "_OUTAGE_SECONDS", 0.05)
     with (
         flaky(faces, {1, *range(3, 10_000)}) as server,
         Serinus(f"http://127.0.0.1:{server.server_port}") as client,

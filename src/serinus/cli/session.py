@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Enough for a control plane that restarts; a person soon wants to know that there is none.
+_PATIENCE_SECONDS = 3.0
+
 
 class Session:
     """The options given before the command.
@@ -69,7 +72,10 @@ class Session:
 
         settings = self.settings()
         return Serinus(
-            control_url or settings.control_url, gateway_url or settings.gateway_url, actor="cli"
+            control_url or settings.control_url,
+            gateway_url or settings.gateway_url,
+            actor="cli",
+            patience=_PATIENCE_SECONDS,
         )
 
 

@@ -41,7 +41,8 @@ PACKAGING_SECONDS = 300.0
 class Call(msgspec.Struct, Generic[T], frozen=True):
     """One request and the type of its answer; ``plane`` says which server it is for.
 
-    ``seconds`` is how long it may take if that is more than a client's calls may take otherwise.
+    ``seconds`` is how long it may take if that is more than a client's calls may take otherwise;
+    ``idempotent`` says of a POST that it does no more if it arrives twice.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -52,6 +53,17 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     plane: Literal["control", "gateway"] = "control"
     headers: dict[str, str] = {}
     seconds: float = 0.0
+    idempotent: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may arrive twice; of all methods but POST, HTTP has it so."""
+        return self.method != "POST" or self.idempotent
+
+    @property
+    def probes(self) -> bool:
+        """Whether it asks how somebody is: no answer is one, and so is a 503."""
+        return self.path in ("/health", "/system/health")
 
 
 def path_of(*parts: str) -> str:
@@ -193,7 +205,7 @@ def deploy(model: str, challenger: str, **options: Any) -> Call[Deployment]:
 def forecast(model: str, challenger: str, **options: Any) -> Call[Proposal]:
     """The plan that :func:`deploy` would begin and how it would go; nothing begins."""
     body = _spec(model, challenger, options)
-    return Call("POST", "/deployments/forecast", Proposal, body=body)
+    return Call("POST", "/deployments/forecast", Proposal, body=body, idempotent=True)
 
 
 def _spec(model: str, challenger: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,7 +226,7 @@ def whatif(id: str, policy: Mapping[str, Any]) -> Call[WhatIf]:
         policy: fields of its specification that are to be others, such as ``error_odds``.
     """
     path = path_of("deployments", id, "whatif")
-    return Call("POST", path, WhatIf, body={"policy": dict(policy)})
+    return Call("POST", path, WhatIf, body={"policy": dict(policy)}, idempotent=True)
 
 
 def deployments(model: str | None = None, *, after: str | None = None) -> Call[Page[Deployment]]:

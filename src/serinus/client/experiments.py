@@ -153,7 +153,8 @@ def experiment(experiment: str) -> Call[ExperimentStatus]:
 
 def evaluate(experiment: str) -> Call[Evaluation]:
     """Winner, significance, confidence and recommendation of an experiment."""
-    return Call("POST", path_of("experiments", experiment, "evaluate"), Evaluation)
+    path = path_of("experiments", experiment, "evaluate")
+    return Call("POST", path, Evaluation, idempotent=True)
 
 
 def promote_winner(
@@ -162,4 +163,4 @@ def promote_winner(
     """Bring the proven winner of an experiment to production now."""
     body = {"version": version, "reason": reason}
     path = path_of("experiments", experiment, "promote-winner")
-    return Call("POST", path, Deployment, body=body)
+    return Call("POST", path, Deployment, body=body, idempotent=True)

@@ -37,4 +37,5 @@ def retry(id: str, *, reason: str = "") -> Call[Deployment]:
 
 
 def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
-    return Call("POST", path_of("deployments", id, verb), Deployment, body={"reason": reason})
+    path = path_of("deployments", id, verb)
+    return Call("POST", path, Deployment, body={"reason": reason}, idempotent=True)

@@ -48,7 +48,7 @@ def train(
             ``time_column``, ``version``, ``description``, ``reason``.
     """
     body = {"data": data, "model": model, "deploy": deploy, "key": key, **options}
-    return Call("POST", "/models/train", Job, body=body)
+    return Call("POST", "/models/train", Job, body=body, idempotent=key is not None)
 
 
 def jobs(
@@ -65,4 +65,4 @@ def job(id: str) -> Call[Job]:
 
 def cancel_job(id: str) -> Call[Job]:
     """Cancel a job; one that runs is ended."""
-    return Call("POST", path_of("jobs", id, "cancel"), Job)
+    return Call("POST", path_of("jobs", id, "cancel"), Job, idempotent=True)

@@ -105,7 +105,8 @@ class DefaultAnswer(msgspec.Struct, frozen=True):
 def rollback(model: str, version: str | None = None, *, reason: str = "") -> Call[Rollback]:
     """Take a model back: to ``version``, else to the live deployment's or the former champion."""
     body = {"version": version, "reason": reason}
-    return Call("POST", path_of("models", model, "rollback"), Rollback, body=body)
+    path = path_of("models", model, "rollback")
+    return Call("POST", path, Rollback, body=body, idempotent=True)
 
 
 def rollback_plan(model: str, version: str | None = None) -> Call[RollbackPlan]:
@@ -126,7 +127,8 @@ def rollback_of(id: str) -> Call[Rollback]:
 
 def decline_rollback(id: str, *, reason: str = "") -> Call[Rollback]:
     """Do not carry out what was proposed, or is still being loaded."""
-    return Call("POST", path_of("rollbacks", id, "decline"), Rollback, body={"reason": reason})
+    path = path_of("rollbacks", id, "decline")
+    return Call("POST", path, Rollback, body={"reason": reason}, idempotent=True)
 
 
 def defaults(*, after: str | None = None) -> Call[Page[DefaultAnswer]]:

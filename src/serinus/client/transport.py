@@ -12,7 +12,7 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 import msgspec
@@ -22,6 +22,7 @@ from serinus.client import bulk, calls
 from serinus.client.calls import Call
 from serinus.client.cells import Key, Rows
 from serinus.client.methods import Awaiting, Blocking
+from serinus.client.patience import RESTART_SECONDS, UNHEARD, Attempts, Outage
 from serinus.client.predictions import Prediction, Refused, Sent, Told, Untold
 from serinus.client.types import DeploymentStatus, Page
 from serinus.errors import (
@@ -42,30 +43,36 @@ CONTROL_URL = "http://127.0.0.1:8090"
 GATEWAY_URL = "http://127.0.0.1:8080"
 DEADLINE_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
-# A control plane that was killed is back within seconds; a machine takes a minute.
-_OUTAGE_SECONDS = 60.0
+# Who looks again and again has a patience of its own.
+_NONE = 0.0
 
 
 class _Addressed:
     """Knows where the two servers are."""
 
-    def __init__(self, control_url: str, gateway_url: str, actor: str) -> None:
+    def __init__(
+        self, control_url: str, gateway_url: str, actor: str, timeout: float, patience: float
+    ) -> None:
         self.control_url = control_url.rstrip("/")
         self.gateway_url = gateway_url.rstrip("/")
         self._actor = actor
+        self._timeout = timeout
+        self._patience = patience
         self._headers = {"x-serinus-actor": actor} if actor else {}
 
-    def _request(self, call: Call[Any]) -> dict[str, Any]:
-        """The keyword arguments of httpx's ``request`` for a call."""
+    def _attempts(self, call: Call[Any], patience: float) -> Attempts:
+        return Attempts(call, call.seconds or self._timeout, patience)
+
+    def _request(self, call: Call[Any], seconds: float) -> dict[str, Any]:
+        """The keyword arguments of httpx's ``request`` for a call that may take so long."""
         root = self.control_url if call.plane == "control" else self.gateway_url
         headers = {**self._headers, **call.headers}
         content = None
         if call.body is not None:
             content = msgspec.json.encode(call.body)
             headers["content-type"] = "application/json"
-        longer = {"timeout": call.seconds} if call.seconds else {}
         return {
-            **longer,
+            "timeout": seconds,
             "method": call.method,
             "url": root + call.path,
             "params": call.query,
@@ -74,14 +81,18 @@ class _Addressed:
         }
 
     def unreachable(
-        self, error: httpx.TransportError, plane: Literal["control", "gateway"] = "control"
+        self, error: httpx.TransportError, call: Call[Any] | None = None
     ) -> Unavailable:
-        """What an error of the transport means, in words."""
-        name, root = (
-            ("control plane", self.control_url)
-            if plane == "control"
-            else ("gateway", self.gateway_url)
-        )
+        """What an error of the transport, perhaps of a call, means in words."""
+        name, root = "control plane", self.control_url
+        if call is not None and call.plane == "gateway":
+            name, root = "gateway", self.gateway_url
+        elif call is not None and not call.repeatable and not isinstance(error, UNHEARD):
+            return Unavailable(
+                f"the {name} at {root} gave no answer ({type(error).__name__})",
+                where=f"{call.method} {call.path}",
+                remedy="It may have been carried out all the same: look before you ask again.",
+            )
         if isinstance(error, httpx.ConnectError):
             what = f"no {name} answers at {root}"
         elif isinstance(error, httpx.TimeoutException):
@@ -104,6 +115,8 @@ class Serinus(_Addressed, Blocking):
         gateway_url: where the gateway answers.
         timeout: seconds that one call may take.
         actor: who asks, kept in every history.
+        patience: seconds for which a control plane that is away, as while it restarts, is tried
+            again. A call that could be done twice is sent again only if nobody can have heard it.
     """
 
     def __init__(
@@ -113,8 +126,9 @@ class Serinus(_Addressed, Blocking):
         *,
         timeout: float = DEADLINE_SECONDS,
         actor: str = "",
+        patience: float = RESTART_SECONDS,
     ) -> None:
-        super().__init__(control_url, gateway_url, actor)
+        super().__init__(control_url, gateway_url, actor, timeout, patience)
         self._http = httpx.Client(timeout=timeout, trust_env=False)
 
     def __enter__(self) -> Serinus:
@@ -139,11 +153,20 @@ class Serinus(_Addressed, Blocking):
             SerinusError: the very class that the server raised.
             Unavailable: nobody answers there.
         """
-        try:
-            answer = self._http.request(**self._request(call))
-        except httpx.TransportError as error:
-            raise self.unreachable(error, call.plane) from error
-        return _decoded(answer, call)
+        return self._run(call, self._patience)
+
+    def _run(self, call: Call[T], patience: float) -> T:
+        attempts = self._attempts(call, patience)
+        while True:
+            try:
+                answer = self._http.request(**self._request(call, attempts.seconds))
+            except httpx.TransportError as error:
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise self.unreachable(error, call) from error
+                clock.sleep(pause)
+            else:
+                return _decoded(answer, call)
 
     def stream(
         self, path: str, position: str, silence: float
@@ -218,9 +241,9 @@ class Serinus(_Addressed, Blocking):
     def _post_feedback(self, body: bytes) -> bulk.Reply:
         call = calls.feedback()
         try:
-            answer = self._http.request(**{**self._request(call), "content": body})
+            answer = self._http.request(**{**self._request(call, self._timeout), "content": body})
         except httpx.TransportError as error:
-            raise self.unreachable(error, call.plane) from error
+            raise self.unreachable(error, call) from error
         return _reply(answer)
 
     def wait_for(
@@ -245,14 +268,14 @@ class Serinus(_Addressed, Blocking):
             Unavailable: the time is over, or the control plane stays away.
         """
         deadline = clock.monotonic() + timeout
-        patience = _Patience(deadline)
+        outage = Outage(deadline)
         while True:
             try:
-                status = self.deployment(id)
+                status = self._run(calls.deployment(id), _NONE)
             except Unavailable as error:
-                patience.bear(error)
+                outage.bear(error)
             else:
-                patience.restore()
+                outage.end()
                 if _reached(status, until, deadline, progress):
                     return status
             clock.sleep(_LOOK_SECONDS)
@@ -268,8 +291,9 @@ class AsyncSerinus(_Addressed, Awaiting):
         *,
         timeout: float = DEADLINE_SECONDS,
         actor: str = "",
+        patience: float = RESTART_SECONDS,
     ) -> None:
-        super().__init__(control_url, gateway_url, actor)
+        super().__init__(control_url, gateway_url, actor, timeout, patience)
         self._http = httpx.AsyncClient(timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> AsyncSerinus:
@@ -289,11 +313,20 @@ class AsyncSerinus(_Addressed, Awaiting):
 
     async def run(self, call: Call[T]) -> T:
         """Carry out a call; see :meth:`Serinus.run`."""
-        try:
-            answer = await self._http.request(**self._request(call))
-        except httpx.TransportError as error:
-            raise self.unreachable(error, call.plane) from error
-        return _decoded(answer, call)
+        return await self._run(call, self._patience)
+
+    async def _run(self, call: Call[T], patience: float) -> T:
+        attempts = self._attempts(call, patience)
+        while True:
+            try:
+                answer = await self._http.request(**self._request(call, attempts.seconds))
+            except httpx.TransportError as error:
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise self.unreachable(error, call) from error
+                await asyncio.sleep(pause)
+            else:
+                return _decoded(answer, call)
 
     async def pages(self, call: Call[Page[T]]) -> AsyncIterator[T]:
         """Every item of a paged call."""
@@ -338,38 +371,17 @@ class AsyncSerinus(_Addressed, Awaiting):
     ) -> DeploymentStatus:
         """Look at a deployment until it has ended; see :meth:`Serinus.wait_for`."""
         deadline = clock.monotonic() + timeout
-        patience = _Patience(deadline)
+        outage = Outage(deadline)
         while True:
             try:
-                status = await self.deployment(id)
+                status = await self._run(calls.deployment(id), _NONE)
             except Unavailable as error:
-                patience.bear(error)
+                outage.bear(error)
             else:
-                patience.restore()
+                outage.end()
                 if _reached(status, until, deadline, progress):
                     return status
             await asyncio.sleep(_LOOK_SECONDS)
-
-
-class _Patience:
-    """Until when looks may fail; not at all before the first answer, since nobody may be there."""
-
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
-        self._answered = False
-        self._end: float | None = None
-
-    def restore(self) -> None:
-        """It answered: the next outage may take its full time."""
-        self._answered, self._end = True, None
-
-    def bear(self, error: Unavailable) -> None:
-        """Return if looking may go on in spite of ``error``, else raise it."""
-        now = clock.monotonic()
-        if self._end is None:
-            self._end = min(now + _OUTAGE_SECONDS, self._deadline)
-        if not self._answered or now >= self._end:
-            raise error
 
 
 def _reached(
@@ -409,7 +421,7 @@ def _reply(answer: httpx.Response) -> bulk.Reply:
 
 def _decoded(answer: httpx.Response, call: Call[T]) -> T:
     # A health check answers 503 with the very document that says what is wrong.
-    degraded = answer.status_code == Unavailable.status and call.path.endswith("/health")
+    degraded = answer.status_code == Unavailable.status and call.probes
     if answer.is_success or degraded:
         try:
             value: T = msgspec.json.decode(answer.content, type=call.gives)

@@ -1,0 +1,78 @@
+"""How long one waits for a control plane that is away, as while it restarts, and for which calls.
+
+A call may be sent again if nobody can have heard it, or if it does no more when it arrives twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from serinus import clock
+from serinus.client.calls import Call
+from serinus.errors import Unavailable
+
+RESTART_SECONDS = 10.0
+"""A control plane that was killed is back within seconds."""
+
+# For who waits for a deployment's end, a machine that starts anew may take its time.
+_OUTAGE_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+UNHEARD = (httpx.ConnectError, httpx.ConnectTimeout)
+"""With these, no byte of a call was sent."""
+
+
+class Attempts:
+    """The attempts at one call.
+
+    Args:
+        call: which. The gateway's are sent once: its callers have deadlines of their own, and
+            whoever asks for health is told how it is now.
+        seconds: that the call may take, all attempts together.
+        patience: seconds from the first on after which none begins any more.
+    """
+
+    def __init__(self, call: Call[Any], seconds: float, patience: float) -> None:
+        self._call = call
+        self._end = clock.monotonic() + seconds
+        self._last = clock.monotonic() + min(seconds, patience)
+        self._pause = _FIRST_PAUSE
+        self._may_wait = call.plane == "control" and not call.probes
+
+    @property
+    def seconds(self) -> float:
+        """What is left for the next attempt."""
+        return max(self._end - clock.monotonic(), _FIRST_PAUSE)
+
+    def pause_after(self, error: httpx.TransportError) -> float | None:
+        """Seconds to rest before the next attempt; None if this was the last."""
+        harmless = isinstance(error, UNHEARD) or self._call.repeatable
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        in_time = clock.monotonic() + pause <= self._last
+        return pause if self._may_wait and harmless and in_time else None
+
+
+class Outage:
+    """Until when looks may fail; not at all before the first answer, since nobody may be there.
+
+    Args:
+        deadline: by the monotonic clock, after which looking ends anyway.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._answered = False
+        self._end: float | None = None
+
+    def end(self) -> None:
+        """It answered: the next outage may take its full time."""
+        self._answered, self._end = True, None
+
+    def bear(self, error: Unavailable) -> None:
+        """Return if looking may go on in spite of ``error``, else raise it."""
+        now = clock.monotonic()
+        if self._end is None:
+            self._end = min(now + _OUTAGE_SECONDS, self._deadline)
+        if not self._answered or now >= self._end:
+            raise error
