@@ -238,7 +238,7 @@ def test_stored_specification_says_which_sample_was_chosen(world: World, planner
     assert sample is not None
     assert sample > 1_000
     assert found.proposal.plan.steps[0].min_requests == sample
-    assert f"{sample:,} requests (enough to find 2 points" in found.proposal.words[0]
+    assert f"{sample:,} labelled requests (enough to find 2 points" in found.proposal.words[0]
     begun = world.delivery.create({**ASKED, "strategy": "ab_test"}, actor="ann")
     assert begun.spec.min_requests == begun.plan.steps[0].min_requests == sample
     said = planner.propose({**ASKED, "strategy": "ab_test", "min_requests": 900})

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from serinus.data import ingest
-from serinus.stats import bins
+from serinus.stats import bins, class_tallies
 from serinus.training import reference
 from serinus.training.fitting import Fit, learn
 from serinus.training.spec import TrainingSpec
@@ -72,3 +72,14 @@ def test_profile_with_a_class_too_rare_for_folds_uses_the_test_rows() -> None:
     fit = learn(spec, ingest.from_frame(frame, name="d", source="d"), None, lambda stage: None)
 
     assert reference.profile(fit)["rows"] == len(fit.test)
+
+
+def test_profile_tells_how_often_each_class_is_true_and_claimed() -> None:
+    fit = _fit("breast_cancer")
+    found = class_tallies.read(reference.profile(fit))
+    shares = fit.prepared.frame[fit.prepared.target].value_counts()
+
+    assert {item.name: item.true for item in found} == shares.to_dict()
+    assert sum(item.claimed for item in found) == len(fit.prepared.frame)
+    assert all(0.8 < item.hits / item.true <= 1.0 for item in found)
+    assert class_tallies.read(reference.profile(_fit("diabetes"))) == ()

@@ -152,6 +152,15 @@ class LatencyScale(msgspec.Struct, frozen=True):
     last_ratio: float
 
 
+class Positives(msgspec.Struct, frozen=True):
+    """The class that precision, recall or F1 asks about: its shares of labels and answers."""
+
+    true: float
+    claimed: float
+    rate: float
+    known: str
+
+
 class Experiment(msgspec.Struct, frozen=True):
     """What an A/B test compares: the share of each challenger, by which metric, and until when."""
 
@@ -163,6 +172,7 @@ class Experiment(msgspec.Struct, frozen=True):
     confidence: float
     covariate: str
     allocation: str
+    positives: Positives | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):

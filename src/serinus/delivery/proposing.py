@@ -20,6 +20,7 @@ from serinus.delivery.planning import uses
 from serinus.delivery.planning.decoding import decode
 from serinus.delivery.planning.defaults import specification
 from serinus.delivery.planning.plan import Basis, score_cuts
+from serinus.delivery.planning.positives import second_claimed
 from serinus.delivery.planning.strategies import complete
 from serinus.delivery.records import deployments, workers
 from serinus.delivery.types import DeploymentSpec
@@ -28,6 +29,7 @@ from serinus.registry import model_types
 from serinus.registry.model_types import ModelType, Task
 from serinus.registry.service import Registry
 from serinus.registry.types import ModelVersion
+from serinus.stats import class_tallies
 from serinus.store import schema
 from serinus.store.engine import reading
 from serinus.wire import BreakerRules
@@ -314,5 +316,6 @@ def _basis(
         workers=workers,
         breaker=kind.breaker if kind else BreakerRules(),
         loss=lately.loss if lately else None,
-        labelled=lately.labelled if lately else None,
+        tallies=class_tallies.read(known.reference),
+        second=second_claimed(known.reference),
     )

@@ -176,13 +176,28 @@ class LatencyScale(msgspec.Struct, frozen=True):
     last_ratio: float
 
 
+class Positives(msgspec.Struct, frozen=True):
+    """The class that precision, recall or F1 asks about, as a champion is thought to meet it.
+
+    ``true`` and ``claimed`` are its shares of all labels and of all answers, ``rate`` is the
+    metric itself. ``known`` is what they rest on: rows that the champion did not learn from, its
+    answers alone (then the labels are thought alike), or nothing (then it is taken for rare).
+    """
+
+    true: float
+    claimed: float
+    rate: float
+    known: Literal["test", "answers", "nothing"]
+
+
 class Experiment(msgspec.Struct, frozen=True):
     """What an A/B test compares, by what, and when it is asked. Times in seconds.
 
     ``split`` is the share of each of ``challengers``, the champion has the rest. The planned end
     comes once ``min_seconds`` are over and the step's ``min_requests`` are there (in units), after
     ``planned_seconds`` at the latest.
-    ``covariate`` names an input that explains part of the metric, "" for none.
+    ``covariate`` names an input that explains part of the metric, "" for none. ``positives`` is the
+    class that the metric asks about; None where it asks about none.
     """
 
     challengers: tuple[str, ...]
@@ -193,6 +208,7 @@ class Experiment(msgspec.Struct, frozen=True):
     confidence: float
     covariate: str
     allocation: Allocation
+    positives: Positives | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):

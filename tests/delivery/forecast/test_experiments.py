@@ -73,9 +73,21 @@ def test_smallest_arm_and_the_labels_that_come_decide() -> None:
         requests=24_000, seconds=86_400.0, loss=0.1, labelled=0.5
     ))  # fmt: skip
 
-    assert found.units == 48_000
+    assert found.units == 24_000
     assert found.fewest == pytest.approx(2_400)
     assert told(metric="latency").fewest == 24_000
+
+
+def test_what_has_no_label_does_not_count_into_the_sample() -> None:
+    half = Traffic(requests=24_000, seconds=86_400.0, loss=0.1, labelled=0.5)
+    none = Traffic(requests=24_000, seconds=86_400.0, loss=0.1, labelled=0.0)
+    asked = {"min_requests": 12_000, "min_hours": 1.0, "max_hours": 48.0}
+
+    assert told(**asked).hours == pytest.approx(12.0)
+    assert told(traffic=half, **asked).hours == pytest.approx(24.0)
+    assert told(traffic=half, metric="latency", **asked).hours == pytest.approx(12.0)
+    nothing = told(traffic=none, **asked)
+    assert (nothing.hours, nothing.units, nothing.effect) == (48.0, 0.0, None)
 
 
 def test_effect_is_found_in_four_of_five_tests() -> None:

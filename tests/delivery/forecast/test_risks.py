@@ -9,6 +9,7 @@ from serinus.delivery.forecast.risks import risks
 from serinus.delivery.forecast.types import Duration, Forecast, StepForecast, Traffic
 from serinus.delivery.planning.plan import Basis, make_plan
 from serinus.delivery.types import DeploymentSpec
+from serinus.stats.class_tallies import Tally
 
 SEEN = Traffic(requests=100_000, seconds=86_400.0, labelled=1.0, loss=0.1)
 WHOLE = Duration(None, None)
@@ -64,3 +65,37 @@ def test_risk_is_told_where_it_is(fields: dict[str, object], words: str) -> None
 
 def test_plan_without_labels_is_not_told_to_wait_for_them() -> None:
     assert "label" not in told(traffic=Traffic(requests=9_000, seconds=9_000.0), labels=False)
+
+
+def ab_test(basis: Basis, traffic: Traffic = SEEN, **fields: object) -> tuple[str, float]:
+    """What is told of an A/B test by the recall of a class, and its share of the labels."""
+    asked = {"strategy": "ab_test", "metric": "recall:1", **fields}
+    spec = DeploymentSpec(model="m", challenger="2", **asked)  # type: ignore[arg-type]
+    plan = make_plan(spec, basis, salt="d")
+    found = plan.experiment.positives if plan.experiment else None
+    told = " ".join(risks(spec, plan, traffic, Forecast(traffic, 1, (), WHOLE, (), ())))
+    return told, found.true if found else 1.0
+
+
+def test_class_that_nobody_knows_is_told_to_be_taken_for_rare() -> None:
+    known = Tally(1, 999, 19, 19, 10)
+
+    words, share = ab_test(Basis(BASIS.quality, classes=(0, 1)))
+    assert "it is taken for rare (1% of labels and of answers)" in words
+    assert share == 0.01
+    words, share = ab_test(Basis(BASIS.quality, classes=(0, 1), second=0.03))
+    assert "thought as frequent among labels (3.00%)" in words
+    assert share == 0.03
+    words, share = ab_test(Basis(BASIS.quality, classes=(0, 1), tallies=(known,)))
+    assert "Of the class" not in words
+    assert share == 0.0195
+
+
+def test_end_that_waits_for_what_may_never_come_is_told() -> None:
+    basis = Basis(BASIS.quality, classes=(0, 1))
+    half = Traffic(requests=100_000, seconds=86_400.0, labelled=0.5, loss=0.1)
+
+    assert "Missing labels are waited for" in ab_test(basis, half)[0]
+    assert "are waited for" not in ab_test(basis)[0]
+    assert "there up to 24 h after" in ab_test(basis, metric="conversion")[0]
+    assert "are waited for" not in ab_test(basis, half, metric="latency")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from serinus.delivery.experiments import contrast, moments
 from serinus.delivery.forecast.experiments import experiment_forecast
 from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.planning import sample
 from serinus.delivery.planning.plan import Basis, make_plan, quality_scale, whole
 from serinus.delivery.types import DeploymentSpec, Experiment
+from serinus.stats.class_tallies import Tally
 
 CLASSES = Basis(quality_scale("classification", {"accuracy": 0.9}), classes=(0, 1))
 NUMBERS = Basis(quality_scale("regression", {"mae": 2.0}))
@@ -68,15 +71,6 @@ def test_smaller_differences_and_more_certainty_take_more(
     assert sample.units(more, points=points, loss=loss) >= size
 
 
-def test_answers_without_labels_do_not_count() -> None:
-    size = sample.units(experiment(), points=0.02, loss=0.1)
-    half = sample.units(experiment(), points=0.02, loss=0.1, labelled=0.5)
-    latency = experiment(metric="latency")
-
-    assert half == pytest.approx(2 * size, abs=100)
-    assert sample.units(latency, points=0.02, loss=0.1, labelled=0.5) == 3_200
-
-
 def test_recent_traffic_stands_above_the_tests_of_the_champion() -> None:
     recent = Basis(CLASSES.quality, classes=(0, 1), loss=0.4)
 
@@ -101,7 +95,99 @@ def test_plan_keeps_the_sample_that_its_forecast_promises() -> None:
     assert sooner.effect < 0.01
 
 
+def fraud(name: str, share: float = 0.02, rate: float = 0.7, rows: int = 1_000_000) -> Tally:
+    """A class as often claimed as true, so that recall, precision and F1 are the same."""
+    count = round(share * rows)
+    return Tally(name, rows, count, count, round(rate * count))
+
+
+RARE = Basis(
+    quality_scale("classification", {"accuracy": 0.988}),
+    classes=("fine", "fraud"),
+    tallies=(fraud("fine", share=0.98, rate=0.99), fraud("fraud")),
+)
+POINTS = 0.02
+
+
+def arms(metric: str, rate: float, units: int, rng: np.random.Generator) -> Any:
+    """The moments of 2,000 arms in which the metric of a class of 2 % has such a rate."""
+    hit, missed = 0.02 * rate, 0.02 * (1 - rate)
+    both, claimed, true, _ = rng.multinomial(
+        units, [hit, missed, missed, 1 - hit - 2 * missed], 2_000
+    ).T
+    found = np.zeros((2_000, moments.WIDTH))
+    found[:, moments.UNITS] = units
+    y, once = {"recall": (1, true), "precision": (1, claimed), "f1": (2, true + claimed)}[metric]
+    found[:, moments.Y] = y * both
+    found[:, moments.N] = y * both + once
+    found[:, moments.YY] = found[:, moments.YN] = y * y * both
+    found[:, moments.NN] = y * y * both + once
+    return found
+
+
+def found_in(metric: str, units: int, share: float) -> float:
+    """The share of simulated tests, as analysed at their end, that find the planned difference."""
+    rng = np.random.default_rng(11)
+    champion = arms(metric, 0.7, round(units * (1 - share)), rng)
+    challenger = arms(metric, 0.7 - POINTS, round(units * share), rng)
+    return float((contrast.compare(champion, challenger).p_value() < 0.05).mean())
+
+
+@pytest.mark.parametrize("metric", ["recall", "precision", "f1"])
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_sample_of_a_rare_class_finds_its_difference_in_four_of_five_tests(
+    metric: str, share: float
+) -> None:
+    planned = whole(asked(metric=metric, split=(share,), quality_points=POINTS), RARE)
+    by_accuracy = sample.units(
+        experiment(split=(share,)), points=POINTS, loss=RARE.quality.baseline
+    )
+
+    assert planned.min_requests is not None
+    assert found_in(metric, planned.min_requests, share) == pytest.approx(0.8, abs=0.03)
+    # Accuracy counts every unit, and of a rare class it is always high.
+    assert by_accuracy < planned.min_requests / 50
+    assert found_in(metric, by_accuracy, share) < 0.15
+
+
+def test_sample_of_a_class_is_what_its_own_units_need_by_their_share() -> None:
+    """Every unit of the class says of recall what any unit says of accuracy at that rate."""
+    recall = whole(asked(metric="recall"), RARE).min_requests
+    of_class = sample.units(experiment(), points=0.02, loss=0.3)
+
+    assert recall == pytest.approx(of_class / 0.02, rel=0.01)
+    assert whole(asked(metric="recall:fraud"), RARE).min_requests == recall
+    often = whole(asked(metric="recall:fine"), RARE).min_requests
+    assert often is not None
+    assert recall is not None
+    assert often < recall / 50
+
+
+def test_class_of_which_nothing_is_known_is_taken_for_rare() -> None:
+    blank = Basis(RARE.quality, classes=RARE.classes)
+    unknown = whole(asked(metric="recall"), blank).min_requests
+    answers = whole(asked(metric="recall"), replace(blank, second=0.1)).min_requests
+
+    # As a conversion of a half, of one unit in a hundred or in ten.
+    assert unknown == pytest.approx(100 * 19_700, rel=0.01)
+    assert answers == pytest.approx(10 * 19_700, rel=0.01)
+
+
+def test_forecast_of_a_class_finds_what_its_sample_is_planned_for() -> None:
+    plan = make_plan(asked(metric="f1", split=(0.3,)), RARE, salt="d")
+    size = plan.steps[0].min_requests
+    told = experiment_forecast(plan, Traffic(requests=size, seconds=86_400.0, labelled=1.0))
+
+    assert told is not None
+    assert told.effect == pytest.approx(0.02, rel=0.01)
+    assert told.fewest == pytest.approx(0.3 * size * 0.026, rel=0.01)
+
+
 def test_difference_is_told_in_words() -> None:
     assert sample.difference(experiment(), 0.02) == "2 points of accuracy"
     means = sample.difference(experiment(metric="mae"), 0.02)
     assert means == "0.1 standard deviations of mae"
+    rare = make_plan(asked(metric="recall:fraud"), RARE, salt="").experiment
+    assert rare is not None
+    assert sample.reason(rare) == ("as only 2 % are of this class and the others say nothing of it")
+    assert sample.reason(experiment()) == ""

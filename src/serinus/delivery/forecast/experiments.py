@@ -7,23 +7,28 @@ difference that it finds in four of five tests. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from serinus.deferred import Deferred
 from serinus.delivery.forecast.circumstances import ENTITIES, Crowd
 from serinus.delivery.forecast.types import ExperimentForecast, Traffic
+from serinus.delivery.planning import positives
 from serinus.delivery.planning import sample as sizes
 from serinus.delivery.planning.sample import POWER
 from serinus.delivery.types import Experiment, Plan
 
 if TYPE_CHECKING:
+    from scipy import optimize
+
     from serinus.stats import power
 else:
+    # A control process that was killed leads deployments before anybody asks for a forecast.
+    optimize = Deferred("scipy.optimize")
     power = Deferred("serinus.stats.power")
 
 FEWEST_UNITS = 100.0
@@ -50,22 +55,30 @@ def experiment_forecast(
     told = ExperimentForecast(latest, None, None, None, test.metric, "", sample, least, latest)
     if traffic is None:
         return told
+    labelled = 1.0
+    if sizes.needs_labels(test.metric) and traffic.labelled is not None:
+        labelled = traffic.labelled
     crowd = Crowd(entities or ENTITIES) if plan.unit == "entity" else None
-    needed = float(crowd.requests(np.array(float(sample)))) if crowd else float(sample)
-    # The end comes with the sample and the least time, at the latest when the longest time is over.
+    counting = float(crowd.requests(np.array(float(sample)))) if crowd else float(sample)
+    # Only what is labelled counts. The end comes with the sample and the least time, at the
+    # latest when the longest time is over.
+    needed = counting / labelled if labelled else inf
     planned = min(max(needed / traffic.per_hour, least), latest)
-    requests = planned * traffic.per_hour
+    requests = planned * traffic.per_hour * labelled
     units = crowd.distinct(requests) if crowd else requests
-    labelled = (
-        1.0 if traffic.labelled is None or not sizes.needs_labels(test.metric) else traffic.labelled
-    )
-    arms = [(1 - sum(test.split)) * units * labelled]
-    arms += [share * units * labelled for share in test.split]
-    smallest = min(arms)
-    effect = _smallest_effect(plan, test, traffic, arms) if smallest >= FEWEST_UNITS else None
+    arms = [(1 - sum(test.split)) * units, *(share * units for share in test.split)]
+    fewest = min(arms) * _informative(test)
+    effect = _smallest_effect(plan, test, traffic, arms) if fewest >= FEWEST_UNITS else None
     return msgspec.structs.replace(
-        told, hours=planned, units=units, fewest=smallest, effect=effect, unit=_unit(test)
+        told, hours=planned, units=units, fewest=fewest, effect=effect, unit=_unit(test)
     )
+
+
+def _informative(test: Experiment) -> float:
+    """The share of units that say anything of the metric."""
+    if test.positives is None:
+        return 1.0
+    return positives.informative(sizes.plain(test.metric), test.positives)
 
 
 def _smallest_effect(
@@ -77,15 +90,18 @@ def _smallest_effect(
     alpha = sizes.level(test)
     if not sizes.is_rate(test.metric, None):
         return _deviations(units, share, alpha)
-    rate = sizes.rate(test.metric, plan.quality.baseline if traffic.loss is None else traffic.loss)
+    rate = sizes.rate(test, plan.quality.baseline if traffic.loss is None else traffic.loss)
     most = (1 - rate) if rate <= 0.5 else rate
-    towards = 1.0 if rate <= 0.5 else -1.0
-    return _least(
-        lambda points: power.proportions_power(
-            rate, rate + towards * points, units, share=share, alpha=alpha
-        ),
-        most * (1 - 1e-9),
-    )
+    known = test.positives
+
+    def chance(points: float) -> float:
+        there = sizes.away(rate, points)
+        if known is None:
+            return power.proportions_power(rate, there, units, share=share, alpha=alpha)
+        spread = sizes.deviation(test, known, there, share)
+        return power.means_power(points, spread, units, share=share, alpha=alpha)
+
+    return _least(chance, most * (1 - 1e-6))
 
 
 def _deviations(units: float, share: float, alpha: float) -> float | None:

@@ -96,11 +96,12 @@ def _words(spec: DeploymentSpec, plan: Plan, number: int) -> str:
             f"{version} {100 * share:g} %"
             for version, share in zip(test.challengers, test.split, strict=True)
         )
-        many = "requests" if plan.unit == "request" else "distinct entities"
+        many = _counted(test.metric, plan.unit)
         enough = ""
         if spec.min_requests is None:
             finds = sample.difference(test, spec.quality_points)
-            enough = f" (enough to find {finds} in four of five tests)"
+            why = sample.reason(test)
+            enough = f" (enough to find {finds} in four of five tests{', ' * bool(why)}{why})"
         return (
             f"A/B test ({shares}): passed when its planned end has come, with "
             f"{step.min_requests:,} {many}{enough} but not before "
@@ -155,7 +156,7 @@ def summary(told: Forecast, unit: str, observed: Traffic | None = None) -> str:
 
 
 def _found_at_the_end(test: ExperimentForecast, unit: str, observed: Traffic | None) -> str:
-    many = "requests" if unit == "request" else "distinct entities"
+    many = _counted(test.metric, unit)
     if test.units is None:
         return (
             f"The test is asked of {test.sample:,} {many}, not before {hours(test.least_hours)} "
@@ -171,6 +172,12 @@ def _found_at_the_end(test: ExperimentForecast, unit: str, observed: Traffic | N
     if test.unit == "points":
         size = f"{100 * test.effect:.2g} points"
     return f"{told}: a difference of {size} of {test.metric} is then found in four of five tests."
+
+
+def _counted(metric: str, unit: str) -> str:
+    """What a sample is of: what has no label counts for no metric that needs one."""
+    many = "requests" if unit == "request" else "distinct entities"
+    return f"labelled {many}" if sample.needs_labels(metric) else many
 
 
 def duration(took: Duration) -> str:

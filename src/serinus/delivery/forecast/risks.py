@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from serinus.delivery.forecast.circumstances import ENTITIES
 from serinus.delivery.forecast.types import Forecast, Traffic
-from serinus.delivery.types import DeploymentSpec, Plan
+from serinus.delivery.planning import sample
+from serinus.delivery.types import DeploymentSpec, Experiment, Plan
 
 # Of simulated rollouts; fewer passing a step in its time is worth a word.
 _MOST_PASS = 0.95
@@ -25,6 +26,9 @@ def risks(
     """
     yield from _labels(plan, observed)
     yield from _time(plan, told)
+    if plan.experiment is not None:
+        yield from _class(plan.experiment)
+        yield from _end(plan, plan.experiment, observed)
     if plan.unit == "entity" and spec.entities is None:
         yield (
             f"Nobody said how many entities there are: {ENTITIES:,} are assumed, and each counts "
@@ -70,6 +74,40 @@ def _time(plan: Plan, told: Forecast) -> Iterator[str]:
                 f"Step {step.step + 1} ({step.name}) passes in its time in {step.decided:.0%} of "
                 "simulated rollouts of an equal version; otherwise the plan ends inconclusive."
             )
+
+
+def _class(test: Experiment) -> Iterator[str]:
+    """What is not known of the class that the metric asks about."""
+    found = test.positives
+    if found is None or found.known == "test":
+        return
+    if found.known == "answers":
+        yield (
+            f"Of the class that {test.metric} asks about only answers are known: it is thought as "
+            f"frequent among labels ({found.true:.2%}), and {test.metric} to vary as much as it "
+            "can. Say min_requests if you know better."
+        )
+    else:
+        yield (
+            f"Of the class that {test.metric} asks about nothing is known, as this version has no "
+            f"profile of its classes: it is taken for rare ({found.true:.0%} of labels and of "
+            f"answers), and {test.metric} to vary as much as it can. If the class is more frequent "
+            "the test only takes longer than it must: say min_requests."
+        )
+
+
+def _end(plan: Plan, test: Experiment, observed: Traffic | None) -> Iterator[str]:
+    """A request of which nothing comes holds the end up until its time is over."""
+    labelled = sample.needs_labels(test.metric)
+    missing = not labelled or (
+        observed is not None and observed.labelled is not None and observed.labelled < 1.0
+    )
+    if missing and test.metric != "latency":
+        what = "labels" if labelled else "values"
+        yield (
+            f"Missing {what} are waited for: the result is there up to "
+            f"{plan.label_window_seconds / 3600:.3g} h after the planned end."
+        )
 
 
 def _traffic_at_once(spec: DeploymentSpec, plan: Plan) -> Iterator[str]:

@@ -76,8 +76,9 @@ class HarmForecast(msgspec.Struct, frozen=True):
 class ExperimentForecast(msgspec.Struct, frozen=True):
     """What an A/B test will have seen at its planned end.
 
-    ``hours`` from its first request; ``units`` (requests, or distinct entities) of all versions by
-    then, and of the one with ``fewest`` those that the metric can be told of. ``effect`` is the
+    ``hours`` from its first request; ``units`` (requests, or distinct entities; labelled, if the
+    metric needs it) of all versions by then, and of the one with ``fewest`` those that say anything
+    of the metric (of recall, those of its class). ``effect`` is the
     smallest difference of the metric that four of five tests find, in ``unit``: points (0.01 is
     one), or standard deviations between units. None is what cannot be told, or is never found.
     The end comes with ``sample`` units, not before ``least_hours``, after ``most_hours`` at the

@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 
 from serinus.delivery.experiments import metrics
-from serinus.delivery.planning import ab_test, faults, sample, strategies
+from serinus.delivery.planning import ab_test, faults, positives, sample, strategies
 from serinus.delivery.planning.budget import ALPHAS, PROMOTE_ALPHA
 from serinus.delivery.types import (
     DeploymentSpec,
+    Experiment,
     Guardrail,
     Kind,
     LatencyScale,
@@ -27,6 +28,7 @@ from serinus.delivery.verdicts.evidence import MOST_CLASSES, SCORE_BINS
 from serinus.errors import InvalidInput
 from serinus.stats import bins
 from serinus.stats.bins import NumericBins
+from serinus.stats.class_tallies import Tally
 from serinus.wire import BreakerRules
 
 LABEL_COVERAGE = 0.995
@@ -57,7 +59,8 @@ class Basis:
         workers: live gateway workers; a rolling plan that names no replicas replaces those.
         breaker: when a gateway asks a version of this model's type no more.
         loss: the share of its answers that were wrong lately; None if unknown.
-        labelled: the share of its answers that got a label lately; None if unknown.
+        tallies: of its classes, on rows it did not learn from; none if unknown.
+        second: of two classes, the share of its answers that claimed the second; None if unknown.
     """
 
     quality: QualityScale
@@ -67,7 +70,8 @@ class Basis:
     workers: int = 1
     breaker: BreakerRules = field(default_factory=BreakerRules)
     loss: float | None = None
-    labelled: float | None = None
+    tallies: tuple[Tally, ...] = ()
+    second: float | None = None
 
 
 def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
@@ -124,9 +128,7 @@ def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
         soak_mirror=0.0 if basis.first else spec.soak_mirror,
         clone=_clone(spec),
         breaker=basis.breaker,
-        experiment=ab_test.experiment(spec, basis.quality.task)
-        if spec.strategy == "ab_test"
-        else None,
+        experiment=_experiment(spec, basis) if spec.strategy == "ab_test" else None,
     )
 
 
@@ -140,12 +142,19 @@ def whole(spec: DeploymentSpec, basis: Basis) -> DeploymentSpec:
     if spec.min_requests is not None:
         return spec
     found = sample.units(
-        ab_test.experiment(spec, basis.quality.task),
+        _experiment(spec, basis),
         points=spec.quality_points,
         loss=basis.quality.baseline if basis.loss is None else basis.loss,
-        labelled=basis.labelled,
     )
     return msgspec.structs.replace(spec, min_requests=found)
+
+
+def _experiment(spec: DeploymentSpec, basis: Basis) -> Experiment:
+    """What is compared, with what is known of the class that the metric asks about."""
+    test = ab_test.experiment(spec, basis.quality.task)
+    metric = metrics.parse(test.metric, basis.quality.task, basis.classes)
+    known = positives.of(metric, basis.tallies, basis.classes, basis.second)
+    return msgspec.structs.replace(test, positives=known)
 
 
 def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:

@@ -2,16 +2,17 @@
 
 As planned tests are sized everywhere (Fleiss, Levin & Paik 2003, ch. 4; Cohen 1988, ch. 2): for
 the smallest difference that is worth a decision, the level of the test, and four of five tests
-that find it.
+that find it. What asks about a class is sized by :mod:`serinus.delivery.planning.positives`.
 """
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
 from serinus.deferred import Deferred
-from serinus.delivery.types import Experiment
+from serinus.delivery.planning import positives
+from serinus.delivery.types import Experiment, Positives
 
 if TYPE_CHECKING:
     from serinus.stats import power
@@ -32,14 +33,13 @@ _UNKNOWN_RATE = 0.5
 _ROUND = 100
 
 
-def units(test: Experiment, *, points: float, loss: float, labelled: float | None = None) -> int:
-    """Units of all versions together, in full hundreds.
+def units(test: Experiment, *, points: float, loss: float) -> int:
+    """Units of all versions together, in full hundreds: those that count (labelled, if need be).
 
     Args:
         test: what is compared, in which shares, how surely.
         points: the smallest difference of a rate worth finding (0.02 is two points).
         loss: the champion's share of wrong classes.
-        labelled: of its answers lately, the share that got a label; None if unknown.
 
     Raises:
         InvalidInput: no reachable number finds so small a difference.
@@ -48,14 +48,34 @@ def units(test: Experiment, *, points: float, loss: float, labelled: float | Non
     champion, challenger = 1.0 - sum(test.split), min(test.split)
     both = champion + challenger
     share, alpha = challenger / both, level(test)
-    if is_rate(test.metric, None):
-        here = rate(test.metric, loss)
-        there = _away(here, points)
+    if not is_rate(test.metric, None):
+        needed = power.means_units(DEVIATIONS, 1.0, power=POWER, share=share, alpha=alpha)
+        return _ROUND * ceil(needed / both / _ROUND)
+    here = rate(test, loss)
+    there = away(here, points)
+    if test.positives is None:
         needed = power.proportions_units(here, there, power=POWER, share=share, alpha=alpha)
     else:
-        needed = power.means_units(DEVIATIONS, 1.0, power=POWER, share=share, alpha=alpha)
-    told = labelled if labelled and needs_labels(test.metric) else 1.0
-    return _ROUND * ceil(needed / both / told / _ROUND)
+        spread = deviation(test, test.positives, there, share)
+        needed = power.means_units(here - there, spread, power=POWER, share=share, alpha=alpha)
+    return _ROUND * ceil(needed / both / _ROUND)
+
+
+def deviation(test: Experiment, found: Positives, there: float, share: float) -> float:
+    """Between units, of a metric that asks about a class.
+
+    The one deviation at which two arms' difference varies as much as with their own
+    (var / (1 - share) of the champion and var / share of the challenger).
+
+    Args:
+        test: what is compared.
+        found: the class, and the champion's rate.
+        there: the challenger's rate.
+        share: the challenger's part of both arms' units.
+    """
+    name = plain(test.metric)
+    champion, challenger = (positives.variance(name, at, found) for at in (found.rate, there))
+    return sqrt(share * champion + (1.0 - share) * challenger)
 
 
 def difference(test: Experiment, points: float) -> str:
@@ -65,6 +85,13 @@ def difference(test: Experiment, points: float) -> str:
     return f"{DEVIATIONS:g} standard deviations of {test.metric}"
 
 
+def reason(test: Experiment) -> str:
+    """In words why so many are needed, where the metric asks about a class; else nothing."""
+    if test.positives is None:
+        return ""
+    return positives.words(plain(test.metric), test.positives)
+
+
 def level(test: Experiment) -> float:
     """Of each comparison: every one may err, so they share the test's own (Bonferroni)."""
     return (1.0 - test.confidence) / len(test.challengers)
@@ -72,7 +99,12 @@ def level(test: Experiment) -> float:
 
 def is_rate(metric: str, task: str | None) -> bool:
     """Whether a metric is told in points; that of nobody's choice is its task's."""
-    return metric.partition(":")[0] in _RATES if metric else task != "regression"
+    return plain(metric) in _RATES if metric else task != "regression"
+
+
+def plain(metric: str) -> str:
+    """A metric without the class that it asks about."""
+    return metric.partition(":")[0]
 
 
 def needs_labels(metric: str) -> bool:
@@ -80,12 +112,14 @@ def needs_labels(metric: str) -> bool:
     return metric not in _UNLABELLED
 
 
-def rate(metric: str, loss: float) -> float:
-    """What the champion's rate is thought to be, from its share of wrong classes."""
-    return _UNKNOWN_RATE if metric == "conversion" else min(max(1.0 - loss, 0.01), 0.99)
+def rate(test: Experiment, loss: float) -> float:
+    """What the champion's rate is thought to be; of all classes from its share of wrong ones."""
+    if test.positives is not None:
+        return test.positives.rate
+    return _UNKNOWN_RATE if test.metric == "conversion" else min(max(1.0 - loss, 0.01), 0.99)
 
 
-def _away(here: float, points: float) -> float:
+def away(here: float, points: float) -> float:
     """A rate apart by so many points, towards the middle, where there is room."""
     if here <= 0.5:
         return here + min(points, (1.0 - here) * (1 - 1e-6))
