@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
-import msgspec
 import numpy as np
 
 from serinus.stats import class_tallies
@@ -18,7 +18,7 @@ def test_tallies_count_what_is_true_claimed_and_both() -> None:
 
 def test_tallies_come_back_from_a_profile_as_stored() -> None:
     kept = [Tally(True, 4, 1, 2, 1), Tally(3, 4, 1, 2, 1), Tally("x", 4, 1, 2, 1)]
-    profile = json.loads(json.dumps({"classes": msgspec.to_builtins(kept)}))
+    profile = json.loads(json.dumps({"classes": [asdict(item) for item in kept]}))
 
     assert class_tallies.read(profile) == tuple(kept)
     assert class_tallies.read({}) == ()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Class: TypeAlias = str | int | bool
 
 
-class Tally(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Tally:
     """One class among ``rows``: of so many ``true``, of so many ``claimed``, of ``hits`` both."""
 
     name: Class
@@ -43,4 +44,4 @@ def tally(truth: Sequence[Any], scores: NDArray[Any], classes: Sequence[Any]) ->
 
 def read(reference: Mapping[str, Any]) -> tuple[Tally, ...]:
     """The tallies of a reference profile; none of one that was made without."""
-    return tuple(msgspec.convert(found, Tally) for found in reference.get("classes", ()))
+    return tuple(Tally(**found) for found in reference.get("classes", ()))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -50,7 +50,7 @@ def profile(fit: Fit) -> dict[str, Any]:
     if fit.prepared.task == "classification":
         labels = pd.concat(truth).tolist()
         tallies = class_tallies.tally(labels, answered, fit.prepared.classes)
-        found["classes"] = msgspec.to_builtins(tallies)
+        found["classes"] = [asdict(item) for item in tallies]
     return found
 
 
