@@ -25,7 +25,7 @@ demo: $(READY)  ## the whole loop on real data, in about two minutes (ARGS="--da
 	@$(PY) -m serinus demo $(ARGS)
 
 test: $(READY)  ## all tests, on both databases (ARGS="-k name")
-	@$(PY) -m pytest -q -n $(WORKERS) $(ARGS)
+	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 soak: $(READY)  ## ten thousand lives of deployments: people, evidence, clocks, deaths
 	@$(PY) -m pytest -q -n $(WORKERS) --hypothesis-profile=soak --timeout=0 tests/delivery/test_lifecycle.py $(ARGS)

@@ -63,6 +63,20 @@ _MOST_DESCRIPTORS = 700
 _MOST_THREADS = 50
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who may take long begins first: at the end of a run no worker waits for another's last test.
+
+    One worker takes these, which wait for processes more than they compute, beside the other's
+    many short ones, which compute: two of them at once would only get in each other's way.
+    """
+
+    def most_seconds(item: pytest.Item) -> float:
+        limit = item.get_closest_marker("timeout")
+        return float(limit.args[0]) if limit else 0.0
+
+    items.sort(key=most_seconds, reverse=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left_open() -> Iterator[None]:
     """Of all that a worker's thousands of tests opened, next to nothing is open at its end."""
