@@ -10,8 +10,9 @@ from tests.serving import samples
 
 from serinus import wire
 from serinus.serving.asking.lanes import Lane
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.asking.router import Router
-from serinus.serving.asking.rows import LiveRoute, Row
+from serinus.serving.asking.rows import Row
 from serinus.serving.asking.tickets import Ticket
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.types import Features, Outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import time
 
@@ -13,9 +14,10 @@ from tests.serving.conftest import route
 from tests.serving.loads import Load
 
 from serinus import wire
-from serinus.errors import InvalidInput, Unavailable
+from serinus.errors import InvalidInput, Overloaded, Unavailable
 from serinus.ledger import ids
 from serinus.ledger.files.writer import Writer
+from serinus.serving.asking.lanes import Lane
 from serinus.serving.protocols.decode import FeedbackItem, Request
 from serinus.serving.service import Service
 from serinus.serving.telling.board import Board
@@ -228,6 +230,52 @@ def test_service_lets_nobody_wait_for_ever(tmp_path):
         assert isinstance(told[0], Unavailable)
         assert "in time" in told[0].what
         held.release.set()
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+class Costly(Lane):
+    """A lane of which is known that each row takes it a hundredth of a second."""
+
+    def expected_seconds(self, rows):
+        return rows / 100
+
+
+@pytest.mark.parametrize(
+    ("patience", "rows", "admitted"),
+    [
+        (None, 40, True),
+        (None, 70, False),
+        (0.7, 40, True),
+        (0.7, 70, False),
+        (0.3, 15, True),
+        (0.3, 40, False),
+        # More patience than the gateway itself has is none.
+        (1000.0, 40, True),
+        (1000.0, 70, False),
+    ],
+)
+def test_service_admits_what_can_be_answered_while_its_client_waits(
+    tmp_path, patience, rows, admitted
+):
+    async def scenario():
+        serving = service(tmp_path, request_timeout_seconds=0.2)
+        assert serving.tickets.longest == pytest.approx(0.7)
+        held, told = scripted.Held(1), []
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(
+            Costly("1", held, loop, timeout_seconds=5.0, freed=lambda: None)
+        ) as lane:
+            asked = (scripted.live_route(lane), Request((1.0,) * 4))
+            serving.predict(*asked, None, told.append)
+            await asyncio.sleep(0)  # It is being called; of the others, ten wait.
+            serving.predict_many([asked] * 10, None, told.append)
+            assert serving.waiting == 10
+            refusal = pytest.raises(Overloaded, match="10 rows are waiting already")
+            with contextlib.nullcontext() if admitted else refusal:
+                serving.predict_many([asked] * rows, None, told.append, seconds=patience)
+            assert serving.waiting == 10 + rows * admitted
+            held.release.set()
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
 

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from serinus.errors import SerinusError, Unavailable
 from serinus.serving.asking.assigning import Demand
-from serinus.serving.asking.rows import LiveRoute, Row
+from serinus.serving.asking.live import LiveRoute
+from serinus.serving.asking.rows import Row
 from serinus.serving.protocols import answers
 from serinus.serving.protocols.answers import Predicted
 from serinus.serving.protocols.decode import Request

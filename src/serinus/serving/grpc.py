@@ -18,7 +18,7 @@ from tritonclient.grpc import service_pb2 as messages
 from serinus.errors import SerinusError, Unavailable
 from serinus.serving import answering
 from serinus.serving.asking.assigning import Demand
-from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.http.demands import arm as arm_of
 from serinus.serving.http.exchange import ARM
 from serinus.serving.http.open_inference import demanded, describe

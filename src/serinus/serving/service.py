@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Sequence
 
@@ -21,17 +20,15 @@ from serinus.ledger.archive.reader import open_archived
 from serinus.ledger.types import Writer
 from serinus.serving.asking.assigning import Demand, assigned
 from serinus.serving.asking.batching import Batcher
-from serinus.serving.asking.lanes import Lane, LaneApart
-from serinus.serving.asking.rows import LiveRoute, Row, arrival
+from serinus.serving.asking.lanes import Lane
+from serinus.serving.asking.live import LiveRoute
+from serinus.serving.asking.rows import Row, arrival
 from serinus.serving.asking.tickets import Done, Tickets
-from serinus.serving.loading import staging
-from serinus.serving.loading.apart import Apart, Key, Loaded
+from serinus.serving.loading.beside import Beside
 from serinus.serving.loading.loader import Loader
 from serinus.serving.loading.snapshot import Snapshot
-from serinus.serving.loading.staging import Staging
 from serinus.serving.loading.table import RoutingFile
 from serinus.serving.protocols.decode import FeedbackItem, Request
-from serinus.serving.runtimes import artifacts
 from serinus.serving.runtimes.types import ProcessLimits, Runtime
 from serinus.serving.telling.board import Board
 from serinus.serving.telling.counters import Counters, Counts, total
@@ -39,7 +36,7 @@ from serinus.serving.telling.feedback import Feedback, Intake
 from serinus.serving.telling.mirror import Mirror
 from serinus.serving.telling.recorder import Recorder
 from serinus.serving.types import GatewayOptions
-from serinus.wire import Arm, Manifest, RoutingTable, WorkerStatus
+from serinus.wire import Manifest, RoutingTable, WorkerStatus
 
 BUSY_SECONDS = 0.5
 """Over how long it is measured how busy a worker is."""
@@ -85,12 +82,8 @@ class Service:
             loop,
             answers_unrecorded=options.ledger_full == "answer",
         )
-        self._apart = Apart(loop, self._open_apart, artifacts.size, self._room)
-        self.staging = Staging(self._apart)
-        self._mirror = Mirror(
-            options.mirror_rows, self.counters, self.recorder.write, self._find_clone
-        )
         self._batcher = Batcher(loop, self._record, options.waiting_max_rows)
+        # A champion must have time left for what its challenger did not answer.
         self._limits = ProcessLimits(
             call_seconds=options.request_timeout_seconds / 2,
             memory_bytes=options.process_memory_bytes,
@@ -98,6 +91,16 @@ class Service:
         )
         self._loader = Loader(
             loop, self._make_lane, self._swap, options.model_memory_bytes, self._limits
+        )
+        self._beside = Beside(
+            loop,
+            self._limits,
+            options.model_memory_bytes,
+            lambda: self._loader.size,
+            self._freed,
+        )
+        self._mirror = Mirror(
+            options.mirror_rows, self.counters, self.recorder.write, self._beside.clone
         )
         self._table = RoutingTable(0, {})
         self._file = RoutingFile(options.routing_table)
@@ -251,8 +254,7 @@ class Service:
 
     def _unload(self) -> None:
         """Let go of versions that nobody asked for of late, if they take too much memory."""
-        self._apart.sweep({*staging.keys(self._table), *self._clones()})
-        self.staging.sweep(self._table)
+        self._beside.sweep(self._table)
         if self._loader.is_over_budget:
             before, self.snapshot = self.snapshot, self._loader.snapshot(self._table, self.snapshot)
             if before.asleep != self.snapshot.asleep:
@@ -269,13 +271,11 @@ class Service:
         return table
 
     def _make_lane(self, version: str, runtime: Runtime) -> Lane:
-        # A champion must have time left for what its challenger did not answer.
-        limit = self._options.request_timeout_seconds / 2
         return Lane(
             version,
             runtime,
             self._loop,
-            timeout_seconds=limit,
+            timeout_seconds=self._limits.call_seconds,
             freed=self._freed,
             remembered_rows=self._options.remembered_rows,
             tripped=self._tripped,
@@ -292,40 +292,11 @@ class Service:
             Unavailable: it cannot be loaded, or not in time.
         """
         limit = self._options.request_timeout_seconds
-        return await self.staging.find(self._table, model, min(limit, seconds or limit))
+        return await self._beside.staging.find(self._table, model, min(limit, seconds or limit))
 
     def told_of_staging(self) -> list[dict[str, object]]:
         """What is in Staging, of each model."""
-        return self.staging.told(self._table)
-
-    def _find_clone(self, live: LiveRoute) -> Lane | None:
-        return self._apart.find(Key(Arm.CLONE, live.route.model, live.route.champion))
-
-    def _clones(self) -> set[Key]:
-        routes = self._table.routes.values()
-        return {Key(Arm.CLONE, one.model, one.champion) for one in routes if one.clone > 0.0}
-
-    def _open_apart(self, key: Key) -> Loaded:
-        is_staging = key.role is Arm.STAGING
-        runtime = artifacts.load(key.model, key.target, self._limits, confined=is_staging)
-        lane = LaneApart(
-            key.target.version,
-            runtime,
-            self._loop,
-            timeout_seconds=self._options.request_timeout_seconds / 2,
-            freed=self._freed,
-        )
-        try:
-            lane.measure()
-        except BaseException:
-            lane.close()
-            raise
-        return Loaded(lane, artifacts.size(key.target))
-
-    def _room(self) -> float:
-        """The bytes that are left for what is not production's."""
-        budget = self._options.model_memory_bytes
-        return budget - self._loader.size - self._apart.size if budget else math.inf
+        return self._beside.staging.told(self._table)
 
     def _tripped(self) -> None:
         """Report that a circuit has changed, once for all that change in this turn."""

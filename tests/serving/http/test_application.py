@@ -12,7 +12,7 @@ import zlib
 import httpx
 import pytest
 from tests.serving import samples
-from tests.serving.http.asking import FEATURES, problem
+from tests.serving.http.bodies import FEATURES, problem
 
 from serinus import wire
 from serinus.ledger import ids

@@ -7,7 +7,7 @@ import socket
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.serving.http.asking import FEATURES
+from tests.serving.http.bodies import FEATURES
 from tests.serving.http.pipe import bodies, echo, opened, post
 
 from serinus.serving.http import connection

@@ -1,4 +1,4 @@
-from tests.serving.http.asking import FEATURES
+from tests.serving.http.bodies import FEATURES
 
 
 def test_model_info_tells_what_to_send(serving):

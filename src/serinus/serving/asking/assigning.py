@@ -7,7 +7,7 @@ from typing import TypeAlias
 from serinus import clock
 from serinus.errors import Conflict
 from serinus.serving.asking.breaker import Circuit
-from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.asking.live import LiveRoute
 from serinus.wire import Arm, Assignment
 
 Demand: TypeAlias = Arm | str

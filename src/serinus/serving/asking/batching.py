@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable
 from serinus.errors import Overloaded
 from serinus.serving.asking import lanes
 from serinus.serving.asking.lanes import Lane
-from serinus.serving.asking.rows import LiveRoute, Row
+from serinus.serving.asking.live import LiveRoute
+from serinus.serving.asking.rows import Row
 from serinus.serving.types import Features, Outcome
 
 OVERLOADED = "too many rows are waiting"

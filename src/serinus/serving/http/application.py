@@ -11,10 +11,11 @@ from urllib.parse import unquote
 from serinus.errors import InvalidInput, NotFound, SerinusError
 from serinus.serving.answering import failed, predicted
 from serinus.serving.asking.assigning import Demand
-from serinus.serving.asking.rows import LiveRoute, Row
-from serinus.serving.hooks import Hooks
+from serinus.serving.asking.live import LiveRoute
+from serinus.serving.asking.rows import Row
 from serinus.serving.http import demands, forms, refusal, state
 from serinus.serving.http.exchange import ARM, REVISION, TIMEOUT, Exchange, Header, head
+from serinus.serving.http.hooks import Hooks
 from serinus.serving.http.invocations import Invocations
 from serinus.serving.http.open_inference import OpenInference
 from serinus.serving.http.refusal import Refusal

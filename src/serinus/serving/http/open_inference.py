@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from serinus.errors import Conflict, NotFound
 from serinus.serving import answering
 from serinus.serving.asking.assigning import Demand
-from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.http import demands
 from serinus.serving.http.exchange import REVISION, Exchange
 from serinus.serving.http.refusal import Refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.loading.snapshot import Snapshot
 from serinus.serving.protocols import openapi
 from serinus.serving.service import Service

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import msgspec
 
 from serinus.serving.asking.lanes import Lane
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.asking.router import Router
-from serinus.serving.asking.rows import LiveRoute
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.serving.types import Features, Outcome
 from serinus.wire import Answer, Manifest, Route

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from serinus import clock
 from serinus.serving.asking.lanes import Lane
-from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.loading.absent import BY_HAND
 from serinus.serving.loading.memory import Held, surplus
 from serinus.serving.loading.routes import MakeLane, Routes, Stock, words

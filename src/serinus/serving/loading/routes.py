@@ -17,8 +17,8 @@ import msgspec
 from serinus import clock
 from serinus.errors import SerinusError
 from serinus.serving.asking.lanes import Lane, Round
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.asking.router import RandomKeys, Router
-from serinus.serving.asking.rows import LiveRoute
 from serinus.serving.loading import absent
 from serinus.serving.loading.table import Key
 from serinus.serving.protocols.decode import RequestDecoder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from serinus.errors import InvalidInput, NotFound, Unavailable
 from serinus.serving.asking.breaker import Circuit
-from serinus.serving.asking.rows import LiveRoute
+from serinus.serving.asking.live import LiveRoute
 
 
 class Asleep(Exception):

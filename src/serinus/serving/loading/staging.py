@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from serinus.errors import InvalidInput, NotFound
 from serinus.serving.asking.lanes import Lane
+from serinus.serving.asking.live import LiveRoute
 from serinus.serving.asking.router import Router
-from serinus.serving.asking.rows import LiveRoute
 from serinus.serving.loading.apart import Apart, Key
 from serinus.serving.protocols.decode import RequestDecoder
 from serinus.wire import Arm, Route, RoutingTable

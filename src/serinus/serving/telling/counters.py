@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from serinus.serving.asking.rows import LiveRoute, Row
+from serinus.serving.asking.live import LiveRoute
+from serinus.serving.asking.rows import Row
 from serinus.serving.telling import unusual, violations
 from serinus.serving.telling.unusual import Oddity, Unusual
 from serinus.serving.telling.violations import Violation, Violations

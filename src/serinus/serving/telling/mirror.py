@@ -23,7 +23,8 @@ import msgspec
 from serinus import clock
 from serinus.errors import SerinusError
 from serinus.serving.asking.lanes import Lane
-from serinus.serving.asking.rows import LiveRoute, Row
+from serinus.serving.asking.live import LiveRoute
+from serinus.serving.asking.rows import Row
 from serinus.serving.telling.counters import Counters
 from serinus.serving.telling.recorder import Told, Written
 from serinus.serving.types import Outcome

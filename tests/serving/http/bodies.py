@@ -1,4 +1,4 @@
-"""What tests of the gateway's HTTP ask with."""
+"""A body of a good request, and what the body of a refusal says."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import pytest
 from tests.serving.conftest import route
 
 from serinus.errors import InvalidInput, Unavailable
-from serinus.serving.hooks import Hooks
+from serinus.serving.http.hooks import Hooks
 from serinus.serving.protocols.answers import Predicted
 from serinus.wire import Arm
 
