@@ -39,6 +39,7 @@ def test_usual_plan_tells_of_its_breaker_alone() -> None:
             "most will count as missing",
         ),
         ({"traffic": None}, "Too little traffic"),
+        ({"quality_tolerance": 0.005}, "worse by up to 0.5 points is no harm to this plan"),
         ({"decided": 0.9}, "passes in its time in 90%"),
         ({"unit": "entity"}, "Nobody said how many entities"),
         ({"value_cap": 1.0, "value_loss": 0.2}, "waits for business values"),
@@ -53,7 +54,7 @@ def test_usual_plan_tells_of_its_breaker_alone() -> None:
         ({"auto_promote": False}, "waits for a person before all traffic"),
     ],
     ids=[
-        "no_labels", "few_labels", "late_labels", "no_traffic", "late", "entities", "values",
+        "no_labels", "few_labels", "late_labels", "no_traffic", "tolerance", "late", "entities", "values",
         "first", "blue_green", "shadow", "unwatched", "thompson", "no_soak", "blind_soak",
         "approvals", "by_hand",
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from math import log
+from math import inf, log
 
 import msgspec
 import numpy as np
@@ -160,6 +160,19 @@ def test_forecast_of_harm_within_the_latency_slack_is_never() -> None:
     fast = msgspec.structs.replace(TRAFFIC, p50_ms=1.0, p95_ms=2.0)
     found = harms(forecast(planned(), fast, seed=1, runs=50), "50 %")
     assert found["latency +50 %"] is None
+
+
+def test_forecast_of_harm_within_the_quality_tolerance_is_never() -> None:
+    forgiving = forecast(planned(quality_tolerance=0.015), TRAFFIC, seed=1, runs=50)
+    more = planned(quality_tolerance=0.02, quality_points=0.03)
+    found = forecast(more, TRAFFIC, seed=1, runs=50)
+    usual = forecast(planned(), TRAFFIC, seed=1, runs=50)
+
+    for step in ("shadow", "50 %"):
+        late, never, soon = (harms(it, step) for it in (forgiving, found, usual))
+        assert soon["quality -2 points"] < (late["quality -2 points"] or inf)
+        assert soon["quality -5 points"] < late["quality -5 points"] < never["quality -5 points"]
+        assert never["quality -2 points"] is None
 
 
 def test_forecast_in_hours_goes_by_the_observed_traffic() -> None:

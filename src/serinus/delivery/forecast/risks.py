@@ -25,6 +25,7 @@ def risks(
         told: the forecast.
     """
     yield from _labels(plan, observed)
+    yield from _tolerated(plan)
     yield from _time(plan, told)
     if plan.experiment is not None:
         yield from _class(plan.experiment)
@@ -62,6 +63,16 @@ def _labels(plan: Plan, observed: Traffic | None) -> Iterator[str]:
         yield (
             f"Labels come {observed.label_delay_seconds / 3600:.1f} h after the answer and are "
             f"waited for {plan.label_window_seconds / 3600:.1f} h: most will count as missing."
+        )
+
+
+def _tolerated(plan: Plan) -> Iterator[str]:
+    judged = [rail for rail in plan.guardrails if rail.kind in ("quality", "shadow_quality")]
+    points = max((rail.tolerance for rail in judged), default=0.0)
+    if points:
+        yield (
+            f"A quality worse by up to {100 * points:g} points is no harm to this plan: nothing is "
+            "taken back for it, and what is worse by more is found later."
         )
 
 

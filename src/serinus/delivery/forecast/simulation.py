@@ -221,11 +221,27 @@ class _Simulation:
                 search = self._danger(step, harm, known)
                 if search is None:
                     continue
-                units = walk(self.rng, min(self.runs, _MOST_RUNS), search, known).units
+                units = self._until_found(harm, search, known)
                 sent, took = self._cost(step, np.zeros(len(units)), units)
                 duration = _duration(sent, took)
                 found.append(HarmForecast(harm.words, number, step_name(step), duration))
         return found
+
+    def _until_found(self, harm: Harm, search: Search, known: Circumstances) -> Floats:
+        runs = min(self.runs, _MOST_RUNS)
+        if self._is_tolerated(harm):
+            return np.full(runs, inf)
+        return walk(self.rng, runs, search, known).units
+
+    def _is_tolerated(self, harm: Harm) -> bool:
+        """Whether the plan lets a challenger be so much worse: then nobody ever finds it."""
+        if harm.kind == "latency":
+            return harm.size <= 1.0 + self.plan.latency.tolerance
+        return harm.kind == "quality" and any(
+            harm.size <= rail.tolerance
+            for rail in self.plan.guardrails
+            if rail.kind in ("quality", "shadow_quality")
+        )
 
     def _danger(self, step: Step, harm: Harm, known: Circumstances) -> Search | None:
         alarms = _ALARMS.get((harm.kind, step.shadow), ())
