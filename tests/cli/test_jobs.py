@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
 from tests.api.running import MODEL, Faces
 from tests.cli.calling import serinus
+
+from serinus.scheduling.jobs import Jobs
+from serinus.scheduling.types import Job
 
 
 def test_jobs_are_asked_for_listed_shown_and_cancelled(faces: Faces) -> None:
@@ -15,3 +24,65 @@ def test_jobs_are_asked_for_listed_shown_and_cancelled(faces: Faces) -> None:
     assert call("cancel", asked["id"], "--json").json["state"] == "cancelled"
     assert call("list", "--state", "queued", "--json").json["jobs"] == []
     assert call("show", "nobody").code == 2
+
+
+OPTIONS = (
+    "--data", "iris", "--model", MODEL, "--target", "species", "--algorithm", "xgboost",
+    "--param", "max_depth=3", "--test-size", "0.3", "--seed", "7", "--time-column", "day",
+    "--version", "2.0.0", "--description", "of a year", "--reason", "asked for",
+)  # fmt: skip
+
+
+def test_a_worker_is_asked_for_all_that_a_training_takes(faces: Faces, tmp_path: Path) -> None:
+    def call(*arguments: str):
+        return serinus("jobs", *arguments, home=faces.app.settings.home, control=faces.url)
+
+    asked = call("train", *OPTIONS, "--deploy", "--key", "yearly", "--json").json
+    assert asked["payload"] == {
+        "data": "iris", "model": MODEL, "target": "species", "algorithm": "xgboost",
+        "params": {"max_depth": 3}, "test_size": 0.3, "seed": 7, "time_column": "day",
+        "version": "2.0.0", "description": "of a year", "reason": "asked for", "deploy": True,
+    }  # fmt: skip
+    assert call("train", *OPTIONS, "--key", "yearly", "--json").json["id"] == asked["id"]
+    assert call("train", *OPTIONS, "--param", "deep").code == 2
+    # The worker's working folder is another.
+    (tmp_path / "rows.csv").write_text("a,target\n1,2\n")
+    near = os.path.relpath(tmp_path / "rows.csv")
+    given = call("train", "--data", near, "--model", MODEL, "--json").json
+    assert given["payload"]["data"] == str(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "words"),
+    [
+        (
+            lambda jobs, job: jobs.finish(job, "w", {"model": MODEL, "version": "2.0.0"}),
+            0,
+            f"serinus deploy {MODEL} 2.0.0",
+        ),
+        (lambda jobs, job: jobs.fail(job, "w", "no such file", retry=False), 1, "no such file"),
+        (lambda jobs, job: jobs.cancel(job.id), 1, "cancelled"),
+    ],
+    ids=["succeeded", "failed", "cancelled"],
+)
+def test_who_waits_for_a_job_is_told_by_the_exit_code(
+    faces: Faces, end: Callable[[Jobs, Job], object], code: int, words: str
+) -> None:
+    def call(*arguments: str):
+        return serinus("jobs", *arguments, home=faces.app.settings.home, control=faces.url)
+
+    with faces.client as client:
+        id = client.train("iris", MODEL).id
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(call, "watch", id)
+        job = faces.app.jobs.claim("w")
+        assert job is not None
+        end(faces.app.jobs, job)
+        waited = waiting.result(30)
+
+    assert waited.code == code, waited.err
+    assert words in waited.out
+    # A look is no judgement.
+    shown = call("show", id)
+    assert shown.code == 0
+    assert words in shown.out

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serinus.cli.options import ControlUrl, Json, Limit
-from serinus.cli.session import finish, first
+from serinus import clock
+from serinus.cli.options import ControlUrl, Json, Limit, Reason
+from serinus.cli.session import finish, first, progress_console
+from serinus.cli.train import (
+    Algorithm,
+    Deploy,
+    Description,
+    Model,
+    Param,
+    Seed,
+    Target,
+    TestSize,
+    TimeColumn,
+    Version,
+    asked,
+)
+from serinus.cli.watch import leaving
+
+if TYPE_CHECKING:
+    from serinus.client import Serinus
+
+_LOOK_SECONDS = 0.5
 
 commands = typer.Typer(help="Background work: trainings and retrainings.", no_args_is_help=True)
 
@@ -43,13 +64,14 @@ def one(context: typer.Context, job: str, url: ControlUrl = None, as_json: Json 
 
     with context.obj.client(url) as client:
         found = client.job(job)
-    finish(
-        found,
-        as_json=as_json,
-        show=lambda out: out.print(
-            show.jobs([found]), str(found.result or ""), found.error, sep="\n", markup=False
-        ),
-    )
+    finish(found, as_json=as_json, show=lambda out: out.print(show.job(found)))
+
+
+@commands.command()
+def watch(context: typer.Context, job: str, url: ControlUrl = None, as_json: Json = False) -> None:
+    """Wait for a job's end; exits with 1 if it failed or was cancelled."""
+    with context.obj.client(url) as client:
+        _follow(client, job, as_json=as_json)
 
 
 @commands.command()
@@ -63,21 +85,57 @@ def cancel(context: typer.Context, job: str, url: ControlUrl = None, as_json: Js
 @commands.command()
 def train(
     context: typer.Context,
+    *,
     data: Annotated[str, typer.Option(help="A file on the worker's machine, or a bundled set.")],
-    model: Annotated[str, typer.Option(help="The name to register under.")],
-    target: Annotated[str, typer.Option(help="The column to predict.")] = "target",
-    algorithm: Annotated[str, typer.Option(help="auto, or an algorithm's name.")] = "auto",
-    deploy: Annotated[bool, typer.Option("--deploy", help="Deploy what passes.")] = False,
+    model: Model,
+    target: Target = "target",
+    algorithm: Algorithm = "auto",
+    param: Param = None,
+    test_size: TestSize = 0.2,
+    seed: Seed = 0,
+    time_column: TimeColumn = "",
+    version: Version = None,
+    description: Description = "",
+    reason: Reason = "",
+    deploy: Deploy = False,
+    key: Annotated[
+        str | None, typer.Option(help="Asking twice with one key is one job.", show_default=False)
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--watch", help="Wait for its end; exit with 1 if it fails.")
+    ] = False,
     url: ControlUrl = None,
     as_json: Json = False,
 ) -> None:
     """Ask a worker for a training."""
+    # A worker has a working folder of its own.
+    place = str(Path(data).resolve()) if Path(data).is_file() else data
     with context.obj.client(url) as client:
-        found = client.train(data, model, target=target, algorithm=algorithm, deploy=deploy)
+        found = client.train(place, deploy=deploy, key=key, **asked(context.params))
+        if wait:
+            _follow(client, found.id, as_json=as_json)
+            return
     finish(
         found,
         as_json=as_json,
         show=lambda out: out.print(
-            f"Job {found.id} is {found.state}. Its result: serinus jobs show {found.id}"
+            f"Job {found.id} is {found.state}. Wait for its end: serinus jobs watch {found.id}"
         ),
     )
+
+
+def _follow(client: Serinus, job: str, *, as_json: bool) -> None:
+    """Tell how a job goes until it has ended, and end with 1 if it did not succeed."""
+    from serinus.cli import show
+
+    said, screen = "", progress_console()
+    with leaving(f"It goes on. Look again: serinus jobs watch {job}"):
+        while (found := client.job(job)).finished_at is None:
+            line = f"{found.state} {found.progress}".strip()
+            if line != said:
+                said = line
+                screen.print(line, soft_wrap=True, markup=False)
+            clock.sleep(_LOOK_SECONDS)
+    finish(found, as_json=as_json, show=lambda out: out.print(show.job(found)))
+    if found.state != "succeeded":
+        raise typer.Exit(1)

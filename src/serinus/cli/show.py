@@ -255,6 +255,22 @@ def jobs(items: Sequence[Job]) -> Table:
     return table("", ("job", "kind", "state", "progress", "attempt"), rows)
 
 
+def job(item: Job) -> RenderableType:
+    """One job with what came of it, and what can be done next."""
+    told = item.result or {}
+    lines = [item.error] if item.error else []
+    if "version" in told:
+        name = f"{told['model']} {told['version']}"
+        lines.append(f"Registered {name}.")
+        if told.get("gates_failed"):
+            lines += ["It did not pass its gates and cannot meet traffic:", *told["gates_failed"]]
+        elif told.get("deployment"):
+            lines.append(f"Watch it: serinus deployments watch {told['deployment']}")
+        else:
+            lines.append(f"Bring it to traffic: serinus deploy {name}")
+    return Group(jobs([item]), *(Text(line) for line in lines))
+
+
 def prediction(item: Prediction) -> str:
     """One answer of the gateway."""
     chances = item.probabilities or {}

@@ -7,15 +7,46 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serinus.cli.options import Home, Json
+from serinus.cli import values
+from serinus.cli.options import Home, Json, Reason
 from serinus.cli.session import finish, progress_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from serinus.app import App
     from serinus.training.pipeline import TrainingResult
     from serinus.training.spec import TrainingSpec
+
+
+# What a training is asked for with, here and of a worker (`serinus jobs train`).
+Model = Annotated[str, typer.Option(help="The name to register under.")]
+Target = Annotated[str, typer.Option(help="The column to predict.")]
+Algorithm = Annotated[str, typer.Option(help="auto, or an algorithm's name.")]
+Param = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="The algorithm's own parameter.")
+]
+TestSize = Annotated[float, typer.Option(help="Share of rows that judge the model.")]
+Seed = Annotated[int, typer.Option(help="Decides split and fit.")]
+TimeColumn = Annotated[str, typer.Option(help="Split by this column of times.")]
+Version = Annotated[str | None, typer.Option(help="Instead of the next version.")]
+Description = Annotated[str, typer.Option(help="Kept with the version.")]
+Deploy = Annotated[bool, typer.Option("--deploy", help="Begin a deployment of what passes.")]
+
+_ASKED = (
+    "model", "target", "algorithm", "test_size", "seed", "time_column", "version", "description",
+    "reason",
+)  # fmt: skip
+
+
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a training, but for its data, that options say.
+
+    Raises:
+        InvalidInput: a ``--param`` is not of the form NAME=VALUE.
+    """
+    params = values.pairs(options["param"] or [], option="--param")
+    return {**{name: options[name] for name in _ASKED}, "params": params}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,18 +58,17 @@ def train(
     context: typer.Context,
     *,
     data: Annotated[str, typer.Option(help="A CSV or Parquet file, or a bundled set's name.")],
-    model: Annotated[str, typer.Option(help="The name to register under.")],
-    target: Annotated[str, typer.Option(help="The column to predict.")] = "target",
-    algorithm: Annotated[str, typer.Option(help="auto, or an algorithm's name.")] = "auto",
-    param: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="The algorithm's own parameter.")
-    ] = None,
-    test_size: Annotated[float, typer.Option(help="Share of rows that judge the model.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Decides split and fit.")] = 0,
-    time_column: Annotated[str, typer.Option(help="Split by this column of times.")] = "",
-    version: Annotated[str | None, typer.Option(help="Instead of the next version.")] = None,
-    description: str = "",
-    deploy: Annotated[bool, typer.Option("--deploy", help="Begin a deployment at once.")] = False,
+    model: Model,
+    target: Target = "target",
+    algorithm: Algorithm = "auto",
+    param: Param = None,
+    test_size: TestSize = 0.2,
+    seed: Seed = 0,
+    time_column: TimeColumn = "",
+    version: Version = None,
+    description: Description = "",
+    reason: Reason = "",
+    deploy: Deploy = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -48,37 +78,20 @@ def train(
     from serinus.training.spec import TrainingSpec, check
 
     settings = context.obj.settings(home=home)
-    spec = TrainingSpec(
-        model=model,
-        data=data,
-        target=target,
-        algorithm=algorithm,
-        params=_params(param or []),
-        test_size=test_size,
-        seed=seed,
-        time_column=time_column,
-        version=version,
-        description=description,
-    )
+    spec = TrainingSpec(data=data, **asked(context.params))
     check(spec)
     folder.prepare(settings.home)
     app = App(settings)
     result = _run(app, spec)
     deployment = None
     if deploy:
-        asked = {"model": model, "challenger": result.version.version}
-        deployment = app.delivery.create(asked, actor="cli").id
+        wanted = {"model": model, "challenger": result.version.version}
+        deployment = app.delivery.create(wanted, actor="cli").id
     finish(
         {**result.to_dict(), "deployment": deployment},
         as_json=as_json,
         show=_showing(result, deployment),
     )
-
-
-def _params(given: list[str]) -> dict[str, Any]:
-    from serinus.cli.values import pairs
-
-    return pairs(given, option="--param")
 
 
 def _run(app: App, spec: TrainingSpec) -> TrainingResult:

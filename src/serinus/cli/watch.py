@@ -92,7 +92,7 @@ def follow(client: Serinus, deployment: str, *, as_json: bool) -> None:
     from serinus.client.following import deployment as following
 
     view = _View(client)
-    with _leaving(f"It goes on. Look again: serinus deployments watch {deployment}"):
+    with leaving(f"It goes on. Look again: serinus deployments watch {deployment}"):
         out = console()
         with _shown(out, view, as_json=as_json) as news:
             for found in following(client, deployment):
@@ -121,7 +121,7 @@ def follow_all(client: Serinus, *, as_json: bool) -> None:
 
     view = _Board()
     with (
-        _leaving("They go on. Look again: serinus deployments watch --all"),
+        leaving("They go on. Look again: serinus deployments watch --all"),
         _shown(console(), view, as_json=as_json) as news,
     ):
         for found in all_deployments(client):
@@ -280,7 +280,7 @@ def _json(found: Any) -> None:
 
 
 @contextmanager
-def _leaving(hint: str) -> Iterator[None]:
+def leaving(hint: str) -> Iterator[None]:
     """Ctrl-C ends the look, not what is looked at: say so, and how to come back."""
     try:
         yield
