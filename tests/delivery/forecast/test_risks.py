@@ -54,8 +54,8 @@ def test_usual_plan_tells_of_its_breaker_alone() -> None:
         ({"auto_promote": False}, "waits for a person before all traffic"),
     ],
     ids=[
-        "no_labels", "few_labels", "late_labels", "no_traffic", "tolerance", "late", "entities", "values",
-        "first", "blue_green", "shadow", "unwatched", "thompson", "no_soak", "blind_soak",
+        "no_labels", "few_labels", "late_labels", "no_traffic", "tolerance", "late", "entities",
+        "values", "first", "blue_green", "shadow", "unwatched", "thompson", "no_soak", "blind_soak",
         "approvals", "by_hand",
     ],
 )  # fmt: skip
