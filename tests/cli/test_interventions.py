@@ -5,12 +5,15 @@ import shlex
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from sqlalchemy import update
 from tests.api.running import MODEL, Faces
 from tests.api.test_interventions import pass_gate
 from tests.cli.calling import Answer, serinus
 
 from serinus import clock
+from serinus.cli.interventions import sentence
+from serinus.client.types import Ahead
 from serinus.registry.types import Stage
 from serinus.store import schema
 
@@ -88,6 +91,46 @@ def test_every_remedy_works_from_the_beginning_to_the_end(faces: Faces, begun: s
     assert refused(faces, "retry", begun) == ["deploy", MODEL, "1.1.0"]
     follow(faces, refused(faces, "retry", begun))
     follow(faces, refused(faces, "retry", begun))
+
+
+def test_what_holds_it_now_is_told_with_the_command(faces: Faces, begun: str) -> None:
+    approve = f"serinus deployments approve {begun}\n"
+    faces.report("1.0.0", "1.1.0")
+    paused = call(faces, "deployments", "pause", begun).out
+    assert f"serinus deployments resume {begun}" in paused
+    resumed = call(faces, "deployments", "resume", begun)
+    assert "pairs of this step are still to come" in resumed.out
+    # Its gate passes meanwhile: whoever asks again is told whom it waits for.
+    pass_gate(faces, begun)
+    again = call(faces, "deployments", "resume", begun)
+    assert again.code == 0
+    assert "is already paused at shadow. " in again.out
+    assert again.out.endswith(f"Its gate has passed, and it waits for an approval: {approve}")
+    told = call(faces, "deployments", "resume", begun, "--json").json
+    assert (told["id"], told["ahead"]["waits_for"]) == (begun, "person")
+    approved = call(faces, "deployments", "approve", begun).out
+    assert "is running at" in approved
+    assert "requests of this step are still to come" in approved
+    ended = call(faces, "deployments", "abort", begun, "--json").json
+    assert (ended["phase"], ended["ahead"]) == ("aborted", None)
+
+
+@pytest.mark.parametrize("approvals", [True, False])
+def test_a_gate_that_has_just_passed_is_told(faces: Faces, *, approvals: bool) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0")
+    with faces.client as client:
+        id = client.deploy(MODEL, "1.1.0", approvals=approvals).id
+        faces.report("1.0.0", "1.1.0")
+        status = client.deployment(id)
+
+    passed = structs.replace(status, ahead=Ahead("controller", "Everything is there."))
+
+    assert sentence(passed) == "Its gate has passed; " + (
+        f"it will wait for an approval: serinus deployments approve {id}"
+        if approvals
+        else "it goes on by itself."
+    )
 
 
 def _end_the_soak(faces: Faces, deployment: str) -> None:
