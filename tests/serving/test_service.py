@@ -207,29 +207,30 @@ def test_service_with_a_full_ledger_refuses_and_recovers(gateway, folders):
     assert recorded == acknowledged
 
 
+@contextlib.contextmanager
 def service(tmp_path, **options):
     """A worker's service in the test's own loop."""
     given = GatewayOptions(
         routing_table=tmp_path / "routing.json", ledger=tmp_path / "ledger", **options
     )
-    writer = Writer(given.ledger, segment_bytes=10**6)
-    return Service(given, writer, asyncio.get_running_loop(), board=Board(), slot=0)
+    with contextlib.closing(Writer(given.ledger, segment_bytes=10**6)) as writer:
+        yield Service(given, writer, asyncio.get_running_loop(), board=Board(), slot=0)
 
 
 def test_service_lets_nobody_wait_for_ever(tmp_path):
     async def scenario():
-        serving = service(tmp_path, request_timeout_seconds=0.05)
-        # A lane whose own time-out never comes.
-        held = scripted.Held(1)
-        live = scripted.live_route(scripted.lane("1", held, inline=False))
-        told = []
-        serving.predict(live, Request((1.0,) * 4), None, told.append)
-        while not told:
-            await asyncio.sleep(0.02)
-            serving.tickets.expire()
-        assert isinstance(told[0], Unavailable)
-        assert "in time" in told[0].what
-        held.release.set()
+        with service(tmp_path, request_timeout_seconds=0.05) as serving:
+            # A lane whose own time-out never comes.
+            held = scripted.Held(1)
+            live = scripted.live_route(scripted.lane("1", held, inline=False))
+            told = []
+            serving.predict(live, Request((1.0,) * 4), None, told.append)
+            while not told:
+                await asyncio.sleep(0.02)
+                serving.tickets.expire()
+            assert isinstance(told[0], Unavailable)
+            assert "in time" in told[0].what
+            held.release.set()
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
@@ -259,43 +260,43 @@ def test_service_admits_what_can_be_answered_while_its_client_waits(
     tmp_path, patience, rows, admitted
 ):
     async def scenario():
-        serving = service(tmp_path, request_timeout_seconds=0.2)
-        assert serving.tickets.longest == pytest.approx(0.7)
-        held, told = scripted.Held(1), []
-        loop = asyncio.get_running_loop()
-        with contextlib.closing(
-            Costly("1", held, loop, timeout_seconds=5.0, freed=lambda: None)
-        ) as lane:
-            asked = (scripted.live_route(lane), Request((1.0,) * 4))
-            serving.predict(*asked, None, told.append)
-            await asyncio.sleep(0)  # It is being called; of the others, ten wait.
-            serving.predict_many([asked] * 10, None, told.append)
-            assert serving.waiting == 10
-            refusal = pytest.raises(Overloaded, match="10 rows are waiting already")
-            with contextlib.nullcontext() if admitted else refusal:
-                serving.predict_many([asked] * rows, None, told.append, seconds=patience)
-            assert serving.waiting == 10 + rows * admitted
-            held.release.set()
+        with service(tmp_path, request_timeout_seconds=0.2) as serving:
+            assert serving.tickets.longest == pytest.approx(0.7)
+            held, told = scripted.Held(1), []
+            loop = asyncio.get_running_loop()
+            with contextlib.closing(
+                Costly("1", held, loop, timeout_seconds=5.0, freed=lambda: None)
+            ) as lane:
+                asked = (scripted.live_route(lane), Request((1.0,) * 4))
+                serving.predict(*asked, None, told.append)
+                await asyncio.sleep(0)  # It is being called; of the others, ten wait.
+                serving.predict_many([asked] * 10, None, told.append)
+                assert serving.waiting == 10
+                refusal = pytest.raises(Overloaded, match="10 rows are waiting already")
+                with contextlib.nullcontext() if admitted else refusal:
+                    serving.predict_many([asked] * rows, None, told.append, seconds=patience)
+                assert serving.waiting == 10 + rows * admitted
+                held.release.set()
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
 def test_service_feedback_that_cannot_be_written_harms_no_other(tmp_path):
     async def scenario():
-        serving = service(tmp_path)
-        output = wire.Output("yes")
-        assignment = wire.Assignment("mood", wire.Arm.CHAMPION, 0.0, 1)
-        made = []
-        serving.recorder.write(
-            [wire.Prediction(n, assignment, "1", (), output, 1) for n in range(3)], made.extend
-        )
-        items = [FeedbackItem(ids.encode(id), "no", 1.5) for id in made]
-        items[1] = FeedbackItem(items[1].prediction_id, "\ud800")
-        fault = InvalidInput("it is wrong")
-        first, second, third, fourth = await serving.feedback([*items, fault])
-        assert (first, third, fourth) == (None, None, fault)
-        assert second.status == 422
-        assert (serving.counters.labels, serving.counters.values) == (2, 2)
+        with service(tmp_path) as serving:
+            output = wire.Output("yes")
+            assignment = wire.Assignment("mood", wire.Arm.CHAMPION, 0.0, 1)
+            made = []
+            serving.recorder.write(
+                [wire.Prediction(n, assignment, "1", (), output, 1) for n in range(3)], made.extend
+            )
+            items = [FeedbackItem(ids.encode(id), "no", 1.5) for id in made]
+            items[1] = FeedbackItem(items[1].prediction_id, "\ud800")
+            fault = InvalidInput("it is wrong")
+            first, second, third, fourth = await serving.feedback([*items, fault])
+            assert (first, third, fourth) == (None, None, fault)
+            assert second.status == 422
+            assert (serving.counters.labels, serving.counters.values) == (2, 2)
 
     asyncio.run(scenario())
 
