@@ -242,4 +242,4 @@ def test_stored_specification_says_which_sample_was_chosen(world: World, planner
     begun = world.delivery.create({**ASKED, "strategy": "ab_test"}, actor="ann")
     assert begun.spec.min_requests == begun.plan.steps[0].min_requests == sample
     said = planner.propose({**ASKED, "strategy": "ab_test", "min_requests": 900})
-    assert "900 requests but" in said.proposal.words[0]
+    assert "900 labelled requests but" in said.proposal.words[0]

@@ -10,6 +10,7 @@ from tests.delivery.samples import BASIS, NUMBERS, plan_of
 from serinus.delivery.forecast.experiments import FEWEST_UNITS, experiment_forecast
 from serinus.delivery.forecast.types import ExperimentForecast, Traffic
 from serinus.delivery.planning.plan import Basis
+from serinus.stats.class_tallies import Tally
 
 BUSY = Traffic(requests=24_000, seconds=86_400.0, error_rate=0.0, loss=0.1, labelled=1.0)
 
@@ -136,3 +137,15 @@ def test_entities_count_once() -> None:
 
     assert found.units is not None
     assert 100 < found.units <= 500
+
+
+def test_effect_of_a_class_is_told_however_much_is_seen() -> None:
+    """Far beyond certainty the power of a t test cannot be computed; nobody needs it there."""
+    often = Basis(BASIS.quality, classes=(0, 1), tallies=(Tally(1, 999, 600, 600, 570),))
+    some, many = (
+        told(often, Traffic(requests=requests, seconds=86_400.0), metric="f1").effect
+        for requests in (240_000, 24_000_000)
+    )
+
+    assert some is not None
+    assert many == pytest.approx(some / 10, rel=0.02)

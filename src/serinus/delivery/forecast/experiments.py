@@ -115,9 +115,15 @@ def _deviations(units: float, share: float, alpha: float) -> float | None:
 
 
 def _least(power_of: Callable[[float], float], most: float) -> float | None:
-    if power_of(most) < POWER:
-        return None
-    return float(optimize.brentq(lambda size: power_of(size) - POWER, _NARROWEST, most))
+    # From below: far beyond certainty the noncentral t distribution has no digits.
+    size = min(_NARROWEST, most)
+    while power_of(size) < POWER:
+        if size >= most:
+            return None
+        size = min(2 * size, most)
+    if size <= _NARROWEST:
+        return size
+    return float(optimize.brentq(lambda size: power_of(size) - POWER, size / 2, size))
 
 
 def _unit(test: Experiment) -> str:
