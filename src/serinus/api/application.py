@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from serinus.api import (
     admission,
@@ -64,10 +65,11 @@ def create(
         docs_url=None,
         redoc_url=None,
     )
+    calls = [call for router in _ROUTERS for call in router.routes if isinstance(call, APIRoute)]
     application.state.services = services
     application.state.loops = loops
     application.state.stopping = stopping
-    problems.install(application)
+    problems.install(application, calls)
     settings = services.settings
     names = hosts.names_of(settings.host, settings.allowed_hosts)
     application.add_middleware(hosts.Hosts, names=names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,8 +10,10 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from serinus.api import signposts
 from serinus.errors import InvalidInput, SerinusError
 
 log = structlog.get_logger(__name__)
@@ -18,8 +21,14 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-def install(application: FastAPI) -> None:
-    """Make every way a request can fail answer with a problem document."""
+def install(application: FastAPI, calls: Sequence[APIRoute] = ()) -> None:
+    """Make every way a request can fail answer with a problem document.
+
+    Args:
+        application: whose.
+        calls: that it has, to lead on who asks one by another method.
+    """
+    application.state.calls = calls
     application.add_exception_handler(SerinusError, _ours)
     application.add_exception_handler(RequestValidationError, _parameters)
     application.add_exception_handler(HTTPException, _routing)
@@ -68,7 +77,13 @@ def _routing(request: Request, error: Exception) -> Response:
         "detail": f"{request.method} {request.url.path}: {error.detail}",
         "remedy": "The dashboard is at /, and every call at /docs.",
     }
-    return response(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        calls, path = request.app.state.calls, request.url.path
+        if allowed := signposts.methods_of(calls, path):
+            headers["Allow"] = ", ".join(allowed)
+            problem["remedy"] = signposts.remedy(calls, request.method, path)
+    return response(problem, headers)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
