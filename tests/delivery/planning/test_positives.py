@@ -97,3 +97,21 @@ def test_variance_is_the_one_that_the_report_estimates(
     assert float(seen.deviation) == pytest.approx(np.sqrt(wide), rel=1e-6)
     says = float(((y != 0) | (n != 0)).mean())
     assert positives.informative(name, found) == pytest.approx(says)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.02, "as only 2 % are claimed to be of this class and the others say nothing of it"),
+        (0.64, "as only 64 % are claimed to be of this class and the others say nothing of it"),
+        (1.0, ""),
+    ],
+)
+def test_reason_names_who_says_anything(share: float, words: str) -> None:
+    assert positives.words("precision", Positives(0.5, share, 0.5, "test")) == words
+
+
+def test_reason_says_what_is_taken_for_granted() -> None:
+    assert positives.words("recall", known("recall")) == (
+        "taking it that 1 % are of this class, as nobody knows how many are"
+    )

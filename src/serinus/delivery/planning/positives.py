@@ -25,6 +25,7 @@ RARE = 0.01
 """The share of a class of which nothing is known: as few as frauds are. Of a more frequent one the
 test then merely takes longer, at most its longest time."""
 
+_TENTH, _ALL = 0.1, 0.995
 # By metric, the rate at which it varies most: R (1 - R), and for F1 that by (2 - R).
 _WIDEST = {"precision": 0.5, "recall": 0.5, "f1": 1 - 3**-0.5}
 
@@ -102,15 +103,18 @@ def informative(metric: str, positives: Positives) -> float:
 
 
 def words(metric: str, positives: Positives) -> str:
-    """Why so many units are needed: which of them say anything, and how that is known."""
+    """Why so many units are needed: which of them say anything; "" if all of them do."""
     which = {
         "recall": "are of this class",
         "precision": "are claimed to be of this class",
         "f1": "are of this class or claimed to be",
     }[metric]
-    share = f"{100 * informative(metric, positives):.2g} %"
+    telling = informative(metric, positives)
+    if telling >= _ALL:
+        return ""
+    share = f"{100 * telling:{'.0f' if telling >= _TENTH else '.2g'}} %"
     if positives.known == "nothing":
-        return f"taking it that {share} {which}, as nobody knows how many do"
+        return f"taking it that {share} {which}, as nobody knows how many are"
     return f"as only {share} {which} and the others say nothing of it"
 
 
