@@ -7,10 +7,11 @@ from typing import Literal
 import httpx
 import msgspec
 import pytest
-from tests.api.running import Faces
+from tests.api.running import MODEL, Faces
 
 from serinus.api import messages
 from serinus.errors import InvalidInput
+from serinus.registry.types import Stage
 
 
 class Colour(Enum):
@@ -82,6 +83,25 @@ def test_yaml_that_means_nothing_is_refused(text: str) -> None:
 def test_yaml_with_a_name_twice_is_refused_with_its_lines() -> None:
     with pytest.raises(InvalidInput, match="batch is given twice, in lines 2 and 4"):
         messages.decode(b"model: m\nbatch: 1\nclone: 0\nbatch: 2\n", dict[str, object], "yaml")
+
+
+def test_faults_of_yaml_name_their_lines(faces: Faces) -> None:
+    faces.register("1.0.0", stage=Stage.PRODUCTION)
+    faces.register("1.1.0")
+    text = f"# of today\nmodel: {MODEL}\nchallenger: 1.1.0\nshares:\n  - many\nmin_request: 5\n"
+    kind = {"content-type": "application/yaml"}
+
+    answer = httpx.post(f"{faces.url}/deployments", content=text, headers=kind)
+
+    assert answer.status_code == 422
+    faults = {fault.partition(":")[0]: fault for fault in answer.json()["faults"]}
+    assert faults["shares"].endswith("(line 4)")
+    assert faults["min_request"].endswith("(line 6)")
+
+
+@pytest.mark.parametrize("text", ["- 1", "[", "a: !!bool x", ""])
+def test_what_has_no_fields_has_no_lines(text: str) -> None:
+    assert messages.lines_of(text.encode()).keys() <= {"a"}
 
 
 def test_yaml_that_keeps_all_others_waiting_is_refused(faces: Faces) -> None:

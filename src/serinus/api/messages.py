@@ -74,6 +74,8 @@ def body(kind: type[T], forms: Sequence[Form] = ("json",)) -> Callable[[Request]
                 )
         if data and form is None:
             raise admission.unsupported("the body does not say what it is", forms)
+        if form == "yaml":
+            request.state.yaml = bytes(data)
         return decode(bytes(data), kind, form or "json")
 
     return read
@@ -148,6 +150,16 @@ def _plain(data: bytes) -> Any:
     except _UNREADABLE as error:
         raise msgspec.DecodeError(" ".join(str(error).split())) from error
     return {} if found is None else found
+
+
+def lines_of(data: bytes) -> dict[str, int]:
+    """In which line of a YAML document each of its fields is, from 1; none of what is no table."""
+    try:
+        found = yaml.compose(data, _Loader)
+    except _UNREADABLE:
+        return {}
+    pairs = found.value if isinstance(found, yaml.MappingNode) else []
+    return {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
 
 
 def _choices(kind: type[Any], place: str) -> str:

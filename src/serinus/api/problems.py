@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from serinus.api import signposts
+from serinus.api import messages, signposts
 from serinus.errors import InvalidInput, SerinusError
 
 log = structlog.get_logger(__name__)
@@ -45,10 +45,21 @@ def response(problem: dict[str, object], headers: dict[str, str] | None = None) 
     )
 
 
-def _ours(_request: Request, error: Exception) -> Response:
+def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, SerinusError)
+    problem = error.problem()
+    written = getattr(request.state, "yaml", b"")
+    if written and error.faults:
+        lines = messages.lines_of(written)
+        problem["faults"] = [_with_line(fault, lines) for fault in error.faults]
     headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return response(error.problem(), headers)
+    return response(problem, headers)
+
+
+def _with_line(fault: str, lines: Mapping[str, int]) -> str:
+    """A fault with the line of the field that it names, if that is there at all."""
+    line = lines.get(fault.partition(":")[0])
+    return fault if line is None else f"{fault} (line {line})"
 
 
 def _parameters(_request: Request, error: Exception) -> Response:
