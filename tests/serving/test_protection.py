@@ -45,6 +45,25 @@ def test_models_that_take_too_much_memory_sleep_until_they_are_asked(gateway, tm
             assert {one.result().status_code for one in asked} == {200}
 
 
+def test_model_that_wakes_slowly_is_waited_for_no_longer_than_the_client_wants(gateway, tmp_path):
+    routes = []
+    for name, model in (("sleepy", samples.sleepy(4.0)), ("numbers", samples.logistic())):
+        uri = samples.save(tmp_path / name, model, samples.number_manifest(name))
+        routes.append(wire.Route(name, wire.Target("1.0.0", uri)))
+    running = gateway(model_memory_bytes=1)
+    running.publish(1, *routes)
+    body = {"features": NUMBERS}
+    with running:
+        running.until_revision(1)
+        running.until(lambda: "sleepy" in running.get("/health").json()["asleep"])
+        started = time.monotonic()
+        patience = {"x-serinus-timeout-ms": "200"}
+        refused = running.post("/models/sleepy/predict", body, **patience)
+        assert time.monotonic() - started < 3.0
+        assert refused.status_code == 503
+        assert refused.json()["detail"] == "the model is being loaded"
+
+
 def test_models_under_a_deployment_never_sleep(gateway, folders):
     running = gateway(model_memory_bytes=1)
     both = route(folders, "no", "yes", share=0.5, deployment="d", step=1)

@@ -146,7 +146,9 @@ class _Calls:
         return codec.metadata(describe(live, request.version or None))
 
     async def _infer(self, request: Any, context: Any) -> Any:
-        live, named = await self._find(request, "model_name", "model_version")
+        live, named = await self._find(
+            request, "model_name", "model_version", seconds=context.time_remaining()
+        )
         manifest = live.champion.runtime.manifest
         with self._service.counters.violations.of(live.route.model, live.decoder.inputs):
             asked = codec.read(request)
@@ -176,14 +178,19 @@ class _Calls:
         return codec.answer(await future, manifest, asked)
 
     async def _find(
-        self, request: Any, name: str = "name", version: str = "version"
+        self,
+        request: Any,
+        name: str = "name",
+        version: str = "version",
+        *,
+        seconds: float | None = None,
     ) -> tuple[LiveRoute, Demand | None]:
         """The model that a request names, woken if need be, and who answers as the version."""
         while True:
             try:
                 live = self._service.snapshot.find(getattr(request, name) or None)
             except Asleep as asleep:
-                await self._service.wake(asleep.model)
+                await self._service.wake(asleep.model, seconds)
             else:
                 wanted = getattr(request, version)
                 return live, demanded(live, wanted) if wanted else None

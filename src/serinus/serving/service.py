@@ -169,7 +169,11 @@ class Service:
     async def wake(self, model: str, seconds: float | None = None) -> None:
         """Load a model again that was unloaded; returns when that, or the time, is over."""
         limit = self._options.request_timeout_seconds
-        await self._loader.wake(self._table, model, min(limit, seconds or limit))
+        patience = limit if seconds is None else min(limit, seconds)
+        await self._loader.wake(self._table, model, patience)
+        if model in self.snapshot.asleep:
+            # It still loads: who asked has waited long enough and is told so.
+            self._swap()
 
     def _admit(self, live: LiveRoute, rows: int, seconds: float | None) -> None:
         if self.recorder.waiting_rows > self._options.waiting_max_rows:

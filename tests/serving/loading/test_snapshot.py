@@ -44,6 +44,21 @@ def test_snapshot_says_who_has_to_be_woken():
     asyncio.run(scenario())
 
 
+def test_snapshot_means_no_model_for_being_the_one_that_is_awake():
+    async def scenario():
+        snapshot = Snapshot(1, {"a": live()}, asleep=frozenset({"b"}))
+        with pytest.raises(InvalidInput, match="names none") as caught:
+            snapshot.find(None)
+        assert caught.value.remedy == "Name one of: a, b."
+        with pytest.raises(InvalidInput, match="names none"):
+            Snapshot(1, asleep=frozenset({"a", "b"})).find(None)
+        with pytest.raises(Asleep) as woken:
+            Snapshot(1, asleep=frozenset({"b"})).find(None)
+        assert woken.value.model == "b"
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("more", "model", "why"),
     [

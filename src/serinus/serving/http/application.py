@@ -115,7 +115,7 @@ class Application:
             self._refuse(exchange, error)
 
     async def _wake(self, exchange: Exchange, model: str) -> None:
-        await self._service.wake(model)
+        await self._service.wake(model, demands.of(exchange).seconds)
         self.handle(exchange)
 
     def _resolve(self, exchange: Exchange) -> tuple[Handler, str | None]:

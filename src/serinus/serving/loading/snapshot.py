@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from serinus.errors import InvalidInput, NotFound, Unavailable
 from serinus.serving.asking.breaker import Circuit
@@ -57,6 +58,12 @@ class Snapshot:
         """Whether a request has to name its model."""
         return len(self.routes) + len(self.asleep) > 1
 
+    @cached_property
+    def only(self) -> str | None:
+        """The model that is meant by who names none; None if there are several, or no one."""
+        names = self.routes.keys() | self.asleep
+        return next(iter(names)) if len(names) == 1 else None
+
     @property
     def circuits(self) -> dict[str, str]:
         """The circuits that are not closed at present, by ``model@version``."""
@@ -76,25 +83,28 @@ class Snapshot:
             Unavailable: nothing is being served (yet).
             Asleep: it has to be woken first.
         """
-        routes = self.routes
-        if model is None and len(routes) == 1:
-            return next(iter(routes.values()))
-        if model in self.asleep:
-            raise Asleep(model)
-        if model not in routes and (why := self._why_absent(model)) is not None:
-            raise why
-        choices = ", ".join(sorted(routes))
         if model is None:
-            raise InvalidInput(
+            model = self.only
+        if model is not None and (live := self.routes.get(model)) is not None:
+            return live
+        raise self._why_not(model)
+
+    def _why_not(self, model: str | None) -> Exception:
+        """Why there is no route of a model, or, if none is named, none that could be meant."""
+        if model is not None and model in self.asleep:
+            return Asleep(model)
+        if (why := self._why_absent(model)) is not None:
+            return why
+        choices = ", ".join(sorted(self.routes.keys() | self.asleep))
+        if model is None:
+            return InvalidInput(
                 "several models are being served and the request names none",
                 where="model",
                 remedy=f"Name one of: {choices}.",
             )
-        if model not in routes:
-            raise NotFound(
-                f"there is no model {model!r}", where="model", remedy=f"There is: {choices}."
-            )
-        return routes[model]
+        return NotFound(
+            f"there is no model {model!r}", where="model", remedy=f"There is: {choices}."
+        )
 
     def _why_absent(self, model: str | None) -> Unavailable | None:
         """Why a model is not served though it is meant to be; None if it is not known at all."""
@@ -102,12 +112,12 @@ class Snapshot:
         def among(names: Iterable[str]) -> bool:
             return any(model in (None, name.split("@")[0]) for name in names)
 
-        if not self.routes or model is not None:
+        if not (self.routes or self.asleep) or model is not None:
             if among(self.loading):
                 return Unavailable(
                     "the model is being loaded", where=model or "", remedy="Try again in a moment."
                 )
-            if not self.routes or among(self.failed):
+            if not (self.routes or self.asleep) or among(self.failed):
                 is_broken = model is not None and among(self.failed)
                 return Unavailable(
                     "the model cannot be loaded" if is_broken else "no model is being served",
