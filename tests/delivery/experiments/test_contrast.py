@@ -174,3 +174,21 @@ def test_combine_holds_where_a_stretch_ends_when_somebody_is_dropped() -> None:
             wrong[planned] += found.difference < 0 and float(found.p_value()) < 0.05
     chance = 0.025 + 3 * (0.025 * 0.975 / runs) ** 0.5
     assert wrong[True] / runs > chance > wrong[False] / runs
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9])
+@pytest.mark.parametrize("of_class", [5, 10, 20, 60])
+def test_few_units_of_a_rare_class_prove_no_more_than_they_can(of_class: int, rate: float) -> None:
+    """Two equal arms, 2 % of each of the class: the recall differs as often as the level says."""
+    rng = np.random.default_rng(3)
+
+    def arm() -> np.ndarray:
+        true = rng.binomial(50 * of_class, 0.02, 10_000)
+        hits = rng.binomial(true, rate)
+        found = np.zeros((10_000, mo.WIDTH))
+        found[:, mo.UNITS] = 50 * of_class
+        found[:, mo.N] = found[:, mo.NN] = true
+        found[:, [mo.Y, mo.YY, mo.YN]] = hits[:, None]
+        return found
+
+    assert (co.compare(arm(), arm()).p_value() < 0.05).mean() < 0.06

@@ -24,7 +24,7 @@ from serinus.delivery.experiments import moments as mo
 from serinus.delivery.experiments.moments import Floats
 
 LEAST_UNITS = 10
-"""Of fewer units in an arm no variance is believed."""
+"""Of fewer units in an arm that say anything no variance is believed."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def compare(champion: Floats, challenger: Floats, *, adjust: bool = False) -> Co
         challenger: moments of the same shape.
         adjust: whether the covariate is used.
     """
-    units_0, value_0, spread_0, slope_0, width_0, x_0 = _parts(champion)
-    units_1, value_1, spread_1, slope_1, width_1, x_1 = _parts(challenger)
+    units_0, value_0, spread_0, slope_0, width_0, x_0, telling_0 = _parts(champion)
+    units_1, value_1, spread_1, slope_1, width_1, x_1, telling_1 = _parts(challenger)
     with np.errstate(divide="ignore", invalid="ignore"):
         plain = spread_0 / units_0 + spread_1 / units_1
         shared = slope_0 / units_0 + slope_1 / units_1
@@ -108,7 +108,7 @@ def compare(champion: Floats, challenger: Floats, *, adjust: bool = False) -> Co
             )
         ]
         variance = parts[0] + parts[1]
-        freedom = variance**2 / (parts[0] ** 2 / (units_0 - 1) + parts[1] ** 2 / (units_1 - 1))
+        freedom = variance**2 / (parts[0] ** 2 / (telling_0 - 1) + parts[1] ** 2 / (telling_1 - 1))
         pooled = ((units_0 - 1) * spread_0 + (units_1 - 1) * spread_1) / (units_0 + units_1 - 2)
         return Contrast(
             difference=value_1 - value_0 - theta * (x_1 - x_0),
@@ -166,20 +166,28 @@ def combine(stretches: Sequence[Contrast], *, planned: bool = True) -> Contrast:
         )
 
 
-def _parts(arm: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Units, metric, variance of the linearised units, covariance with x, variance and mean of x.
+def _parts(arm: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]:
+    """What is known of one arm.
 
-    A ratio R is linear in its units to first order: z = (y - R n) / mean(n), whose mean is 0.
+    Units, metric, variance of the linearised units, covariance with x, variance and mean of x, and
+    how many units say anything.
+
+    A ratio R is linear in its units to first order: z = (y - R n) / mean(n), whose mean is 0. Of a
+    rare class most units have n = 0 and say nothing of it, so the variance is known no better than
+    from the others: (sum n)² / sum n², the effective number of units (Kish 1965, ch. 11.7), which
+    is all of them where n is 1.
     """
     arm = np.asarray(arm, np.float64)
-    units = np.where(arm[..., mo.UNITS] >= LEAST_UNITS, arm[..., mo.UNITS], np.nan)
     told = np.where(arm[..., mo.UNITS] > 0, arm[..., mo.UNITS], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
+        telling = arm[..., mo.N] ** 2 / arm[..., mo.NN]
+        units = np.where(telling >= LEAST_UNITS, told, np.nan)
+        free = units - units / telling
         ratio = np.where(arm[..., mo.N] != 0, arm[..., mo.Y] / arm[..., mo.N], np.nan)
         size = arm[..., mo.N] / told
         squares = arm[..., mo.YY] - 2 * ratio * arm[..., mo.YN] + ratio**2 * arm[..., mo.NN]
-        spread = np.maximum(0.0, squares) / size**2 / (units - 1)
+        spread = np.maximum(0.0, squares) / size**2 / free
         x = arm[..., mo.X] / told
-        slope = (arm[..., mo.YX] - ratio * arm[..., mo.NX]) / size / (units - 1)
-        width = np.maximum(0.0, arm[..., mo.XX] - told * x**2) / (units - 1)
-    return units, ratio, spread, slope, width, x
+        slope = (arm[..., mo.YX] - ratio * arm[..., mo.NX]) / size / free
+        width = np.maximum(0.0, arm[..., mo.XX] - told * x**2) / free
+    return units, ratio, spread, slope, width, x, telling
