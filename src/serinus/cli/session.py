@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Enough for a control plane that restarts; a person soon wants to know that there is none.
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 5.0
 
 
 class Session:

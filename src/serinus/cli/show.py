@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import exp
 
+from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -268,7 +269,8 @@ def job(item: Job) -> RenderableType:
             lines.append(f"Watch it: serinus deployments watch {told['deployment']}")
         else:
             lines.append(f"Bring it to traffic: serinus deploy {name}")
-    return Group(jobs([item]), *(Text(line) for line in lines))
+    # Its error is below, in full.
+    return Group(jobs([replace(item, error="")]), *(Text(line) for line in lines))
 
 
 def prediction(item: Prediction) -> str:
