@@ -339,14 +339,14 @@ def test_plan_with_nothing_that_can_be_read_is_answered_at_once(two: Faces) -> N
 
     assert answer.status_code == 422
     assert answer.json()["faults"] == [
-        "model_name: must be text, not 3",
-        "candidate_version: must be text, not ['x']",
-        "min_samples: must be a whole number, not 'many'",
+        "model_name: must be text, not 3 (line 1)",
+        "candidate_version: must be text, not ['x'] (line 2)",
+        "min_samples: must be a whole number, not 'many' (line 3)",
         "traffic_percentage: must be a percentage from 1 to below 100, such as 10; a smaller one "
-        "with its sign, such as 0.5%",
-        "alphas: must be a table of numbers by guardrail, not [1]",
-        "replicas: must be a whole number, not 'few'",
-        "replicas: canary does not use it; rolling does",
+        "with its sign, such as 0.5% (line 4)",
+        "alphas: must be a table of numbers by guardrail, not [1] (line 5)",
+        "replicas: must be a whole number, not 'few' (line 6)",
+        "replicas: canary does not use it; rolling does (line 6)",
     ]
 
 
