@@ -112,11 +112,11 @@ def test_a_restart_is_outlasted(kind: type[Serinus | AsyncSerinus], free: int) -
         LOOK,
         rollbacks.set_default("m", 1),
         rollbacks.clear_default("m"),
-        rollbacks.rollback("m"),
+        rollbacks.rollback("m", "1.0.0"),
         rollbacks.decline_rollback("r"),
         *(
             getattr(interventions, verb)("d")
-            for verb in ("pause", "resume", "approve", "promote", "abort", "retry")
+            for verb in ("pause", "resume", "promote", "abort", "retry")
         ),
         jobs.train("iris", "m", key="nightly"),
         jobs.cancel_job("j"),
@@ -137,6 +137,8 @@ def test_what_may_arrive_twice_is_asked_again(call: Call[Any]) -> None:
         jobs.train("iris", "m"),
         calls.register("m", "runs:/r/model"),
         calls.promote_version("m", "1.1.0"),
+        interventions.approve("d"),
+        rollbacks.rollback("m"),
     ],
     ids=lambda call: call.path,
 )
@@ -199,3 +201,12 @@ def test_pauses_grow_and_attempts_share_their_time() -> None:
     spent = Attempts(LOOK, 0.0, 10.0)
     assert spent.pause_after(httpx.ConnectError("")) is None
     assert spent.seconds > 0
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.2, 0), (1.5, 1)])
+def test_who_waits_long_is_told_once_what_for(
+    free: int, seconds: float, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Unavailable, match="no control plane answers"):
+        ask(Serinus, free, LOOK, patience=seconds)
+    assert ["does not answer" in line for line in caplog.messages] == [True] * told

@@ -5,6 +5,7 @@ A call may be sent again if nobody can have heard it, or if it does no more when
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import httpx
@@ -19,8 +20,12 @@ RESTART_SECONDS = 10.0
 # For who waits for a deployment's end, a machine that starts anew may take its time.
 _OUTAGE_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+# Who waits longer than for a hiccup wants to know what for.
+_SILENT_SECONDS = 0.5
 UNHEARD = (httpx.ConnectError, httpx.ConnectTimeout)
 """With these, no byte of a call was sent."""
+
+_log = logging.getLogger(__name__)
 
 
 class Attempts:
@@ -35,6 +40,8 @@ class Attempts:
 
     def __init__(self, call: Call[Any], seconds: float, patience: float) -> None:
         self._call = call
+        self._told = False
+        self._began = clock.monotonic()
         self._end = clock.monotonic() + seconds
         self._last = clock.monotonic() + min(seconds, patience)
         self._pause = _FIRST_PAUSE
@@ -50,7 +57,17 @@ class Attempts:
         harmless = isinstance(error, UNHEARD) or self._call.repeatable
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         in_time = clock.monotonic() + pause <= self._last
-        return pause if self._may_wait and harmless and in_time else None
+        if not (self._may_wait and harmless and in_time):
+            return None
+        self._tell()
+        return pause
+
+    def _tell(self) -> None:
+        now = clock.monotonic()
+        if not self._told and now - self._began >= _SILENT_SECONDS:
+            self._told = True
+            left = max(1, round(self._last - now))
+            _log.warning("The control plane does not answer; it is tried for %d s more.", left)
 
 
 class Outage:
