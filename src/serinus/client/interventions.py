@@ -1,4 +1,8 @@
-"""What a person may have done to a deployment; each may be asked twice."""
+"""What a person may have done to a deployment.
+
+Each may be asked twice, but for an approval: by the time that it is asked again the next gate may
+have passed, which nobody has looked at.
+"""
 
 from __future__ import annotations
 
@@ -38,4 +42,5 @@ def retry(id: str, *, reason: str = "") -> Call[Deployment]:
 
 def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
     path = path_of("deployments", id, verb)
-    return Call("POST", path, Deployment, body={"reason": reason}, idempotent=True)
+    harmless = verb != "approve"
+    return Call("POST", path, Deployment, body={"reason": reason}, idempotent=harmless)

@@ -106,7 +106,8 @@ def rollback(model: str, version: str | None = None, *, reason: str = "") -> Cal
     """Take a model back: to ``version``, else to the live deployment's or the former champion."""
     body = {"version": version, "reason": reason}
     path = path_of("models", model, "rollback")
-    return Call("POST", path, Rollback, body=body, idempotent=True)
+    # Once the first one has ended, who names no version would go back by one further.
+    return Call("POST", path, Rollback, body=body, idempotent=version is not None)
 
 
 def rollback_plan(model: str, version: str | None = None) -> Call[RollbackPlan]:
