@@ -126,6 +126,17 @@ def test_view_before_the_first_look_has_no_data() -> None:
     assert analysis.before_end(sums, question())[0].state == "no_data"
 
 
+def test_few_units_of_a_class_are_no_data_in_either_view() -> None:
+    """Of a thousand labels eight are of it: that nothing was found says nothing."""
+    arm = mo.total(np.arange(1_000) < 5, np.arange(1_000) < 8)
+    (end,) = analysis.at_end(sums_of(arm, arm), question())
+    (before,) = analysis.before_end(
+        Sums(looks=[Look(1, 1, {(0, 0): arm, (0, 1): arm})]), question()
+    )
+    assert end == before
+    assert (end.state, end.p_value, end.difference) == ("no_data", None, None)
+
+
 def test_metric_that_falls_is_better_when_it_falls() -> None:
     rng = np.random.default_rng(6)
     sums = sums_of(mo.total(rng.normal(2, 1, 400)), mo.total(rng.normal(1, 1, 400)))

@@ -84,6 +84,9 @@ def against_champion(
         challenger: its place.
         adjust: whether the covariate is used.
         planned: whether stretches end at planned moments; see :func:`.contrast.combine`.
+
+    Returns:
+        None where too few units say anything.
     """
     stretches = []
     for stretch in sorted({stretch for stretch, _ in arms}):
@@ -91,9 +94,11 @@ def against_champion(
         other = arms.get((stretch, challenger + 1))
         if one is None or other is None:
             continue
-        if min(one[mo.UNITS], other[mo.UNITS]) >= co.LEAST_UNITS:
-            stretches.append(co.compare(one, other, adjust=adjust))
-    return co.combine(stretches, planned=planned) if stretches else None
+        told = co.compare(one, other, adjust=adjust)
+        if np.isfinite(told.error):
+            stretches.append(told)
+    found = co.combine(stretches, planned=planned) if stretches else None
+    return None if found is None or not np.isfinite(found.error) else found
 
 
 def is_missing_alike(arms: Arms, missing: Mapping[int, int], challenger: int) -> bool:
@@ -187,7 +192,7 @@ def segments(sums: Sums, question: Question, challenger: int) -> tuple[Segment, 
     adjust = question.adjusts(sums.arms, sums.missing, challenger)
     for (feature, group), arms in by_group.items():
         item = against_champion(arms, challenger, adjust=adjust, planned=question.planned)
-        if item is not None and np.isfinite(item.error):
+        if item is not None:
             units = sum(
                 row[mo.UNITS] for (_, arm), row in arms.items() if arm in (0, challenger + 1)
             )
@@ -205,7 +210,7 @@ def _finding(
     question: Question, place: int, found: Contrast | None, error: float, *, adjusted: bool
 ) -> Finding:
     version = question.design.versions[place + 1]
-    if found is None or not np.isfinite(found.error):
+    if found is None:
         state: State = "dropped" if place in question.dropped else "no_data"
         return Finding(version, state, None, None, None, None, None, None)
     low, high = map(float, found.interval(error))
