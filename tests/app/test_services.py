@@ -16,6 +16,14 @@ def test_services_are_made_when_asked_for(tmp_path) -> None:
     assert "engine" not in vars(app)
 
 
+@pytest.mark.parametrize(("interval", "rest"), [(0.005, 0.05), (0.1, 1.0), (30.0, 1.0)])
+def test_controller_rests_a_second_at_most(tmp_path, interval: float, rest: float) -> None:
+    """What only time brings is not seen ten long intervals late."""
+    app = App(Settings(home=tmp_path, controller_interval_seconds=interval))
+
+    assert app.controller._rest_seconds == pytest.approx(rest)
+
+
 def test_model_by_name(faces: Faces) -> None:
     with pytest.raises(NotFound, match="no model"):
         faces.app.model(MODEL)

@@ -163,5 +163,5 @@ def test_prediction_says_who_answered() -> None:
     assert [line.split(", revision")[0] for line in told] == [
         "fraud 1.0.0, champion",
         "fraud 1.0.0, champion (the champion stood in)",
-        "fraud by its fallback, no version answered",
+        "fraud by its default, no version answered",
     ]

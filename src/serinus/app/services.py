@@ -46,8 +46,9 @@ from serinus.store.engine import reading
 
 # A worker that missed this many of its regular reports is taken for dead.
 _MISSED_REPORTS = 5
-# A controller with nothing to do makes a pass after so many of its intervals.
-_REST_INTERVALS = 10
+# A controller with nothing to do makes a pass after so many of its intervals, a second at most:
+# a proof in quick steps waits less, and nobody whom a slow one was enough for waits longer.
+_REST_INTERVALS, _MOST_REST_SECONDS = 10, 1.0
 
 
 class App:
@@ -156,7 +157,9 @@ class App:
             consumer,
             lease,
             rollbacks=self._progress,
-            rest_seconds=_REST_INTERVALS * self.settings.controller_interval_seconds,
+            rest_seconds=min(
+                _MOST_REST_SECONDS, _REST_INTERVALS * self.settings.controller_interval_seconds
+            ),
         )
 
     @property

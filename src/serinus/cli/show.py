@@ -278,7 +278,7 @@ def prediction(item: Prediction) -> str:
     chances = item.probabilities or {}
     likely = ", ".join(f"{name}: {chance:.3f}" for name, chance in chances.items())
     # An answer that no version gave is the model's default.
-    by = f"{item.version}, {item.arm}" if item.version else "by its fallback, no version answered"
+    by = f"{item.version}, {item.arm}" if item.version else "by its default, no version answered"
     stood_in = " (the champion stood in)" if item.fallback and item.version else ""
     return (
         f"{item.prediction}  {likely}\n"
