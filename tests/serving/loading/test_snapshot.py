@@ -52,6 +52,11 @@ def test_snapshot_means_no_model_for_being_the_one_that_is_awake():
         assert caught.value.remedy == "Name one of: a, b."
         with pytest.raises(InvalidInput, match="names none"):
             Snapshot(1, asleep=frozenset({"a", "b"})).find(None)
+        for more in ({"loading": ("b@1",)}, {"failed": {"b@1": "it is gone"}}):
+            with pytest.raises(InvalidInput, match="names none"):
+                Snapshot(1, {"a": live()}, **more).find(None)
+        served = live()
+        assert Snapshot(1, {"a": served}, loading=("a@2",)).find(None) is served
         with pytest.raises(Asleep) as woken:
             Snapshot(1, asleep=frozenset({"b"})).find(None)
         assert woken.value.model == "b"

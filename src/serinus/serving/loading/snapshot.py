@@ -53,16 +53,22 @@ class Snapshot:
             for lane in (*(() if live.absent else live.answering), *live.warm)
         )
 
+    @cached_property
+    def models(self) -> frozenset[str]:
+        """All that are meant to be served; some may be on their way, or cannot be loaded."""
+        labels = (*self.loading, *self.failed)
+        return self.asleep.union(self.routes, (label.split("@")[0] for label in labels))
+
     @property
     def serves_several(self) -> bool:
         """Whether a request has to name its model."""
-        return len(self.routes) + len(self.asleep) > 1
+        return len(self.models) > 1
 
     @cached_property
     def only(self) -> str | None:
         """The model that is meant by who names none; None if there are several, or no one."""
         names = self.routes.keys() | self.asleep
-        return next(iter(names)) if len(names) == 1 else None
+        return next(iter(names)) if names and not self.serves_several else None
 
     @property
     def circuits(self) -> dict[str, str]:
@@ -95,7 +101,7 @@ class Snapshot:
             return Asleep(model)
         if (why := self._why_absent(model)) is not None:
             return why
-        choices = ", ".join(sorted(self.routes.keys() | self.asleep))
+        choices = ", ".join(sorted(self.models))
         if model is None:
             return InvalidInput(
                 "several models are being served and the request names none",
