@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -19,6 +19,14 @@ class Inner(msgspec.Struct, forbid_unknown_fields=True):
     age: float
     count: int | None = None
     town: str | None = None
+
+
+class Bounded(msgspec.Struct, kw_only=True):
+    long: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
+    size: Annotated[int, msgspec.Meta(ge=0, le=4_000)] = 0
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=9)] = "a"
+    shape: Annotated[list[int], msgspec.Meta(max_length=2)] = []
+    age: float = 0.0
 
 
 class Outer(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,6 +83,45 @@ def test_a_name_without_end_is_cut() -> None:
     found = FOUND.read({"features": {"age": 1.0, "x" * 100_000: 1}}, "")
     assert found.what == "the field is unknown"
     assert len(found.where) < 300
+
+
+LONG = "expected a whole number from -9,223,372,036,854,775,808 to 9,223,372,036,854,775,807"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"long": 9223372036854775808}', LONG),
+        ('{"long": -9223372036854775809}', LONG),
+        ('{"size": 4001}', "expected a whole number of at most 4,000"),
+        ('{"size": -1}', "expected a whole number of at least 0"),
+        ('{"name": ""}', "expected text of at least 1 character"),
+        ('{"name": "abcdefghij"}', "expected text of at most 9 characters"),
+        ('{"shape": [1, 2, 3]}', "expected an array of at most 2 items"),
+        ('{"age": 1e400}', "expected a number from -1.8e308 to 1.8e308"),
+        ('{"long": 1%s}' % ("0" * 5_000), "the whole number has far too many digits"),
+    ],
+    ids=["long", "low", "most", "least", "empty", "text", "array", "number", "digits"],
+)
+def test_a_bound_is_told_in_words(body: str, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as error:
+        msgspec.json.decode(body, type=Bounded)
+    found = Faults(Bounded).explain(error.value)
+    assert found.what == words
+    assert body.startswith(f'{{"{found.where}"')
+
+
+def test_a_whole_number_too_large_for_any_number_is_told_of_its_range() -> None:
+    found = FOUND.read({"features": {"age": 10**400}}, "")
+    assert isinstance(found, InvalidInput)
+    assert (found.where, found.what) == (
+        "features.age", "expected a number from -1.8e308 to 1.8e308",
+    )  # fmt: skip
+
+
+def test_digits_without_end_are_told_in_words() -> None:
+    with pytest.raises(InvalidInput, match="a number in it has far too many digits"):
+        faults.parse(b"[1%s]" % (b"0" * 5_000))
 
 
 @pytest.mark.parametrize("document", [None, 1, float("nan"), "text", "\ud800", [], [{}]])

@@ -34,6 +34,16 @@ _WORDS = {
 }
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 _TYPE_FAULT = re.compile(r"^Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`$")
+_BOUND_FAULT = re.compile(
+    r"^Expected `(?P<wanted>int|str|array)`(?P<of> of length)? "
+    r"(?P<side>[<>]=) (?P<bound>-?\d+)$"
+)
+_COUNTED = {"str": "character", "array": "item"}
+_LONG = (-(2**63), 2**63 - 1)
+_OUT_OF_RANGE = {
+    "Number out of range": "expected a number from -1.8e308 to 1.8e308",
+    "Integer value out of range": "the whole number has far too many digits",
+}
 _FIELD_FAULT = re.compile(
     r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>.*)`$"
 )
@@ -106,7 +116,9 @@ class Faults:
         if kind := _TYPE_FAULT.match(what):
             wanted = " or ".join(_WORDS.get(word, word) for word in kind["wanted"].split(" | "))
             what = f"expected {wanted}, got {_WORDS.get(kind['got'], kind['got'])}"
-        return InvalidInput(what, where=where)
+        elif bound := _BOUND_FAULT.match(what):
+            what = f"expected {_bounded(bound)}"
+        return InvalidInput(_OUT_OF_RANGE.get(what, what), where=where)
 
     def _of(self, document: Any, place: str) -> Iterator[InvalidInput]:
         if not isinstance(document, dict):
@@ -174,7 +186,11 @@ def parse(body: bytes) -> Any:
 
 def malformed(error: Exception) -> InvalidInput:
     """That a body is no JSON, and why."""
-    detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    detail = str(error)
+    if isinstance(error, RecursionError):
+        detail = "nested too deeply"
+    elif type(error) is ValueError:  # JSON's and UTF-8's are kinds of it: Python's limit of digits
+        detail = "a number in it has far too many digits"
     return InvalidInput(
         f"the body is not valid JSON in UTF-8 ({detail[:200]})", remedy="Send a JSON object."
     )
@@ -189,6 +205,18 @@ def _line(fault: InvalidInput, said: str) -> str:
     """One fault in one line, with what helps unless that is said for all."""
     line = f"{fault.where}: {fault.what}"
     return line if fault.remedy in ("", said, _ASK) else f"{line}. {fault.remedy}"
+
+
+def _bounded(found: re.Match[str]) -> str:
+    """What lies within a bound, of which msgspec tells the one that was passed."""
+    kind, bound = found["wanted"], found["bound"]
+    side = "at most" if found["side"] == "<=" else "at least"
+    if found["of"]:
+        many = _COUNTED[kind] + "s" * (bound != "1")
+        return f"{_WORDS[kind]} of {side} {int(bound):,} {many}"
+    if kind == "int" and int(bound) in _LONG:
+        return f"a whole number from {_LONG[0]:,} to {_LONG[1]:,}"
+    return f"{_WORDS[kind]} of {side} {int(bound):,}"
 
 
 def _joined(place: str, name: str) -> str:
