@@ -48,7 +48,9 @@ Python client raises it again as the class it was.
 {rows}
 
 The command line exits with 0 on success, with 2 when the caller can correct what is wrong, and
-with 1 when the system must.
+with 1 when the system must. A command that shows something (`jobs show`, `deployments status`)
+exits with 0 however that stands; one that waits for an end (`jobs watch`, `jobs train --watch`,
+`deployments watch`, `deploy --watch`) exits with 1 if it was no success.
 """
 
 _BOUNDS = {"ge": "at least {:g}", "gt": "above {:g}", "le": "at most {:g}", "lt": "below {:g}"}

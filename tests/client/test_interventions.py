@@ -14,5 +14,5 @@ VERBS = ("pause", "resume", "approve", "promote", "abort", "retry")
 def test_calls_say_why(verb: str) -> None:
     call = getattr(interventions, verb)("d 1", reason="because")
     assert (call.method, call.path) == ("POST", f"/deployments/d%201/{verb}")
-    assert call.body == {"reason": "because"}
+    assert call.body == {"reason": "because", **({"step": None} if verb == "approve" else {})}
     assert call.gives is Deployment

@@ -129,6 +129,15 @@ def test_approve_twice_is_done_once() -> None:
     assert interventions.approve(standing(Phase.RUNNING, 1, Outcome.PROMOTE), last) is None
 
 
+def test_approve_of_a_step_lets_no_later_gate_through() -> None:
+    last = came(Phase.RUNNING, Phase.PAUSED, Outcome.PROMOTE)
+    second = standing(Phase.PAUSED, 1, Outcome.PROMOTE)
+    assert interventions.approve(second, last, 0) is None
+    assert interventions.approve(second, last, 1) == interventions.approve(second, last)
+    with pytest.raises(Conflict, match="step 2 is not reached yet: the deployment is at step 1"):
+        interventions.approve(second, last, 2)
+
+
 def test_approve_of_what_was_aborted_while_it_waited_is_refused() -> None:
     last = came(Phase.PAUSED, Phase.ABORTED, Outcome.PROMOTE)
     with pytest.raises(Conflict, match="the deployment is aborted"):

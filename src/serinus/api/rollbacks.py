@@ -119,9 +119,9 @@ def set_default(
 
 
 @router.delete("/models/{model}/default", **call(gives=Page[shapes.DefaultAnswer]))
-def clear_default(model: str, app: Services) -> Response:
+def clear_default(model: str, app: Services, reason: str = "", actor: Actor = "api") -> Response:
     """Have a model answer with its failure again; what other models' are is returned."""
-    app.rollbacks.clear_default(model)
+    app.rollbacks.clear_default(model, actor=actor, reason=reason)
     return defaults(app)
 
 

@@ -52,7 +52,9 @@ def _intervention(verb: str) -> Callable[..., None]:
 
         with context.obj.client(url) as client:
             before = named(client, deployment).deployment
-            done = getattr(client, verb)(before.id, reason=reason)
+            # What a person has seen is what is approved, however often it is asked.
+            meant = {"step": before.step} if verb == "approve" else {}
+            done = getattr(client, verb)(before.id, reason=reason, **meant)
             ahead, waits = _ahead(client, done.id)
         already = " already" if done.updated_at == before.updated_at else ""
         said = f"{done.id} is{already} {words(done.phase)} at {done.position}. {done.reason}"

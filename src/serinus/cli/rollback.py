@@ -113,11 +113,15 @@ def set_default(
 
 @default.command("clear")
 def clear_default(
-    context: typer.Context, model: str, url: ControlUrl = None, as_json: Json = False
+    context: typer.Context,
+    model: str,
+    reason: Reason = "",
+    url: ControlUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Have a model answer with its failure again."""
     with context.obj.client(url) as client:
-        left = client.clear_default(model)
+        left = client.clear_default(model, reason=reason)
     finish(left, as_json=as_json, show=lambda out: out.print(f"{model} has no default."))
 
 

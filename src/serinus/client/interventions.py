@@ -1,7 +1,7 @@
 """What a person may have done to a deployment.
 
-Each may be asked twice, but for an approval: by the time that it is asked again the next gate may
-have passed, which nobody has looked at.
+Each may be asked twice, but for an approval that says no step: by the time that it is asked again
+the next gate may have passed, which nobody has looked at.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ def resume(id: str, *, reason: str = "") -> Call[Deployment]:
     return _intervene(id, "resume", reason)
 
 
-def approve(id: str, *, reason: str = "") -> Call[Deployment]:
-    """Let through a gate that has passed."""
-    return _intervene(id, "approve", reason)
+def approve(id: str, *, reason: str = "", step: int | None = None) -> Call[Deployment]:
+    """Let through a gate that has passed: that of ``step``, or whichever waits."""
+    path = path_of("deployments", id, "approve")
+    body = {"reason": reason, "step": step}
+    return Call("POST", path, Deployment, body=body, idempotent=step is not None)
 
 
 def promote(id: str, *, reason: str = "") -> Call[Deployment]:
@@ -42,5 +44,4 @@ def retry(id: str, *, reason: str = "") -> Call[Deployment]:
 
 def _intervene(id: str, verb: str, reason: str) -> Call[Deployment]:
     path = path_of("deployments", id, verb)
-    harmless = verb != "approve"
-    return Call("POST", path, Deployment, body={"reason": reason}, idempotent=harmless)
+    return Call("POST", path, Deployment, body={"reason": reason}, idempotent=True)

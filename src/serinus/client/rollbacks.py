@@ -106,8 +106,7 @@ def rollback(model: str, version: str | None = None, *, reason: str = "") -> Cal
     """Take a model back: to ``version``, else to the live deployment's or the former champion."""
     body = {"version": version, "reason": reason}
     path = path_of("models", model, "rollback")
-    # Once the first one has ended, who names no version would go back by one further.
-    return Call("POST", path, Rollback, body=body, idempotent=version is not None)
+    return Call("POST", path, Rollback, body=body, idempotent=True)
 
 
 def rollback_plan(model: str, version: str | None = None) -> Call[RollbackPlan]:
@@ -143,9 +142,10 @@ def set_default(model: str, answer: Answer, *, reason: str = "") -> Call[Default
     return Call("PUT", path_of("models", model, "default"), DefaultAnswer, body=body)
 
 
-def clear_default(model: str) -> Call[Page[DefaultAnswer]]:
+def clear_default(model: str, *, reason: str = "") -> Call[Page[DefaultAnswer]]:
     """Have a model answer with its failure again; what other models' are is returned."""
-    return Call("DELETE", path_of("models", model, "default"), Page[DefaultAnswer])
+    path = path_of("models", model, "default")
+    return Call("DELETE", path, Page[DefaultAnswer], {"reason": reason})
 
 
 def default_alone(model: str, minutes: float = 30.0, *, reason: str = "") -> Call[DefaultAnswer]:

@@ -90,17 +90,26 @@ def _is_resumption(move: Transition) -> bool:
     return held and move.to_phase is Phase.RUNNING
 
 
-def approve(deployment: Deployment, last: Transition) -> Decision | None:
+def approve(deployment: Deployment, last: Transition, step: int | None = None) -> Decision | None:
     """Let through a gate that has passed.
 
     Args:
         deployment: which.
         last: its newest transition.
+        step: whose gate is meant; None is the one that waits.
 
     Raises:
-        Conflict: no gate waits.
+        Conflict: no gate waits, or only an earlier one than is meant.
     """
     check_readable(deployment)
+    if step is not None and step < deployment.step:
+        return None
+    if step is not None and step > deployment.step:
+        raise Conflict(
+            f"step {step} is not reached yet: the deployment is at step {deployment.step}",
+            where=deployment.id,
+            remedy=_meanwhile(deployment) if deployment.live else _look(deployment),
+        )
     if deployment.waits_for_approval:
         phase, step = next_position(deployment)
         return _to(deployment, phase, step, Outcome.PROMOTE)

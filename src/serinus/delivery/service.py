@@ -128,12 +128,14 @@ class Delivery(Queries):
 
         return self._act(deployment_id, decide, actor, reason)
 
-    def approve(self, deployment_id: str, *, actor: str, reason: str) -> Deployment:
-        """Let through a gate that has passed; refused where none waits."""
+    def approve(
+        self, deployment_id: str, *, actor: str, reason: str, step: int | None = None
+    ) -> Deployment:
+        """Let through a gate that has passed, that of ``step``; refused where none waits."""
 
         def decide(connection: Connection, now: Deployment) -> Decision | None:
             last = deployments.history(connection, now.id)[-1]
-            return _unharmed(connection, now, interventions.approve(now, last))
+            return _unharmed(connection, now, interventions.approve(now, last, step))
 
         return self._act(deployment_id, decide, actor, reason)
 

@@ -114,7 +114,7 @@ def test_alone_stops_the_clock_of_a_deployment_until_its_end(
     assert ahead.until is not None
     assert ahead.until > clock.now() + 0.9 * HALF_AN_HOUR
     if how == "clear":
-        rollbacks.clear_default(FRAUD)
+        rollbacks.clear_default(FRAUD, actor="ann", reason="")
     else:
         alone.end(champion.delivery, FRAUD, actor="bo")
     assert champion.delivery.get(begun.id).step_entered_at > entered

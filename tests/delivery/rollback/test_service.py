@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from tests.delivery.conftest import World
 from tests.delivery.samples import answered
 
 from serinus import clock
-from serinus.delivery.rollback import repository
+from serinus.delivery.rollback import repository, service
 from serinus.delivery.rollback.service import Rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.types import DeploymentSpec, Phase
@@ -83,6 +85,27 @@ def test_roll_back_without_a_version_goes_no_further_while_one_is_verified(
     assert champion.delivery.routing().routes[FRAUD].champion.version == "1.0.0"
 
 
+@pytest.mark.parametrize("again", [timedelta(minutes=1), timedelta(0)])
+def test_roll_back_without_a_version_goes_no_further_just_after_the_end_of_one(
+    champion: World,
+    rollbacks: Rollbacks,
+    monkeypatch: pytest.MonkeyPatch,
+    again: timedelta,
+) -> None:
+    """Whoever got no answer asks once more, and the first may have ended by then."""
+    monkeypatch.setattr(service, "_AGAIN", again)
+    champion.register("1.2.0")
+    promote(champion, "1.1.0")
+    promote(champion, "1.2.0")
+    first = rollbacks.roll_back(FRAUD, None, actor="ann", reason="bad")
+    assert first.to == "1.1.0"
+    with champion.engine.begin() as connection:
+        repository.give_up(connection, first, clock.now(), "enough")
+    second = rollbacks.roll_back(FRAUD, None, actor="ann", reason="bad")
+    assert second.to == ("1.1.0" if again else "1.0.0")
+    assert (second.id == first.id) is bool(again)
+
+
 def test_roll_back_of_what_was_promoted_again_is_another_one(
     champion: World, rollbacks: Rollbacks
 ) -> None:
@@ -96,8 +119,9 @@ def test_roll_back_of_what_was_promoted_again_is_another_one(
 
 
 def test_roll_back_leads_to_nobody_who_was_taken_back_for_another_than_the_former(
-    champion: World, rollbacks: Rollbacks
+    champion: World, rollbacks: Rollbacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(service, "_AGAIN", timedelta(0))
     champion.register("1.2.0", stage=Stage.STAGING)
     promote(champion, "1.1.0")
     done = rollbacks.roll_back(FRAUD, "1.2.0", actor="ann", reason="bad")
@@ -202,7 +226,7 @@ def test_default_reaches_the_route_and_goes_again(champion: World, rollbacks: Ro
     assert rollbacks.defaults() == [made]
     assert champion.delivery.routing().routes[FRAUD].default == 0
     for _ in range(2):
-        rollbacks.clear_default(FRAUD)
+        rollbacks.clear_default(FRAUD, actor="ann", reason="")
     assert champion.delivery.routing().routes[FRAUD].default is None
     with pytest.raises(InvalidInput, match="never answers 7"):
         rollbacks.set_default(FRAUD, 7, actor="ann", reason="")

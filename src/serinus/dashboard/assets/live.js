@@ -61,6 +61,7 @@ const ask = document.querySelector("[data-ask]");
 function offer(source) {
   if (!ask || !source) return;
   const possible = source.dataset.verbs.split(" ");
+  ask.dataset.step = source.dataset.step;
   for (const button of ask.querySelectorAll("button")) button.hidden = !possible.includes(button.value);
 }
 
@@ -73,7 +74,11 @@ async function intervene(event) {
     const answer = await fetch(`${ask.dataset.ask}/${verb}`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-serinus-actor": "dashboard" },
-      body: JSON.stringify({ reason: ask.reason.value }),
+      body: JSON.stringify({
+        reason: ask.reason.value,
+        // What was seen is what is approved.
+        ...(verb === "approve" ? { step: Number(ask.dataset.step) } : {}),
+      }),
     });
     const found = await answer.json();
     if (answer.ok && verb === "retry" && ended) { follow(ended); ended = ""; }

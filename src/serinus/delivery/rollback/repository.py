@@ -282,6 +282,13 @@ def find_open(connection: Connection, model: str) -> Rollback | None:
     return None if row is None else _rollback(row)
 
 
+def newest(connection: Connection, model: str) -> Rollback | None:
+    """The rollback of a model that was asked for last, if there was any."""
+    mine = select(_ROLLBACKS).where(_ROLLBACKS.c.model == model)
+    row = connection.execute(mine.order_by(_ROLLBACKS.c.id.desc()).limit(1)).first()
+    return None if row is None else _rollback(row)
+
+
 def open_ones(connection: Connection) -> list[Rollback]:
     """All that are under way."""
     query = select(_ROLLBACKS).where(_ROLLBACKS.c.open_model.is_not(None))

@@ -36,6 +36,8 @@ from serinus.wire import MANIFEST_FILE, Answer, RoutingTable
 _MOST_HISTORY = 10_000
 # When nobody knows since when something has been wrong: not longer than this, it is thought.
 _UNNOTICED = timedelta(hours=1)
+# Who asks once more so soon after the end of a rollback, and names no version, means that one.
+_AGAIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class _Asked:
     target: ModelVersion
     live: Deployment | None
     present: Rollback | None
+    ended: Rollback | None
     workers: tuple[WorkerView, ...]
     served: bool
 
@@ -201,11 +204,12 @@ class Rollbacks:
             if before is not None:
                 made = msgspec.structs.replace(made, alone_until=before.alone_until)
             repository.set_default(connection, made)
-            table = self._delivery.tables.revise(connection, f"the default of {model} is set")
+            told = f"the default of {model} is set, by {actor}: {made.reason}"
+            table = self._delivery.tables.revise(connection, told)
         self._delivery.tables.bring(table)
         return made
 
-    def clear_default(self, model: str) -> None:
+    def clear_default(self, model: str, *, actor: str, reason: str) -> None:
         """Have a model answer with its failure again; idempotent. Raises NotFound."""
         self._delivery.registry.versions(model, 1)
         with turns.turn(self._delivery.engine) as connection:
@@ -214,7 +218,9 @@ class Rollbacks:
                 return
             repository.ask_again(connection, model, known)
             repository.clear_default(connection, model)
-            table = self._delivery.tables.revise(connection, f"the default of {model} is cleared")
+            why = reason or f"By hand, by {actor}."
+            told = f"the default of {model} is cleared, by {actor}: {why}"
+            table = self._delivery.tables.revise(connection, told)
         self._delivery.tables.bring(table)
 
     # ------------------------------------------------------------------ inside
@@ -244,10 +250,12 @@ class Rollbacks:
         if version is not None:
             plan.check(version, live)
         present = repository.find_open(connection, model)
+        ended = None if live else _just_ended(connection, model, champion, now)
         number = version or (live.champion if live else None)
-        if number is None and present is not None and _has_led(present, champion):
+        led = ended or (present if present and _has_led(present, champion) else None)
+        if number is None and led is not None:
             # Who asks while it is being verified means that one, not one version further.
-            number = present.to
+            number = led.to
         changes = versions.history(connection, model, _MOST_HISTORY)
         if number is None:
             lost = repository.taken_back(connection, model)
@@ -264,7 +272,7 @@ class Rollbacks:
             )
         reporting = workers.read(connection, now, self._delivery.worker_seconds)
         served = plan.has_served(target.version, changes)
-        return _Asked(champion, target, live, present, reporting, served)
+        return _Asked(champion, target, live, present, ended, reporting, served)
 
     def _write(self, connection: Connection, asked: _Asked) -> RollbackPlan:
         return plan.write(
@@ -342,7 +350,9 @@ def _has_led(present: Rollback, champion: ModelVersion) -> bool:
 
 
 def _repeated(asked: _Asked, version: str | None) -> Rollback | None:
-    """The rollback that is under way and that this one asks for once more, if it does."""
+    """The rollback that is under way, or just was, and that this one asks for once more."""
+    if version is None and asked.ended is not None:
+        return asked.ended
     present = asked.present
     if present is None or asked.live is not None or present.state is State.PLANNED:
         return None
@@ -350,6 +360,17 @@ def _repeated(asked: _Asked, version: str | None) -> Rollback | None:
         return None  # Another version was promoted since.
     # Two who ask for no version in particular at the same time mean the same one.
     return present if version is None or version == present.to else None
+
+
+def _just_ended(
+    connection: Connection, model: str, champion: ModelVersion, now: datetime
+) -> Rollback | None:
+    """The model's newest rollback, if it ended just now and its target still holds Production."""
+    newest = repository.newest(connection, model)
+    if newest is None or newest.ended_at is None or newest.routed_at is None:
+        return None
+    fresh = timedelta(0) <= now - newest.ended_at < _AGAIN
+    return newest if fresh and newest.to == champion.version else None
 
 
 def _check_moves(asked: _Asked) -> None:
