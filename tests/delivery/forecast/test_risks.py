@@ -8,6 +8,7 @@ from tests.delivery.samples import BASIS
 from serinus.delivery.forecast.risks import risks
 from serinus.delivery.forecast.types import Duration, Forecast, StepForecast, Traffic
 from serinus.delivery.planning.plan import Basis, make_plan
+from serinus.delivery.planning.positives import Share
 from serinus.delivery.types import DeploymentSpec
 from serinus.stats.class_tallies import Tally
 
@@ -84,12 +85,21 @@ def test_class_that_nobody_knows_is_told_to_be_taken_for_rare() -> None:
     words, share = ab_test(Basis(BASIS.quality, classes=(0, 1)))
     assert "it is taken for rare (1% of labels and of answers)" in words
     assert share == 0.01
-    words, share = ab_test(Basis(BASIS.quality, classes=(0, 1), second=0.03))
+    words, share = ab_test(Basis(BASIS.quality, classes=(0, 1), second=Share(0.03, 0.03)))
     assert "thought as frequent among labels (3.00%)" in words
     assert share == 0.03
     words, share = ab_test(Basis(BASIS.quality, classes=(0, 1), tallies=(known,)))
     assert "Of the class" not in words
     assert share == 0.0195
+
+
+def test_entities_that_outweigh_the_others_are_told_of_where_they_weigh_more() -> None:
+    basis = Basis(BASIS.quality, classes=(0, 1))
+    words = "where one sends half of all traffic there may never be a result"
+
+    assert words in ab_test(basis, unit="entity")[0]
+    assert words not in ab_test(basis)[0]
+    assert words not in ab_test(basis, unit="entity", metric="conversion")[0]
 
 
 def test_end_that_waits_for_what_may_never_come_is_told() -> None:

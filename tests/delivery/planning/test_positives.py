@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from serinus.delivery.experiments import contrast, metrics, moments
 from serinus.delivery.experiments.metrics import Metric
 from serinus.delivery.planning import positives
+from serinus.delivery.planning.positives import Share
 from serinus.delivery.types import Positives
 from serinus.stats import bins
 from serinus.stats.class_tallies import Tally
@@ -18,7 +19,7 @@ CLASSES = ("fine", "fraud")
 TALLY = Tally("fraud", 9_999, true=100, claimed=200, hits=80)
 
 
-def known(name: str, *tallies: Tally, second: float | None = None) -> Positives:
+def known(name: str, *tallies: Tally, second: Share | None = None) -> Positives:
     found = positives.of(Metric(name, "fraud"), tallies, CLASSES, second)
     assert found is not None
     return found
@@ -35,21 +36,61 @@ def test_class_is_taken_from_rows_that_the_champion_did_not_learn_from() -> None
 
 
 def test_class_that_never_came_is_rare_and_never_impossible() -> None:
-    none = known("recall", Tally("fraud", 999, 0, 0, 0))
+    never = Tally("fraud", 999, 0, 0, 0)
 
-    assert (none.true, none.rate) == (0.0005, 0.5)
+    assert (known("recall", never).true, known("recall", never).rate) == (0.0005, 0.5)
+    assert positives.unseen(Metric("recall", "fraud"), (never,)) == never
+    highest = positives.at_most("recall", never)
+    assert highest.true == pytest.approx(3 / 999)
+
+
+@pytest.mark.parametrize(
+    ("metric", "tally", "is_unseen"),
+    [
+        ("recall", Tally("fraud", 999, 0, 9, 0), True),
+        ("recall", Tally("fraud", 999, 1, 0, 0), False),
+        ("precision", Tally("fraud", 999, 9, 0, 0), True),
+        ("f1", Tally("fraud", 999, 9, 0, 0), False),
+        ("f1", Tally("fraud", 999, 0, 0, 0), True),
+        ("recall", Tally("other", 999, 0, 0, 0), False),
+    ],
+    ids=["never_true", "true_once", "never_claimed", "true", "neither", "other"],
+)
+def test_class_is_unseen_where_no_row_says_anything_of_its_metric(
+    metric: str, tally: Tally, is_unseen: bool
+) -> None:
+    assert (positives.unseen(Metric(metric, "fraud"), (tally,)) is not None) is is_unseen
+
+
+def test_few_rows_without_a_class_say_nothing_of_it() -> None:
+    few = Tally("fraud", 300, 0, 0, 0)
+
+    assert positives.unseen(Metric("recall", "fraud"), (few,)) is None
+    assert known("recall", few) == known("recall")
+    assert known("recall", few, second=Share(0.03, 0.03)).known == "answers"
 
 
 def test_without_tallies_answers_are_all_that_is_known() -> None:
-    assert known("recall", second=0.03) == Positives(0.03, 0.03, 0.5, "answers")
-    fine = positives.of(Metric("recall", "fine"), (), CLASSES, 0.03)
+    second = Share(0.02, 0.04)
+
+    assert known("recall", second=second) == Positives(0.03, 0.03, 0.5, "answers")
+    fine = positives.of(Metric("recall", "fine"), (), CLASSES, second)
     assert fine == Positives(0.97, 0.97, 0.5, "answers")
 
 
-@pytest.mark.parametrize("second", [None, 0.0])
-def test_without_anything_a_class_is_rare(second: float | None) -> None:
+def test_share_of_answers_that_may_be_anything_is_none() -> None:
+    """Yet of the other class the same answers tell enough."""
+    second = Share(0.0, 0.03)
+
+    assert known("recall", second=second) == known("recall")
+    fine = positives.of(Metric("recall", "fine"), (), CLASSES, second)
+    assert fine == Positives(0.985, 0.985, 0.5, "answers")
+
+
+@pytest.mark.parametrize("second", [None, Share(0.0, 0.0)])
+def test_without_anything_a_class_is_rare(second: Share | None) -> None:
     assert known("recall", second=second) == Positives(0.01, 0.01, 0.5, "nothing")
-    three = positives.of(Metric("recall", "b"), (), ("a", "b", "c"), 0.5)
+    three = positives.of(Metric("recall", "b"), (), ("a", "b", "c"), Share(0.5, 0.5))
     assert three == Positives(0.01, 0.01, 0.5, "nothing")
 
 
@@ -71,9 +112,35 @@ def test_claims_of_the_second_class_are_its_scores_above_a_half() -> None:
     scores = np.concatenate([np.linspace(0.0, 0.49, 900), np.linspace(0.51, 1.0, 100)])
     found = positives.second_claimed(bins.reference_profile({}, scores))
 
-    assert found == pytest.approx(0.1, abs=0.02)
+    assert found is not None
+    assert found.least <= 0.1 <= found.most
+    assert found.is_known
     assert positives.second_claimed(bins.reference_profile({}, 10 * scores)) is None
     assert positives.second_claimed({}) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_known"),
+    [((1, 9), False), ((1, 20), False), ((9, 1), False), ((2, 5), True), ((1, 1), True)],
+    ids=["rare", "rarer", "usual", "seldom", "half"],
+)
+def test_claims_within_a_wide_bin_are_not_made_up(shape: tuple[int, int], is_known: bool) -> None:
+    """Beta(1, 9) claims 0.2 %; drawing a line through its last bin made 1.6 % of it."""
+    scores = np.random.default_rng(3).beta(*shape, 5_000)
+    found = positives.second_claimed(bins.reference_profile({}, scores))
+
+    assert found is not None
+    assert found.least <= (scores > 0.5).mean() <= found.most
+    assert (found.is_known and found.rest.is_known) is is_known
+
+
+@given(st.lists(st.sampled_from([0.0, 0.2, 0.5, 0.500001, 0.7, 1.0]) | st.floats(0, 1), min_size=1))
+def test_claims_lie_between_what_the_bins_allow(scores: list[float]) -> None:
+    found = positives.second_claimed(bins.reference_profile({}, np.array(scores)))
+
+    assert found is not None
+    claimed = float((np.array(scores) > 0.5).mean())
+    assert found.least - 1e-12 <= claimed <= found.most + 1e-12
 
 
 @given(

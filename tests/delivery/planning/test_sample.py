@@ -16,7 +16,9 @@ from serinus.delivery.forecast.experiments import experiment_forecast
 from serinus.delivery.forecast.types import Traffic
 from serinus.delivery.planning import sample
 from serinus.delivery.planning.plan import Basis, make_plan, quality_scale, whole
+from serinus.delivery.planning.positives import Share
 from serinus.delivery.types import DeploymentSpec, Experiment
+from serinus.errors import InvalidInput
 from serinus.stats.class_tallies import Tally
 
 CLASSES = Basis(quality_scale("classification", {"accuracy": 0.9}), classes=(0, 1))
@@ -166,11 +168,34 @@ def test_sample_of_a_class_is_what_its_own_units_need_by_their_share() -> None:
 def test_class_of_which_nothing_is_known_is_taken_for_rare() -> None:
     blank = Basis(RARE.quality, classes=RARE.classes)
     unknown = whole(asked(metric="recall"), blank).min_requests
-    answers = whole(asked(metric="recall"), replace(blank, second=0.1)).min_requests
+    answers = whole(asked(metric="recall"), replace(blank, second=Share(0.1, 0.1))).min_requests
 
     # As a conversion of a half, of one unit in a hundred or in ten.
     assert unknown == pytest.approx(100 * 19_700, rel=0.01)
     assert answers == pytest.approx(10 * 19_700, rel=0.01)
+
+
+def test_class_that_never_came_has_no_sample_but_a_remedy() -> None:
+    never = replace(RARE, tallies=(Tally("fraud", 100_000, 0, 0, 0),))
+
+    with pytest.raises(InvalidInput) as refused:
+        whole(asked(metric="recall"), never)
+
+    assert refused.value.what == (
+        "no sample can be planned: fraud never came in the 100,000 rows that the champion did not "
+        "learn from"
+    )
+    assert refused.value.where == "metric"
+    assert "Say min_requests" in refused.value.remedy
+    assert "(3 in 100,000)" in refused.value.remedy
+    assert "2 points of recall takes 65" in refused.value.remedy
+    # Who says how many is asked nothing, and accuracy asks about no class.
+    plan = make_plan(asked(metric="recall", min_requests=9_000), never, salt="d")
+    assert plan.steps[0].min_requests == 9_000
+    assert whole(asked(), never).min_requests is not None
+    silent = replace(RARE, tallies=(Tally("fraud", 100_000, 90, 0, 0),))
+    with pytest.raises(InvalidInput, match="fraud was never claimed in"):
+        whole(asked(metric="precision"), silent)
 
 
 def test_forecast_of_a_class_finds_what_its_sample_is_planned_for() -> None:

@@ -99,6 +99,8 @@ _KINDS: dict[str, _Kind] = {
     "revenue": _Kind("value", "", None, _worth, rises=True, per_unit=True, spread=True),
 }
 NAMES = tuple(_KINDS)
+COUNTED_ONCE = tuple(name for name, kind in _KINDS.items() if kind.per_unit)
+"""Of these a unit counts once, whatever the number of its requests."""
 _ASKS_A_CLASS = ("precision", "recall", "f1")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from serinus.delivery.experiments import metrics
+from serinus.delivery.experiments.contrast import LEAST_UNITS
 from serinus.delivery.forecast.circumstances import ENTITIES
 from serinus.delivery.forecast.types import Forecast, Traffic
 from serinus.delivery.planning import sample
@@ -29,6 +31,7 @@ def risks(
     yield from _time(plan, told)
     if plan.experiment is not None:
         yield from _class(plan.experiment)
+        yield from _uneven(plan, plan.experiment)
         yield from _end(plan, plan.experiment, observed)
     if plan.unit == "entity" and spec.entities is None:
         yield (
@@ -100,10 +103,21 @@ def _class(test: Experiment) -> Iterator[str]:
         )
     else:
         yield (
-            f"Of the class that {test.metric} asks about nothing is known, as this version has no "
-            f"profile of its classes: it is taken for rare ({found.true:.0%} of labels and of "
-            f"answers), and {test.metric} to vary as much as it can. If the class is more frequent "
-            "the test only takes longer than it must: say min_requests."
+            f"Of the class that {test.metric} asks about too little is known, as this version has "
+            "no counts of it and its scores do not tell how many it claims: it is taken for rare "
+            f"({found.true:.0%} of labels and of answers), and {test.metric} to vary as much as it "
+            "can. If the class is more frequent the test only takes longer than it must: say "
+            "min_requests."
+        )
+
+
+def _uneven(plan: Plan, test: Experiment) -> Iterator[str]:
+    """An entity weighs as much as it sends, but of a metric that counts each once."""
+    if plan.unit == "entity" and sample.plain(test.metric) not in metrics.COUNTED_ONCE:
+        yield (
+            f"An entity weighs in {test.metric} as much as it sends: where one sends half of all "
+            "traffic there may never be a result, as an arm that says less than "
+            f"{LEAST_UNITS} equal entities would is not compared."
         )
 
 

@@ -71,7 +71,7 @@ class Basis:
     breaker: BreakerRules = field(default_factory=BreakerRules)
     loss: float | None = None
     tallies: tuple[Tally, ...] = ()
-    second: float | None = None
+    second: positives.Share | None = None
 
 
 def make_plan(spec: DeploymentSpec, basis: Basis, *, salt: str) -> Plan:
@@ -136,13 +136,17 @@ def whole(spec: DeploymentSpec, basis: Basis) -> DeploymentSpec:
     """A sound specification with all that nobody said, the sample of an A/B test as well.
 
     Raises:
-        InvalidInput: no reachable sample finds what the specification wants found.
+        InvalidInput: no reachable sample finds what the specification wants found, or nobody can
+            say how many do, as the class that it asks about never came.
     """
     spec = strategies.complete(spec, workers=basis.workers)
     if spec.min_requests is not None:
         return spec
+    test = _experiment(spec, basis)
+    if unseen := positives.unseen(_metric(test, basis), basis.tallies):
+        raise sample.refusal(test, unseen, points=spec.quality_points)
     found = sample.units(
-        _experiment(spec, basis),
+        test,
         points=spec.quality_points,
         loss=basis.quality.baseline if basis.loss is None else basis.loss,
     )
@@ -152,9 +156,13 @@ def whole(spec: DeploymentSpec, basis: Basis) -> DeploymentSpec:
 def _experiment(spec: DeploymentSpec, basis: Basis) -> Experiment:
     """What is compared, with what is known of the class that the metric asks about."""
     test = ab_test.experiment(spec, basis.quality.task)
-    metric = metrics.parse(test.metric, basis.quality.task, basis.classes)
+    metric = _metric(test, basis)
     known = positives.of(metric, basis.tallies, basis.classes, basis.second)
     return msgspec.structs.replace(test, positives=known)
+
+
+def _metric(test: Experiment, basis: Basis) -> metrics.Metric:
+    return metrics.parse(test.metric, basis.quality.task, basis.classes)
 
 
 def _guardrails(spec: DeploymentSpec, basis: Basis) -> tuple[Guardrail, ...]:

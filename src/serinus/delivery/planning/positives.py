@@ -9,7 +9,8 @@ z = (y - R n) / E[n], as :mod:`serinus.delivery.experiments.contrast` estimates 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import inf, nextafter
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,13 +26,37 @@ RARE = 0.01
 """The share of a class of which nothing is known: as few as frauds are. Of a more frequent one the
 test then merely takes longer, at most its longest time."""
 
+LOOSE = 2.0
+"""A share that is known no better than to such a factor is not known: a sample follows it."""
+
+RULE_OF_THREE = 3.0
+"""What never came in n rows is, surely to 95 %, no more frequent than 3 / n (Hanley & Lippman-Hand
+1983)."""
+
 _TENTH, _ALL = 0.1, 0.995
 # By metric, the rate at which it varies most: R (1 - R), and for F1 that by (2 - R).
 _WIDEST = {"precision": 0.5, "recall": 0.5, "f1": 1 - 3**-0.5}
 
 
+class Share(NamedTuple):
+    """A share of which no more is known than that it lies between two."""
+
+    least: float
+    most: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether both are near enough to plan with."""
+        return 0.0 < self.most <= LOOSE * self.least
+
+    @property
+    def rest(self) -> Share:
+        """The share of all others."""
+        return Share(1.0 - self.most, 1.0 - self.least)
+
+
 def of(
-    metric: Metric, tallies: Sequence[Tally], classes: Sequence[Answer], second: float | None
+    metric: Metric, tallies: Sequence[Tally], classes: Sequence[Answer], second: Share | None
 ) -> Positives | None:
     """What the class of a metric is thought to be; None if the metric asks about none.
 
@@ -44,38 +69,54 @@ def of(
     if metric.positive is None:
         return None
     name = metric.positive
-    for found in tallies:
-        if ev.same(found.name, name):
-            return Positives(
-                _share(found.true, found.rows),
-                _share(found.claimed, found.rows),
-                _rate(metric.name, found),
-                "test",
-            )
+    found = _tally(metric, tallies)
+    if found is not None and (_telling(metric, found) or _is_rarer(found)):
+        return Positives(
+            _share(found.true, found.rows),
+            _share(found.claimed, found.rows),
+            _rate(metric.name, found),
+            "test",
+        )
     widest = _WIDEST[metric.name]
     if second is None or len(classes) != 2:
         return Positives(RARE, RARE, widest, "nothing")
-    share = second if ev.same(classes[1], name) else 1.0 - second
-    if not share:
+    claimed = second if ev.same(classes[1], name) else second.rest
+    if not claimed.is_known:
         return Positives(RARE, RARE, widest, "nothing")
+    share = (claimed.least + claimed.most) / 2.0
     return Positives(share, share, widest, "answers")
 
 
-def second_claimed(reference: Mapping[str, Any]) -> float | None:
+def unseen(metric: Metric, tallies: Sequence[Tally]) -> Tally | None:
+    """The tally of the class that a metric asks about, where none of many rows says anything of it.
+
+    Many are those among which a class as rare as :data:`RARE` would have come; fewer say nothing.
+    """
+    found = _tally(metric, tallies)
+    if found is None or _telling(metric, found) or not _is_rarer(found):
+        return None
+    return found
+
+
+def second_claimed(reference: Mapping[str, Any]) -> Share | None:
     """Of two classes, the share of answers that claimed the second, from a reference profile.
 
-    None where its answers are no probabilities.
+    What lies in the same bin as a half may have claimed either, and of a rare class that bin is
+    wide: most of it would be claims of nobody. None where the answers are no probabilities.
     """
     output = reference.get("output", {})
     found = bins.from_dict(output["bins"]) if output else None
     if not isinstance(found, NumericBins) or not (found.lowest >= 0.0 and found.highest <= 1.0):
         return None
-    ends = np.array([found.lowest, *found.edges, found.highest])
+    ends = np.array([found.lowest, *found.edges, nextafter(found.highest, inf)])
     inner = np.asarray(output["counts"], float)[1 : len(ends)]
     if inner.sum() <= 0:
         return None
-    below = np.concatenate([[0.0], np.cumsum(inner)]) / inner.sum()
-    return 1.0 - float(np.interp(0.5, ends, below))
+    # At a half itself the first class is claimed.
+    claim = nextafter(0.5, inf)
+    surely = inner[np.searchsorted(ends, claim, side="left") :]
+    perhaps = inner[max(0, np.searchsorted(ends, claim, side="right") - 1) :]
+    return Share(*(float(part.sum() / inner.sum()) for part in (surely, perhaps)))
 
 
 def variance(metric: str, rate: float, positives: Positives) -> float:
@@ -116,6 +157,31 @@ def words(metric: str, positives: Positives) -> str:
     if positives.known == "nothing":
         return f"taking it that {share} {which}, as nobody knows how many are"
     return f"as only {share} {which} and the others say nothing of it"
+
+
+def at_most(metric: str, found: Tally) -> Positives:
+    """A class that never came, as frequent as its rows allow."""
+    share = RULE_OF_THREE / found.rows
+    return Positives(share, share, _WIDEST[metric], "test")
+
+
+def _tally(metric: Metric, tallies: Sequence[Tally]) -> Tally | None:
+    name = metric.positive
+    if name is None:
+        return None
+    return next((found for found in tallies if ev.same(found.name, name)), None)
+
+
+def _telling(metric: Metric, found: Tally) -> int:
+    """How many rows say anything of the metric."""
+    return {"recall": found.true, "precision": found.claimed}.get(
+        metric.name, found.true + found.claimed
+    )
+
+
+def _is_rarer(found: Tally) -> bool:
+    """Whether a class that never came must be rarer than one of which nothing is known."""
+    return found.rows * RARE > RULE_OF_THREE
 
 
 def _share(part: int, whole: int) -> float:

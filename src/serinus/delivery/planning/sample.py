@@ -10,9 +10,13 @@ from __future__ import annotations
 from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from serinus.deferred import Deferred
 from serinus.delivery.planning import positives
 from serinus.delivery.types import Experiment, Positives
+from serinus.errors import InvalidInput
+from serinus.stats.class_tallies import Tally
 
 if TYPE_CHECKING:
     from serinus.stats import power
@@ -59,6 +63,33 @@ def units(test: Experiment, *, points: float, loss: float) -> int:
         spread = deviation(test, test.positives, there, share)
         needed = power.means_units(here - there, spread, power=POWER, share=share, alpha=alpha)
     return _ROUND * ceil(needed / both / _ROUND)
+
+
+def refusal(test: Experiment, unseen: Tally, *, points: float) -> InvalidInput:
+    """That nobody can size a test of a class that never came.
+
+    Any number would be made up: one from the share that is likeliest after so many rows is in the
+    thousands of millions, and nobody waits for that.
+
+    Args:
+        test: what is compared.
+        unseen: the class, among rows that say nothing of the metric.
+        points: the smallest difference worth finding.
+
+    Raises:
+        InvalidInput: instead of returning it, where no reachable number would do at all.
+    """
+    highest = positives.at_most(plain(test.metric), unseen)
+    most = msgspec.structs.replace(test, positives=highest)
+    never = "was never claimed" if plain(test.metric) == "precision" else "never came"
+    return InvalidInput(
+        f"no sample can be planned: {unseen.name} {never} in the {unseen.rows:,} rows that the "
+        "champion did not learn from",
+        where="metric",
+        remedy=f"Say min_requests. Even if it is as frequent as these rows allow "
+        f"({positives.RULE_OF_THREE:g} in {unseen.rows:,}), finding "
+        f"{difference(test, points)} takes {units(most, points=points, loss=0.0):,}.",
+    )
 
 
 def deviation(test: Experiment, found: Positives, there: float, share: float) -> float:
