@@ -39,6 +39,19 @@ def came(from_phase: Phase, to: Phase, verdict: Outcome = Outcome.CONTINUE) -> T
     return Transition(from_phase, to, 0, NOON, "t", verdict, "because")
 
 
+def moves(*steps: int) -> list[Transition]:
+    """The rows of a rollout that came to these steps one after the other."""
+    row = came(Phase.RUNNING, Phase.RUNNING)
+    return [msgspec.structs.replace(row, step=step) for step in steps]
+
+
+def soaked() -> list[Transition]:
+    """The rows of its soak, and of the end in it."""
+    given = came(Phase.RUNNING, Phase.SOAKING, Outcome.PROMOTE)
+    back = came(Phase.SOAKING, Phase.ROLLED_BACK)
+    return [msgspec.structs.replace(row, step=4) for row in (given, back)]
+
+
 GATE_PASSED = [
     came(Phase.PENDING, Phase.RUNNING, Outcome.NO_DATA),
     came(Phase.RUNNING, Phase.PAUSED, Outcome.PROMOTE),
@@ -65,6 +78,7 @@ class Known:
     champion: str | None
     verdict: Verdict
     again: bool = False
+    onward: int = 0
 
 
 def around(**changes: object) -> Known:
@@ -165,10 +179,25 @@ def test_promote_of_what_was_only_to_find_out_is_refused_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.ABORTED, Phase.INCONCLUSIVE, Phase.ROLLED_BACK])
-@pytest.mark.parametrize(("step", "onward"), [(0, 0), (2, 2), (4, 3)])
-def test_retry_goes_on_at_its_step(phase: Phase, step: int, onward: int) -> None:
-    decision = interventions.retry(standing(phase, step), around())
-    assert decision == Decision(Phase.PENDING, onward, Outcome.NO_DATA, "")
+@pytest.mark.parametrize("step", [0, 2])
+def test_retry_goes_on_at_its_step(phase: Phase, step: int) -> None:
+    ended = standing(phase, step)
+    assert interventions.retried_step(ended, moves(0, 1, 2)) == step
+    decision = interventions.retry(ended, around(onward=step))
+    assert decision == Decision(Phase.PENDING, step, Outcome.NO_DATA, "")
+
+
+@pytest.mark.parametrize(
+    ("steps", "onward"),
+    [((0, 1, 2, 3), 3), ((0,), 0), ((0, 1), 1), ((0, 1, 2, 3, 4, 4, 0), 0), ((), 0)],
+    ids=["on evidence", "promoted at once", "promoted at 1", "promoted after a retry", "unknown"],
+)
+def test_retry_passes_again_the_gate_that_led_to_the_soak(
+    steps: tuple[int, ...], onward: int
+) -> None:
+    """Whom a person gave all traffic at the first step has not earned the last one."""
+    ended = standing(Phase.ROLLED_BACK, 4)
+    assert interventions.retried_step(ended, [*moves(*steps), *soaked()]) == onward
 
 
 @pytest.mark.parametrize("phase", sorted(LIVE))

@@ -371,3 +371,18 @@ def test_propose_begins_nothing(champion: World) -> None:
     assert proposal.forecast.harms
     assert champion.delivery.list(None, limit=10, after=None) == []
     assert champion.delivery.routing() == before
+
+
+def test_retry_of_what_was_promoted_by_hand_begins_where_its_evidence_ended(
+    champion: World,
+) -> None:
+    """Whom a person gave all traffic past every gate has not earned half of it afterwards."""
+    deployment = champion.delivery.create(spec(), actor="ann")
+    champion.report("1.0.0", "1.1.0")
+    champion.controller.run_once()
+    champion.delivery.promote(deployment.id, actor="ann", reason="it is urgent")
+    back = Rollbacks(champion.delivery).roll_back("fraud", None, actor="ann", reason="too soon")
+    assert champion.delivery.get(deployment.id).phase is Phase.ROLLED_BACK
+    again = champion.delivery.retry(deployment.id, actor="ann", reason="as it should be")
+    assert (again.phase, again.step) == (Phase.PENDING, 0)
+    assert back.to == "1.0.0"

@@ -9,6 +9,7 @@ after its end also from what is around it. Reasons that persons give come later.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 from serinus.delivery.reconcile import Decision, next_position
@@ -43,8 +44,12 @@ class Around(Protocol):
         """Who holds Production now."""
 
     @property
+    def onward(self) -> int:
+        """The step that it would go on with, taken up again (see :func:`retried_step`)."""
+
+    @property
     def verdict(self) -> Verdict:
-        """What the evidence says at the step that it would go on with, taken up again."""
+        """What the evidence says at that step."""
 
     @property
     def again(self) -> bool:
@@ -173,7 +178,7 @@ def retry(deployment: Deployment, around: Around) -> Decision | None:
     refused = _not_again(deployment, around)
     if refused:
         raise Over(refused, where=deployment.id, remedy=_look(deployment))
-    return _to(deployment, Phase.PENDING, retried_step(deployment), Outcome.NO_DATA)
+    return _to(deployment, Phase.PENDING, around.onward, Outcome.NO_DATA)
 
 
 def after_end(deployment: Deployment, around: Around) -> str:
@@ -212,9 +217,17 @@ def _not_again(deployment: Deployment, around: Around) -> str:
 _AGAINST = (Outcome.ROLLBACK, Outcome.INCONCLUSIVE)
 
 
-def retried_step(deployment: Deployment) -> int:
-    """Where a retry goes on: what was taken back out of its soak passes the last gate again."""
-    return max(0, min(deployment.step, len(deployment.plan.steps) - 1))
+def retried_step(deployment: Deployment, history: Sequence[Transition]) -> int:
+    """Where a retry goes on: at the step that was reached on evidence.
+
+    What was taken back out of its soak passes the gate again from which it came there: the last
+    one, or where a person promoted it past all others.
+    """
+    step = deployment.step
+    if step >= len(deployment.plan.steps):
+        came = [before.step for before, move in pairwise(history) if move.to_phase is Phase.SOAKING]
+        step = came[-1] if came else 0
+    return max(0, min(step, len(deployment.plan.steps) - 1))
 
 
 def _to(deployment: Deployment, phase: Phase, step: int, verdict: Outcome) -> Decision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,7 +24,7 @@ from serinus.delivery.records import deployments
 from serinus.delivery.rollback import repository as rollbacks
 from serinus.delivery.rollback.types import State
 from serinus.delivery.tables import Tables
-from serinus.delivery.types import Deployment, Outcome, Phase, Verdict
+from serinus.delivery.types import Deployment, Outcome, Phase, Transition, Verdict
 from serinus.errors import Conflict
 from serinus.registry import repository as versions
 from serinus.registry.model_types import ModelType
@@ -332,13 +332,20 @@ class _Around:
         return next((version for version, _ in holders), None)
 
     @cached_property
+    def onward(self) -> int:
+        return interventions.retried_step(self.deployment, self._history)
+
+    @cached_property
     def verdict(self) -> Verdict:
-        return steering.retried(self.connection, self.deployment)
+        return steering.retried(self.connection, self.deployment, self.onward)
 
     @cached_property
     def again(self) -> bool:
-        moves = deployments.history(self.connection, self.deployment.id)
-        return any(move.from_phase != move.to_phase == Phase.PENDING for move in moves)
+        return any(move.from_phase != move.to_phase == Phase.PENDING for move in self._history)
+
+    @cached_property
+    def _history(self) -> Sequence[Transition]:
+        return deployments.history(self.connection, self.deployment.id)
 
 
 def _check_no_way_back(connection: Connection, deployment: Deployment) -> None:

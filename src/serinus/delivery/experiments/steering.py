@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
-from serinus.delivery import interventions, turns
+from serinus.delivery import turns
 from serinus.delivery.experiments import (
     allocation,
     comparisons,
@@ -138,14 +138,13 @@ class Steering:
         return found
 
 
-def retried(connection: Connection, deployment: Deployment) -> Verdict:
-    """What the evidence says of an ended deployment, were it taken up again.
+def retried(connection: Connection, deployment: Deployment, step: int) -> Verdict:
+    """What the evidence says of an ended deployment, were it taken up again at a step.
 
     An experiment goes on while any challenger is left; not with one that was taken back as harmful
     when it had all traffic.
     """
     learnt = evidence.get(connection, deployment.id)
-    step = interventions.retried_step(deployment)
     again = msgspec.structs.replace(deployment, phase=Phase.RUNNING, step=step)
     mine = comparisons.own(again)
     found = judge.judge(mine.plan, step, learnt)
