@@ -5,10 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
+import typer
 from tests.api.running import MODEL, Faces
 from tests.cli.calling import serinus
+from tests.client.desks import answering
 
+from serinus import clock
+from serinus.cli import jobs as job_commands
+from serinus.client.jobs import Job as Asked
 from serinus.scheduling.jobs import Jobs
 from serinus.scheduling.types import Job
 
@@ -86,3 +92,34 @@ def test_who_waits_for_a_job_is_told_by_the_exit_code(
     shown = call("show", id)
     assert shown.code == 0
     assert words in shown.out
+
+
+def looked_at(state: str) -> tuple[int, str, bytes]:
+    """The answer to a look at a job in this state."""
+    at = clock.now()
+    ended = None if state == "running" else at
+    job = Asked("j", "train", "", {}, state, 1, 3, "half of it", {}, "", at, at, ended)
+    return 200, "application/json", msgspec.json.encode(job)
+
+
+@pytest.mark.parametrize(("end", "code"), [("succeeded", 0), ("failed", 1)])
+def test_who_waits_for_a_job_outlasts_an_outage(
+    end: str,
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job_commands, "_LOOK_SECONDS", 0.01)
+    away = (502, "text/html", b"<h1>Bad gateway</h1>")
+    running, ended = looked_at("running"), looked_at(end)
+    # No call of this client outlasts anything: it is the looking that does.
+    with answering(running, away, away, running, away, ended, patience=0.0) as (client, asked):
+        try:
+            job_commands._follow(client, "j", as_json=True)
+            left = 0
+        except typer.Exit as exit_:
+            left = exit_.exit_code
+    told = capsys.readouterr()
+    assert (left, len(asked)) == (code, 6)
+    assert msgspec.json.decode(told.out)["state"] == end
+    assert told.err.splitlines() == ["running half of it"]

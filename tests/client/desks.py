@@ -1,12 +1,15 @@
-"""A gateway's feedback call that does as it is told, over real HTTP."""
+"""Servers that do as they are told, over real HTTP."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from serinus.client import Serinus
 
 Reply = tuple[int, dict[str, Any], dict[str, str]]
 Script = Callable[[list[dict[str, Any]], int], Reply | None]
@@ -59,3 +62,36 @@ class Desk:
     def __exit__(self, *error: object) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+@contextmanager
+def answering(
+    *answers: tuple[int, str, bytes], **given: float
+) -> Iterator[tuple[Serinus, list[str]]]:
+    """A client of a server that gives these answers, one a request; the positions asked for."""
+    asked: list[str] = []
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("last-event-id", ""))
+            status_, kind, body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status_)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        with Serinus(f"http://127.0.0.1:{server.server_port}", **given) as client:
+            yield client, asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import msgspec
 import pytest
 from tests.cli.documents import deployment, status
+from tests.client.desks import answering
 
 from serinus.client import Serinus
 from serinus.client.following import Away, all_deployments
@@ -20,37 +16,6 @@ RUNNING = msgspec.json.encode(status())
 ENDED = msgspec.json.encode(
     status(deployment=deployment(phase="succeeded", ended_at=deployment().updated_at))
 )
-
-
-@contextmanager
-def answering(*answers: tuple[int, str, bytes]) -> Iterator[tuple[Serinus, list[str]]]:
-    """A server that gives these answers, one a request; and the positions it was asked for."""
-    asked: list[str] = []
-    left = list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.headers.get("last-event-id", ""))
-            status_, kind, body = left.pop(0) if len(left) > 1 else left[0]
-            self.send_response(status_)
-            self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        with Serinus(f"http://127.0.0.1:{server.server_port}") as client:
-            yield client, asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def sse(*events: tuple[str, str, bytes]) -> tuple[int, str, bytes]:

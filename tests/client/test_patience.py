@@ -16,19 +16,23 @@ import pytest
 from serinus import clock
 from serinus.client import AsyncSerinus, Serinus, calls, interventions, jobs, patience, rollbacks
 from serinus.client.calls import Call
-from serinus.client.patience import Attempts
+from serinus.client.patience import Attempts, Outage
 from serinus.errors import Unavailable
 
 LOOK = Call("GET", "/models/m", dict[str, Any])
 
 
 class Breaking(ThreadingHTTPServer):
-    """Hears every call, and breaks off the connection of the first ones instead of answering."""
+    """Hears every call, and breaks off the connection of the first ones instead of answering.
+
+    Where it is given ``instead``, a status and a content type, it answers those with that.
+    """
 
     daemon_threads = True
 
-    def __init__(self, port: int, broken: int) -> None:
+    def __init__(self, port: int, broken: int, instead: tuple[int, str] | None) -> None:
         self.broken = broken
+        self.instead = instead
         self.heard: list[str] = []
         super().__init__(("127.0.0.1", port), Handler)
 
@@ -39,8 +43,11 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         self.server.heard.append(self.path)
         self.close_connection = True
-        if len(self.server.heard) > self.server.broken:
-            self.send_response(200)
+        well = (200, "application/json")
+        answer = well if len(self.server.heard) > self.server.broken else self.server.instead
+        if answer is not None:
+            self.send_response(answer[0])
+            self.send_header("content-type", answer[1])
             self.end_headers()
             self.wfile.write(b"{}")
 
@@ -51,8 +58,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def breaking(broken: int, port: int = 0) -> Iterator[Breaking]:
-    with Breaking(port, broken) as server:
+def breaking(
+    broken: int, port: int = 0, instead: tuple[int, str] | None = None
+) -> Iterator[Breaking]:
+    with Breaking(port, broken, instead) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -112,7 +121,8 @@ def test_a_restart_is_outlasted(kind: type[Serinus | AsyncSerinus], free: int) -
         LOOK,
         rollbacks.set_default("m", 1),
         rollbacks.clear_default("m"),
-        rollbacks.rollback("m", "1.0.0"),
+        rollbacks.rollback("m"),
+        interventions.approve("d", step=1),
         rollbacks.decline_rollback("r"),
         *(
             getattr(interventions, verb)("d")
@@ -138,7 +148,6 @@ def test_what_may_arrive_twice_is_asked_again(call: Call[Any]) -> None:
         calls.register("m", "runs:/r/model"),
         calls.promote_version("m", "1.1.0"),
         interventions.approve("d"),
-        rollbacks.rollback("m"),
     ],
     ids=lambda call: call.path,
 )
@@ -151,6 +160,42 @@ def test_what_may_not_arrive_twice_is_asked_once(
     assert server.heard == [call.path]
     assert caught.value.where == f"POST {call.path}"
     assert "may have been carried out" in caught.value.remedy
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("kind", [Serinus, AsyncSerinus])
+def test_a_restart_behind_a_proxy_is_outlasted(
+    kind: type[Serinus | AsyncSerinus], status: int
+) -> None:
+    with breaking(2, instead=(status, "text/html")) as server:
+        assert ask(kind, server.server_port, LOOK) == {}
+    assert len(server.heard) == 3
+
+
+@pytest.mark.parametrize("kind", [Serinus, AsyncSerinus])
+def test_what_may_not_arrive_twice_is_asked_once_through_a_proxy(
+    kind: type[Serinus | AsyncSerinus],
+) -> None:
+    with (
+        breaking(1, instead=(502, "text/html")) as server,
+        pytest.raises(Unavailable, match="a proxy answered 502") as caught,
+    ):
+        ask(kind, server.server_port, calls.deploy("m", "1.1.0"))
+    assert server.heard == ["/deployments"]
+    assert "may have been carried out" in caught.value.remedy
+
+
+def test_what_says_itself_that_it_cannot_is_asked_once() -> None:
+    ours = (503, "application/problem+json")
+    with breaking(1, instead=ours) as server, pytest.raises(Unavailable, match="answered 503"):
+        ask(Serinus, server.server_port, LOOK)
+    assert len(server.heard) == 1
+
+
+def test_who_got_no_connection_of_the_pool_was_not_heard() -> None:
+    attempts = Attempts(calls.deploy("m", "1.1.0"), 30.0, 10.0)
+    assert attempts.pause_after(httpx.PoolTimeout("")) == 0.02
+    assert attempts.pause_after(httpx.ReadTimeout("")) is None
 
 
 @pytest.mark.parametrize(
@@ -203,10 +248,60 @@ def test_pauses_grow_and_attempts_share_their_time() -> None:
     assert spent.seconds > 0
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0.2, 0), (1.5, 1)])
+class Hands:
+    """Those of a clock that goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    found = Hands()
+    monkeypatch.setattr(clock, "monotonic", found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"), [(0.2, []), (1.5, [1]), (10.0, [9])], ids=["hiccup", "short", "long"]
+)
 def test_who_waits_long_is_told_once_what_for(
-    free: int, seconds: float, told: int, caplog: pytest.LogCaptureFixture
+    hands: Hands, seconds: float, left: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(Unavailable, match="no control plane answers"):
-        ask(Serinus, free, LOOK, patience=seconds)
-    assert ["does not answer" in line for line in caplog.messages] == [True] * told
+    attempts = Attempts(LOOK, 30.0, seconds)
+    while (pause := attempts.pause_after(httpx.ConnectError(""))) is not None:
+        hands.now += pause
+    assert seconds - 1.0 < hands.now - 1_000.0 <= seconds
+    assert caplog.messages == [
+        f"The control plane does not answer; it is tried for {more} s more." for more in left
+    ]
+
+
+def test_an_outage_is_borne_for_a_minute_each_and_told_once_each(
+    hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    outage, away = Outage(hands.now + 1_000.0), Unavailable("nobody answers")
+    for _ in range(2):
+        outage.end()
+        for _ in range(60):
+            outage.bear(away)
+            hands.now += 1.0
+        with pytest.raises(Unavailable, match="nobody answers"):
+            outage.bear(away)
+    assert caplog.messages == ["The control plane does not answer; it is tried for 59 s more."] * 2
+
+
+def test_looks_have_a_client_s_patience_until_the_first_answer(hands: Hands) -> None:
+    outage = Outage(hands.now + 12.0)
+    assert outage.patience(10.0) == 10.0
+    hands.now += 8.0
+    assert outage.patience(10.0) == 4.0
+    hands.now += 8.0
+    assert outage.patience(10.0) == 0.0
+    with pytest.raises(Unavailable):
+        outage.bear(Unavailable("nobody answers"))
+    outage.end()
+    assert Outage(hands.now + 12.0).patience(0.0) == outage.patience(10.0) == 0.0

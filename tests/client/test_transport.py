@@ -60,7 +60,8 @@ def test_error_from_is_the_class_that_was_raised(kind: type[SerinusError]) -> No
     [
         (405, b'{"detail": "GET only"}', InvalidInput),
         (500, b"", SerinusError),
-        (502, b"<html>", SerinusError),
+        (502, b"<html>", Unavailable),
+        (504, b"<html>", Unavailable),
         (404, b"[1]", NotFound),
     ],
 )
@@ -167,7 +168,20 @@ async def awaited(found: Awaitable[T]) -> T:
     return await found
 
 
-def test_wait_for_gives_up_after_a_long_outage_and_at_once_where_nobody_answered(
+@pytest.mark.parametrize("kind", [Serinus, AsyncSerinus])
+def test_wait_for_outlasts_a_restart_that_is_under_way(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch, kind: type[Serinus | AsyncSerinus]
+) -> None:
+    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
+    with flaky(faces, {1, 2, 3}) as server:
+        client = kind(f"http://127.0.0.1:{server.server_port}")
+        found = client.wait_for("d", until=lambda status: True)
+        if not isinstance(found, DeploymentStatus):
+            asyncio.run(awaited(found))
+        assert server.looks == 4
+
+
+def test_wait_for_gives_up_after_a_long_outage_and_at_once_where_there_is_no_time(
     faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "_LOOK_SECONDS", 0.01)
@@ -177,7 +191,7 @@ def test_wait_for_gives_up_after_a_long_outage_and_at_once_where_nobody_answered
         Serinus(f"http://127.0.0.1:{server.server_port}") as client,
     ):
         with pytest.raises(Unavailable, match="broke off the connection"):
-            client.wait_for("d")
+            client.wait_for("d", timeout=0)
         assert server.looks == 1
         with pytest.raises(Unavailable, match="broke off the connection"):
             client.wait_for("d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,11 +128,13 @@ def train(
 def _follow(client: Serinus, job: str, *, as_json: bool) -> None:
     """Tell how a job goes until it has ended, and end with 1 if it did not succeed."""
     from serinus.cli import show
+    from serinus.client import jobs
+    from serinus.client.patience import Outage
 
-    said, screen = "", progress_console()
+    said, screen, outage = "", progress_console(), Outage(math.inf)
     with leaving(f"It goes on. Look again: serinus jobs watch {job}"):
-        while (found := client.job(job)).finished_at is None:
-            line = f"{found.state} {found.progress}".strip()
+        while (found := client.look(jobs.job(job), outage)) is None or found.finished_at is None:
+            line = f"{found.state} {found.progress}".strip() if found else said
             if line != said:
                 said = line
                 screen.print(line, soft_wrap=True, markup=False)

@@ -22,10 +22,21 @@ _OUTAGE_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 # Who waits longer than for a hiccup wants to know what for.
 _SILENT_SECONDS = 0.5
-UNHEARD = (httpx.ConnectError, httpx.ConnectTimeout)
+UNHEARD = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """With these, no byte of a call was sent."""
 
+_OF_A_PROXY = (502, 503, 504)
+
 _log = logging.getLogger(__name__)
+
+
+def unanswered(answer: httpx.Response) -> bool:
+    """Whether only a proxy answered, for a server behind it that is away; ours say what is wrong.
+
+    Whether that server heard the call is not known.
+    """
+    kind = answer.headers.get("content-type", "")
+    return answer.status_code in _OF_A_PROXY and not kind.startswith("application/problem+json")
 
 
 class Attempts:
@@ -52,26 +63,21 @@ class Attempts:
         """What is left for the next attempt."""
         return max(self._end - clock.monotonic(), _FIRST_PAUSE)
 
-    def pause_after(self, error: httpx.TransportError) -> float | None:
+    def pause_after(self, outcome: httpx.TransportError | httpx.Response) -> float | None:
         """Seconds to rest before the next attempt; None if this was the last."""
-        harmless = isinstance(error, UNHEARD) or self._call.repeatable
-        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
-        in_time = clock.monotonic() + pause <= self._last
-        if not (self._may_wait and harmless and in_time):
+        if isinstance(outcome, httpx.Response) and not unanswered(outcome):
             return None
-        self._tell()
-        return pause
-
-    def _tell(self) -> None:
+        harmless = isinstance(outcome, UNHEARD) or self._call.repeatable
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         now = clock.monotonic()
-        if not self._told and now - self._began >= _SILENT_SECONDS:
-            self._told = True
-            left = max(1, round(self._last - now))
-            _log.warning("The control plane does not answer; it is tried for %d s more.", left)
+        if not (self._may_wait and harmless and now + pause <= self._last):
+            return None
+        self._told = self._told or _tell(now - self._began, self._last - now)
+        return pause
 
 
 class Outage:
-    """Until when looks may fail; not at all before the first answer, since nobody may be there.
+    """Until when looks may fail; before the first answer not at all, since nobody may be there.
 
     Args:
         deadline: by the monotonic clock, after which looking ends anyway.
@@ -79,17 +85,36 @@ class Outage:
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
-        self._answered = False
+        self._answered = self._told = False
+        self._began = 0.0
         self._end: float | None = None
+
+    def patience(self, own: float) -> float:
+        """Seconds for which the next look is tried again, by a client with a patience of its own.
+
+        It is for the first answer; after that, looking again and again is patience enough.
+        """
+        return 0.0 if self._answered else max(0.0, min(own, self._deadline - clock.monotonic()))
 
     def end(self) -> None:
         """It answered: the next outage may take its full time."""
-        self._answered, self._end = True, None
+        self._answered, self._told, self._end = True, False, None
 
     def bear(self, error: Unavailable) -> None:
         """Return if looking may go on in spite of ``error``, else raise it."""
         now = clock.monotonic()
         if self._end is None:
-            self._end = min(now + _OUTAGE_SECONDS, self._deadline)
+            self._began, self._end = now, min(now + _OUTAGE_SECONDS, self._deadline)
         if not self._answered or now >= self._end:
             raise error
+        self._told = self._told or _tell(now - self._began, self._end - now)
+
+
+def _tell(waited: float, left: float) -> bool:
+    """Say what is waited for, if it is no hiccup any more; whether it was said."""
+    if waited < _SILENT_SECONDS:
+        return False
+    _log.warning(
+        "The control plane does not answer; it is tried for %d s more.", max(1, round(left))
+    )
+    return True

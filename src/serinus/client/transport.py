@@ -22,7 +22,7 @@ from serinus.client import bulk, calls
 from serinus.client.calls import Call
 from serinus.client.cells import Key, Rows
 from serinus.client.methods import Awaiting, Blocking
-from serinus.client.patience import RESTART_SECONDS, UNHEARD, Attempts, Outage
+from serinus.client.patience import RESTART_SECONDS, UNHEARD, Attempts, Outage, unanswered
 from serinus.client.predictions import Prediction, Refused, Sent, Told, Untold
 from serinus.client.types import DeploymentStatus, Page
 from serinus.errors import (
@@ -43,8 +43,6 @@ CONTROL_URL = "http://127.0.0.1:8090"
 GATEWAY_URL = "http://127.0.0.1:8080"
 DEADLINE_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
-# Who looks again and again has a patience of its own.
-_NONE = 0.0
 
 
 class _Addressed:
@@ -88,11 +86,7 @@ class _Addressed:
         if call is not None and call.plane == "gateway":
             name, root = "gateway", self.gateway_url
         elif call is not None and not call.repeatable and not isinstance(error, UNHEARD):
-            return Unavailable(
-                f"the {name} at {root} gave no answer ({type(error).__name__})",
-                where=f"{call.method} {call.path}",
-                remedy="It may have been carried out all the same: look before you ask again.",
-            )
+            return _unsure(f"the {name} at {root} gave no answer ({type(error).__name__})", call)
         if isinstance(error, httpx.ConnectError):
             what = f"no {name} answers at {root}"
         elif isinstance(error, httpx.TimeoutException):
@@ -164,9 +158,26 @@ class Serinus(_Addressed, Blocking):
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise self.unreachable(error, call) from error
-                clock.sleep(pause)
             else:
-                return _decoded(answer, call)
+                pause = attempts.pause_after(answer)
+                if pause is None:
+                    return _decoded(answer, call)
+            clock.sleep(pause)
+
+    def look(self, call: Call[T], outage: Outage) -> T | None:
+        """One of many looks at what changes; None as long as an outage may still last.
+
+        Raises:
+            Unavailable: nobody answers the first look, or the outage lasts too long.
+            SerinusError: what was refused, such as NotFound.
+        """
+        try:
+            found = self._run(call, outage.patience(self._patience))
+        except Unavailable as error:
+            outage.bear(error)
+            return None
+        outage.end()
+        return found
 
     def stream(
         self, path: str, position: str, silence: float
@@ -256,7 +267,8 @@ class Serinus(_Addressed, Blocking):
     ) -> DeploymentStatus:
         """Look at a deployment until it has ended (or ``until`` says so), and return it.
 
-        Once the control plane has answered, it may be away for a minute, as when it restarts.
+        Once the control plane has answered, it may be away for a minute, as when it restarts; until
+        then the client's own patience holds.
 
         Args:
             id: the deployment.
@@ -270,14 +282,9 @@ class Serinus(_Addressed, Blocking):
         deadline = clock.monotonic() + timeout
         outage = Outage(deadline)
         while True:
-            try:
-                status = self._run(calls.deployment(id), _NONE)
-            except Unavailable as error:
-                outage.bear(error)
-            else:
-                outage.end()
-                if _reached(status, until, deadline, progress):
-                    return status
+            status = self.look(calls.deployment(id), outage)
+            if status is not None and _reached(status, until, deadline, progress):
+                return status
             clock.sleep(_LOOK_SECONDS)
 
 
@@ -324,9 +331,21 @@ class AsyncSerinus(_Addressed, Awaiting):
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise self.unreachable(error, call) from error
-                await asyncio.sleep(pause)
             else:
-                return _decoded(answer, call)
+                pause = attempts.pause_after(answer)
+                if pause is None:
+                    return _decoded(answer, call)
+            await asyncio.sleep(pause)
+
+    async def look(self, call: Call[T], outage: Outage) -> T | None:
+        """One of many looks, awaited; see :meth:`Serinus.look`."""
+        try:
+            found = await self._run(call, outage.patience(self._patience))
+        except Unavailable as error:
+            outage.bear(error)
+            return None
+        outage.end()
+        return found
 
     async def pages(self, call: Call[Page[T]]) -> AsyncIterator[T]:
         """Every item of a paged call."""
@@ -373,14 +392,9 @@ class AsyncSerinus(_Addressed, Awaiting):
         deadline = clock.monotonic() + timeout
         outage = Outage(deadline)
         while True:
-            try:
-                status = await self._run(calls.deployment(id), _NONE)
-            except Unavailable as error:
-                outage.bear(error)
-            else:
-                outage.end()
-                if _reached(status, until, deadline, progress):
-                    return status
+            status = await self.look(calls.deployment(id), outage)
+            if status is not None and _reached(status, until, deadline, progress):
+                return status
             await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -432,7 +446,17 @@ def _decoded(answer: httpx.Response, call: Call[T]) -> T:
                 remedy="Check the address, and that client and server have the same version.",
             ) from error
         return value
+    if unanswered(answer) and call.plane == "control" and not call.repeatable:
+        raise _unsure(f"a proxy answered {answer.status_code} for the control plane", call)
     raise error_from(answer.status_code, answer.content)
+
+
+def _unsure(what: str, call: Call[Any]) -> Unavailable:
+    return Unavailable(
+        what,
+        where=f"{call.method} {call.path}",
+        remedy="It may have been carried out all the same: look before you ask again.",
+    )
 
 
 _CLASSES: dict[int, type[SerinusError]] = {
@@ -447,6 +471,8 @@ _CLASSES: dict[int, type[SerinusError]] = {
         Misdirected,
     )
 }
+# Proxies say so of a server that is away.
+_CLASSES |= {502: Unavailable, 504: Unavailable}
 
 
 def error_from(status: int, document: bytes) -> SerinusError:
