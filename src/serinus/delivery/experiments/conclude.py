@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import floor, inf
 
 from serinus import clock
-from serinus.delivery.experiments import analysis
+from serinus.delivery.experiments import analysis, scarcity
 from serinus.delivery.experiments.analysis import Question
 from serinus.delivery.experiments.fold import LOOKS, fraction
 from serinus.delivery.experiments.sums import Shares, Sums
@@ -57,6 +57,7 @@ def evaluate(
     winner = _winner(findings)
     progress = progress_of(design, sums, live=live)
     arms = _arms(question, sums, shares, dropped)
+    scarce = scarcity.sentence(sums, question, findings)
     return Evaluation(
         experiment=identity[0],
         model=identity[1],
@@ -73,8 +74,8 @@ def evaluate(
         findings=findings,
         winner=winner.version if winner else None,
         significant=any(item.state in ("better", "worse") for item in findings),
-        recommendation=_recommend(question, view, findings, progress, live=live),
-        notes=_notes(question, sums, arms, progress),
+        recommendation=_recommend(question, view, findings, progress, live=live, scarce=scarce),
+        notes=_notes(question, sums, arms, progress) + (scarce,) * bool(scarce),
     )
 
 
@@ -184,6 +185,7 @@ def _recommend(
     progress: Progress,
     *,
     live: bool,
+    scarce: str,
 ) -> Recommendation:
     champion, winner = question.design.versions[0], _winner(findings)
     if winner is not None:
@@ -207,9 +209,8 @@ def _recommend(
             Action.GO_ON, None, f"Go on{until}: nothing is proven of any challenger yet."
         )
     if not known:
-        return Recommendation(
-            Action.KEEP, champion, f"Keep {champion}: too little came to compare anything."
-        )
+        why = f"Keep {champion}: too little came to compare anything."
+        return Recommendation(Action.KEEP, champion, f"{why} {scarce}".rstrip())
     sign = 1.0 if question.metric.rises else -1.0
     best = max(known, key=lambda item: sign * (item.difference.value if item.difference else 0.0))
     largest = max(

@@ -166,6 +166,23 @@ def combine(stretches: Sequence[Contrast], *, planned: bool = True) -> Contrast:
         )
 
 
+def telling(arm: Floats) -> Floats:
+    """How many units of an arm say anything: the effective number (Kish 1965, ch. 11.7), or 0.
+
+    ``(sum n)² / sum n²`` is all of them where n is 1, and the fewer the more of them have n = 0 or
+    the more the largest outweigh the others.
+
+    Args:
+        arm: shape (..., 10).
+    """
+    arm = np.asarray(arm, np.float64)
+    squares = arm[..., mo.NN]
+    found: Floats = np.where(
+        squares > 0, arm[..., mo.N] ** 2 / np.where(squares > 0, squares, 1), 0
+    )
+    return found
+
+
 def _parts(arm: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]:
     """What is known of one arm.
 
@@ -174,15 +191,14 @@ def _parts(arm: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats,
 
     A ratio R is linear in its units to first order: z = (y - R n) / mean(n), whose mean is 0. Of a
     rare class most units have n = 0 and say nothing of it, so the variance is known no better than
-    from the others: (sum n)² / sum n², the effective number of units (Kish 1965, ch. 11.7), which
-    is all of them where n is 1.
+    from the others (:func:`telling`).
     """
     arm = np.asarray(arm, np.float64)
     told = np.where(arm[..., mo.UNITS] > 0, arm[..., mo.UNITS], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        telling = arm[..., mo.N] ** 2 / arm[..., mo.NN]
-        units = np.where(telling >= LEAST_UNITS, told, np.nan)
-        free = units - units / telling
+        speaking = telling(arm)
+        units = np.where(speaking >= LEAST_UNITS, told, np.nan)
+        free = units - units / speaking
         ratio = np.where(arm[..., mo.N] != 0, arm[..., mo.Y] / arm[..., mo.N], np.nan)
         size = arm[..., mo.N] / told
         squares = arm[..., mo.YY] - 2 * ratio * arm[..., mo.YN] + ratio**2 * arm[..., mo.NN]
@@ -190,4 +206,4 @@ def _parts(arm: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats,
         x = arm[..., mo.X] / told
         slope = (arm[..., mo.YX] - ratio * arm[..., mo.NX]) / size / free
         width = np.maximum(0.0, arm[..., mo.XX] - told * x**2) / free
-    return units, ratio, spread, slope, width, x, telling
+    return units, ratio, spread, slope, width, x, speaking
