@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.delivery.samples import labelled_pairs
 
 from serinus.delivery.pace import Facts, Seen, ahead, rates
 from serinus.delivery.planning.plan import Basis, make_plan, quality_scale
@@ -202,3 +203,87 @@ def test_what_cannot_be_read_waits_for_a_person() -> None:
     found = ahead(facts(deployment=damaged), 0.0)
     assert found is not None
     assert (found.waits_for, found.sentence) == ("person", "End it.")
+
+
+@pytest.mark.parametrize("to", [Phase.PENDING, Phase.RUNNING, Phase.SOAKING])
+def test_default_that_answers_alone_is_told_with_its_end_and_how_to_end_it(to: Phase) -> None:
+    until = BEGAN + timedelta(seconds=700)
+    found = ahead(facts(deployment=phase(to), asked_since=until, now=seen(9)), 10.0)
+    assert found is not None
+    assert (found.waits_for, found.seconds) == ("time", 600.0)
+    assert found.sentence == (
+        "It stands still: only the default of fraud answers until 2026-01-31 12:11:40 UTC. To have "
+        "its versions asked again now: serinus default alone fraud --end."
+    )
+    over = ahead(facts(deployment=phase(to), asked_since=BEGAN, now=seen(9)), 10.0)
+    assert over is not None
+    assert "default" not in over.sentence
+    assert ahead(facts(deployment=phase(Phase.ABORTED), asked_since=until), 0.0) is None
+
+
+def test_pause_while_the_default_answers_alone_still_waits_for_its_person() -> None:
+    until = BEGAN + timedelta(seconds=700)
+    known = facts(
+        deployment=phase(Phase.PAUSED, verdict=Outcome.PROMOTE), asked_since=until, now=seen(9)
+    )
+    found = ahead(known, 10.0)
+    assert found is not None
+    assert found.waits_for == "person"
+    assert "only the default of fraud answers until" in found.sentence
+    assert "serinus deployments approve d1" in found.sentence
+
+
+def quality_in_shadow(
+    same: int, worse: int, better: int, log_safe: float, *, pairs_a_second: float = 10.0
+) -> Facts:
+    """A mirror step whose labelled pairs have come at this pace, an hour before its end."""
+    pairs = same + worse + better
+    now = msgspec.structs.replace(
+        rail("shadow_quality", pairs, log_safe), challenger=(worse - better) / pairs, champion=None
+    )
+    began = pairs - 10 * pairs_a_second
+    left = PLAN.steps[0].max_seconds - 3_600.0
+    return facts(
+        deployment=phase(Phase.RUNNING, step=0),
+        at=BEGAN + timedelta(seconds=left),
+        first=seen(0, rail("shadow_quality", 0, 0.0)),
+        before=seen(left - 10, rail("shadow_quality", round(began), log_safe)),
+        now=seen(left, now),
+        evidence=labelled_pairs(same, worse, better),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        ((2_268, 149, 103), "at its margin: 1.83 points worse over 2,520 labels, where 2 are"),
+        ((8_100, 531, 369), "at its margin: 1.80 points worse over 9,000 labels, where 2 are"),
+        ((8_100, 700, 200), "beyond its margin: 5.56 points worse over 9,000 labels, where 2 are"),
+    ],
+    ids=["early", "late", "beyond"],
+)
+def test_difference_at_its_margin_is_told_as_one_that_will_not_be_decided(
+    pairs: tuple[int, int, int], words: str
+) -> None:
+    found = ahead(quality_in_shadow(*pairs, -0.5, pairs_a_second=1.0), 1.0)
+    assert found is not None
+    assert (found.waits_for, found.seconds) == ("shadow_quality", None)
+    assert f"Labelled quality in shadow lies {words} to be excluded" in found.sentence
+    assert "probably end inconclusive when its time is over" in found.sentence
+    assert found.sentence.count("the champion then stays") == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (quality_in_shadow(90, 6, 4, 0.01), "too little was seen to say when"),
+        (quality_in_shadow(2_268, 126, 126, 0.01), "too little was seen to say when"),
+        (quality_in_shadow(2_268, 149, 103, BOUND / 2), "decides last: about 2,500 more labels"),
+    ],
+    ids=["few", "as good", "growing"],
+)
+def test_difference_that_may_be_decided_in_time_is_not_given_up(known: Facts, words: str) -> None:
+    found = ahead(known, 1.0)
+    assert found is not None
+    assert words in found.sentence
+    assert "margin" not in found.sentence

@@ -15,6 +15,8 @@ from tests.delivery.test_pace import DEPLOYMENT
 from serinus import clock
 from serinus.delivery import routing, statuses
 from serinus.delivery.records import deployments
+from serinus.delivery.rollback import repository
+from serinus.delivery.rollback.types import DefaultAnswer
 from serinus.delivery.statuses import Status
 from serinus.delivery.types import Assessment, Phase
 from serinus.store import schema
@@ -98,6 +100,20 @@ def test_status_has_everything_of_its_deployment_alone(engine: Engine) -> None:
         assert item.ahead.waits_for == "requests"
         assert set(item.counts.rates) == {"champion", "challenger", "shadow"}
         assert (item.retries, item.rollback) == (0, None)
+
+
+def test_status_tells_of_the_default_that_answers_alone(engine: Engine) -> None:
+    until = clock.now() + timedelta(minutes=20)
+    answer = DefaultAnswer("m000", False, "ann", "why", clock.now(), until)
+    with engine.begin() as connection:
+        for number in range(2):
+            begin(connection, number)
+        repository.set_default(connection, answer)
+    still, other = (item.ahead for item in all_of(engine))
+    assert still is not None
+    assert "serinus default alone m000 --end" in still.sentence
+    assert other is not None
+    assert other.waits_for == "requests"
 
 
 @pytest.mark.parametrize(("champion", "share"), [("1.0.0", 0.25), ("1.1.0", 1.0), ("0.9.0", 0.25)])

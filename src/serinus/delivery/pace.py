@@ -1,8 +1,9 @@
 """How fast a deployment's evidence grows, and what the present step still waits for.
 
 Pure. Logarithms of e-values grow in proportion to what is observed while nothing changes, so the
-line through the step's first look and the present one says when a bound will be reached. It
-informs; it never decides.
+line through the step's first look and the present one says when a bound will be reached. Where a
+difference lies at its margin there is no such line: a bet on it hardly grows. It informs; it never
+decides.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from math import isfinite
 import msgspec
 
 from serinus.delivery.reconcile import WorkerView
-from serinus.delivery.types import Assessment, Deployment, Phase, Step, Verdict
+from serinus.delivery.types import Assessment, Deployment, Gate, Phase, Step, Verdict
+from serinus.delivery.verdicts.estimate import standard_error
+from serinus.delivery.verdicts.evidence import EMPTY, Evidence
 from serinus.delivery.verdicts.wording import TITLES
 
 # A line through fewer observations than these, or from less of a bet won, points anywhere.
@@ -24,6 +27,8 @@ _LEAST_GAIN = 0.05
 _MOST_SECONDS = 90 * 86_400.0
 _TITLES: Mapping[str, str] = {str(kind): title for kind, title in TITLES.items()}
 _PAIRED = ("shadow_errors", "shadow_quality", "disagreement")
+# An estimate within so many standard errors of its margin lies at it.
+_AT_MARGIN = 2.0
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -54,7 +59,8 @@ class Facts(msgspec.Struct, frozen=True):
 
     ``fresh`` counts what the present step added; ``now`` is the newest look, ``before`` one of at
     least some seconds ago and ``first`` the step's first one, None where there was none. Where no
-    worker reports, ``silent_since`` is when the last one did; None if none ever has.
+    worker reports, ``silent_since`` is when the last one did; None if none ever has. Until
+    ``asked_since`` the model's default answers, or answered, alone.
     """
 
     deployment: Deployment
@@ -65,6 +71,8 @@ class Facts(msgspec.Struct, frozen=True):
     before: Seen | None = None
     first: Seen | None = None
     silent_since: datetime | None = None
+    asked_since: datetime | None = None
+    evidence: Evidence = EMPTY
 
 
 def rates(facts: Facts, requests: Mapping[str, int]) -> dict[str, float]:
@@ -107,19 +115,36 @@ def ahead(facts: Facts, rate: float) -> Ahead | None:
     deployment, plan = facts.deployment, facts.deployment.plan
     if deployment.unreadable and deployment.live:
         return Ahead("person", deployment.reason)
+    if deployment.live and facts.asked_since is not None and facts.at < facts.asked_since:
+        return _standing_still(facts, facts.asked_since)
     match deployment.phase:
         case Phase.PENDING:
             return _loading(facts)
         case Phase.PAUSED:
-            verb = "approve" if deployment.waits_for_approval else "resume"
-            how = f"It waits for a person to {verb} it: serinus deployments {verb} {deployment.id}."
-            return Ahead("person", f"{how} A rollback stays live.")
+            return Ahead("person", f"{_by_hand(deployment)} A rollback stays live.")
         case Phase.SOAKING:
             return _soaking(facts)
         case Phase.RUNNING if deployment.step < len(plan.steps):
             return _running(facts, plan.steps[deployment.step], rate)
         case _:
             return None
+
+
+def _standing_still(facts: Facts, until: datetime) -> Ahead:
+    """No version is asked, so only proven harm moves it; whoever waits for it can end that."""
+    deployment = facts.deployment
+    words = (
+        f"It stands still: only the default of {deployment.model} answers until {until:%F %T} UTC. "
+        f"To have its versions asked again now: serinus default alone {deployment.model} --end."
+    )
+    if deployment.phase is Phase.PAUSED:
+        return Ahead("person", f"{words} {_by_hand(deployment)}")
+    return Ahead("time", words, seconds=(until - facts.at).total_seconds())
+
+
+def _by_hand(deployment: Deployment) -> str:
+    verb = "approve" if deployment.waits_for_approval else "resume"
+    return f"It waits for a person to {verb} it: serinus deployments {verb} {deployment.id}."
 
 
 def _after(deployment: Deployment, seconds: float) -> datetime:
@@ -164,7 +189,7 @@ def _soaking(facts: Facts) -> Ahead:
 
 def _running(facts: Facts, step: Step, rate: float) -> Ahead:
     until = _after(facts.deployment, step.max_seconds)
-    waits = [_requests(facts, step, rate), _time(facts, step), *_evidence(facts)]
+    waits = [_requests(facts, step, rate), _time(facts, step), *_evidence(facts, step.gate, until)]
     open_ = [item for item in waits if item is not None]
     if not open_:
         return Ahead("controller", "Everything it asks for is there.", seconds=0.0, until=until)
@@ -200,11 +225,11 @@ def _time(facts: Facts, step: Step) -> Ahead | None:
     return Ahead("time", f"The step lasts at least {step.min_seconds:g} s.", seconds=left)
 
 
-def _evidence(facts: Facts) -> list[Ahead]:
+def _evidence(facts: Facts, gate: Gate, until: datetime) -> list[Ahead]:
     if facts.now is None:
         return []
     return [
-        _guardrail(facts, rail)
+        _at_margin(facts, rail, gate, until) or _guardrail(facts, rail)
         for rail in facts.now.verdict.guardrails
         if rail.log_safe is not None and rail.state != "safe"
     ]
@@ -218,15 +243,65 @@ def _guardrail(facts: Facts, rail: Assessment) -> Ahead:
         if rail.log_safe is not None and rail.log_safe >= rail.safe_bound:
             why = "its evidence is there, its labels are not"
         return Ahead(rail.kind, f"{title} is undecided: {why}.")
-    word = "pairs" if rail.kind in _PAIRED else "requests"
-    if "quality" in rail.kind:
-        word = "labels"
     return Ahead(
         rail.kind,
-        f"{title} decides last: about {_round(units):,} more {word}.",
+        f"{title} decides last: about {_round(units):,} more {_unit(rail.kind)}.",
         units=units,
         seconds=_seconds(units, _pace(facts, rail)),
     )
+
+
+def _at_margin(facts: Facts, rail: Assessment, gate: Gate, until: datetime) -> Ahead | None:
+    """Says so where a difference is too near its margin to be decided in the step's time.
+
+    The best bet against a margin m grows by (m - d)^2 / (2 s^2) a pair where d is the mean
+    difference and s its deviation: as many are needed as the bound is greater than that. It is
+    said only once a challenger as good as the champion would have been let through.
+    """
+    margin, difference = _margin(gate, rail.kind), _difference(rail)
+    deviation = standard_error(rail.kind, facts.evidence)
+    if not margin or difference is None or not deviation or not rail.requests:
+        return None
+    if rail.log_safe is not None and rail.log_safe >= rail.safe_bound:
+        return None
+    grown = ((margin - difference) / deviation) ** 2 / 2
+    pace = max(_pace(facts, rail), _since(facts, facts.first, rail))
+    coming = pace * max(0.0, (until - facts.at).total_seconds())
+    reached = grown * (1 + coming / rail.requests) >= rail.safe_bound
+    if margin**2 / deviation**2 / 2 < rail.safe_bound or (reached and difference < margin):
+        return None
+    line = _units_left(facts, rail)
+    if line is not None and line <= coming:
+        return None
+    near = abs(margin - difference) <= _AT_MARGIN * deviation
+    place = "at" if near else "beyond" if difference > margin else "near"
+    way = "worse" if difference > 0 else "better"
+    seen = f"{abs(100 * difference):.2f} points {way} over {rail.requests:,} {_unit(rail.kind)}"
+    return Ahead(
+        rail.kind,
+        f"{_TITLES.get(rail.kind, rail.kind)} lies {place} its margin: {seen}, where "
+        f"{100 * margin:g} are to be excluded. The step will probably end inconclusive when its "
+        f"time is over, at {until:%F %T} UTC: the champion then stays.",
+    )
+
+
+def _margin(gate: Gate, kind: str) -> float | None:
+    """What a difference of rates is held against; None where a gate asks of no difference."""
+    if kind in ("quality", "shadow_quality"):
+        return gate.quality_points
+    return gate.error_points if kind == "shadow_errors" else None
+
+
+def _difference(rail: Assessment) -> float | None:
+    if rail.kind in _PAIRED or rail.challenger is None:
+        return rail.challenger
+    return None if rail.champion is None else rail.challenger - rail.champion
+
+
+def _unit(kind: str) -> str:
+    if "quality" in kind:
+        return "labels"
+    return "pairs" if kind in _PAIRED else "requests"
 
 
 def _units_left(facts: Facts, rail: Assessment) -> float | None:
@@ -247,7 +322,10 @@ def _units_left(facts: Facts, rail: Assessment) -> float | None:
 
 def _pace(facts: Facts, rail: Assessment) -> float:
     """What the guardrail saw a second of late."""
-    base = facts.before or facts.first
+    return _since(facts, facts.before or facts.first, rail)
+
+
+def _since(facts: Facts, base: Seen | None, rail: Assessment) -> float:
     before = _of(base, rail.kind)
     if base is None or before is None:
         return 0.0

@@ -145,7 +145,8 @@ def read(
         # Time in which no version was asked is none of the step's.
         began = max(item.step_entered_at, asked.get(item.model, item.step_entered_at))
         timed = msgspec.structs.replace(item, step_entered_at=began)
-        facts = Facts(timed, fresh, reporting, at, now, before, first, silent_since)
+        alone = asked.get(item.model)
+        facts = Facts(timed, fresh, reporting, at, now, before, first, silent_since, alone, seen)
         counts = _counts(facts, seen, table, waiting.get(item.id))
         mirrored = item.step < len(item.plan.steps) and item.plan.steps[item.step].shadow
         rate = sum(number for arm, number in counts.rates.items() if (arm == "shadow") is mirrored)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from tests.delivery.samples import at_levels, full_plan, table
+from tests.delivery.samples import at_levels, full_plan, labelled_pairs, table
 
 from serinus.delivery.types import Kind
 from serinus.delivery.verdicts import evidence as ev
-from serinus.delivery.verdicts.estimate import Estimate, estimate
+from serinus.delivery.verdicts.estimate import Estimate, estimate, standard_error
 from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -123,3 +123,18 @@ def test_estimate_reads_only_its_own_measure() -> None:
             != estimate(PLAN, kind, Evidence({}))
         ]
         assert len(mine) == 1, (kind, mine)
+
+
+def test_standard_error_is_that_of_the_mean_difference() -> None:
+    # (0.1 - 0.02^2) / 1000 of the pairs; 0.1 * 0.9 / 900 + 0.25 / 100 of the arms.
+    assert standard_error("shadow_quality", labelled_pairs(900, 60, 40)) == pytest.approx(
+        ((0.1 - 0.0004) / 1_000) ** 0.5
+    )
+    losses = {"champion": at_levels(33, l0=810, l32=90), "challenger": at_levels(33, l0=50, l32=50)}
+    arms = table(Measure.LOSS, 0.1, **losses)
+    assert standard_error("quality", arms) == pytest.approx((0.09 / 900 + 0.25 / 100) ** 0.5)
+
+
+@pytest.mark.parametrize("kind", ["quality", "shadow_quality", "sample_ratio"])
+def test_standard_error_of_nothing_is_unknown(kind: Kind) -> None:
+    assert standard_error(kind, EMPTY) is None

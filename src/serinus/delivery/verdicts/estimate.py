@@ -45,6 +45,7 @@ _PAIRS: dict[Kind, tuple[Measure, Floats]] = {
     "shadow_quality": (Measure.PAIR_LOSS, ev.LOSS_DIFFERENCES),
     "disagreement": (Measure.PAIR_FLIP, _COUNTED),
 }
+_COMPARED = {str(kind): seen for kind, seen in (*_MEANS.items(), *_PAIRS.items())}
 
 
 def estimate(plan: Plan, kind: Kind, evidence: Evidence) -> Estimate:
@@ -60,6 +61,25 @@ def estimate(plan: Plan, kind: Kind, evidence: Evidence) -> Estimate:
     if kind == "class_mix":
         return _furthest_class(plan, evidence)
     return _split(evidence)
+
+
+def standard_error(kind: str, evidence: Evidence) -> float | None:
+    """Of the difference between the arms, or of the pairs' mean difference; None if unknown.
+
+    The root of the sum, over the arms, of s^2 / n.
+    """
+    if kind not in _COMPARED:
+        return None
+    measure, worth = _COMPARED[kind]
+    counts = ev.pooled(evidence.tables, measure, len(worth))
+    if kind in _PAIRS:
+        counts = counts[1:]
+    totals = counts.sum(axis=1)
+    if not totals.all():
+        return None
+    means = counts @ worth / totals
+    variances = counts @ worth**2 / totals - means**2
+    return float(np.sqrt((np.maximum(variances, 0.0) / totals).sum()))
 
 
 def _means(evidence: Evidence, measure: Measure, worth: Floats) -> Estimate:
