@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.delivery.samples import BASIS
 
+from serinus.delivery.forecast.feasibility import propose
 from serinus.delivery.forecast.risks import risks
 from serinus.delivery.forecast.types import Duration, Forecast, StepForecast, Traffic
 from serinus.delivery.planning.plan import Basis, make_plan
@@ -110,3 +111,50 @@ def test_end_that_waits_for_what_may_never_come_is_told() -> None:
     assert "are waited for" not in ab_test(basis)[0]
     assert "there up to 24 h after" in ab_test(basis, metric="conversion")[0]
     assert "are waited for" not in ab_test(basis, half, metric="latency")[0]
+
+
+FRAUD = Tally("fraud", rows=10_000, true=300, claimed=250, hits=180)
+
+
+def of_rare(*tallies: Tally, **fields: object) -> str:
+    """What is told of a canary whose champion's classes are as frequent as these."""
+    spec = DeploymentSpec(model="m", challenger="2", **fields)  # type: ignore[arg-type]
+    basis = Basis(BASIS.quality, classes=("fine", "fraud"), tallies=tallies)
+    return " ".join(propose(spec, basis, None, salt="d", harms=False).risks)
+
+
+def test_class_too_rare_for_accuracy_is_told_with_what_sees_it() -> None:
+    words = of_rare(Tally("fine", 10_000, 9_700, 9_750, 9_600), FRAUD)
+
+    assert "2 points of accuracy are 67 % of all that are fraud (3 % of labels)" in words
+    # It would lose 180 hits and be spared 70 false alarms: 1.1 points.
+    assert "a version that finds none of them could pass. Compare recall" in words
+    assert "(metric recall:fraud)" in words
+    assert "ask for fewer points (quality_points = 0.005)" in words
+    assert "of accuracy" not in of_rare(FRAUD, quality_points=0.005)
+
+
+@pytest.mark.parametrize(
+    ("tally", "words"),
+    [
+        (Tally("fraud", 10_000, 300, 300, 290), "that misses as many more of them could pass."),
+        (Tally("fraud", 10_000, 100, 80, 70), "are more than all that are fraud (1 % of labels)"),
+        (Tally("fraud", 10_000, 0, 0, 0), "are more than all that are fraud (0 % of labels)"),
+    ],
+    ids=["well_found", "rarer_than_the_points", "never_came"],
+)
+def test_class_too_rare_for_accuracy_is_told_as_rare_as_it_is(tally: Tally, words: str) -> None:
+    assert words in of_rare(tally)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"labels": False}, {"value_cap": 1.0, "value_loss": 0.2}, {"strategy": "ab_test"}],
+    ids=["no_labels", "values", "ab_test"],
+)
+def test_rare_class_is_not_told_of_where_accuracy_passes_nothing(fields: dict[str, object]) -> None:
+    assert "points of accuracy" not in of_rare(FRAUD, **fields)
+
+
+def test_class_of_a_tenth_is_frequent_enough_for_accuracy() -> None:
+    assert "points of accuracy" not in of_rare(Tally("fraud", 10_000, 1_000, 900, 800))

@@ -83,7 +83,7 @@ def propose(
         forecast=told,
         faults=faults,
         remedies=remedies,
-        risks=tuple(risks.risks(spec, plan, observed, told)),
+        risks=tuple(risks.risks(spec, plan, observed, told, basis.tallies)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from serinus.delivery.experiments import metrics
 from serinus.delivery.experiments.contrast import LEAST_UNITS
@@ -10,13 +10,21 @@ from serinus.delivery.forecast.circumstances import ENTITIES
 from serinus.delivery.forecast.types import Forecast, Traffic
 from serinus.delivery.planning import sample
 from serinus.delivery.types import DeploymentSpec, Experiment, Plan
+from serinus.stats.class_tallies import Tally
 
 # Of simulated rollouts; fewer passing a step in its time is worth a word.
 _MOST_PASS = 0.95
+# Of a class among labels: where the points to exclude are more, accuracy hardly sees it.
+_MOST_OF_CLASS = 0.25
+_ROUND_POINTS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def risks(
-    spec: DeploymentSpec, plan: Plan, observed: Traffic | None, told: Forecast
+    spec: DeploymentSpec,
+    plan: Plan,
+    observed: Traffic | None,
+    told: Forecast,
+    tallies: Sequence[Tally] = (),
 ) -> Iterator[str]:
     """What a person should know before this plan begins.
 
@@ -25,9 +33,11 @@ def risks(
         plan: the plan of it.
         observed: the champion's traffic lately, be it too little for a forecast.
         told: the forecast.
+        tallies: of the champion's classes, on rows it did not learn from; none if unknown.
     """
     yield from _labels(plan, observed)
     yield from _tolerated(plan)
+    yield from _rare(spec, plan, tallies)
     yield from _time(plan, told)
     if plan.experiment is not None:
         yield from _class(plan.experiment)
@@ -77,6 +87,29 @@ def _tolerated(plan: Plan) -> Iterator[str]:
             f"A quality worse by up to {100 * points:g} points is no harm to this plan: nothing is "
             "taken back for it, and what is worse by more is found later."
         )
+
+
+def _rare(spec: DeploymentSpec, plan: Plan, tallies: Sequence[Tally]) -> Iterator[str]:
+    """Plain accuracy weighs a class by its share of the labels: of a rare one it says little."""
+    judged = any(step.gate.quality_points is not None for step in plan.steps)
+    if not judged or spec.value_loss is not None or not tallies:
+        return
+    found = min(tallies, key=lambda tally: tally.true)
+    points = spec.quality_points
+    if not found.rows or points * found.rows <= _MOST_OF_CLASS * found.true:
+        return
+    share = found.true / found.rows
+    part = "more than all" if points > share else f"{100 * points / share:.0f} % of all"
+    # Who never claims the class loses its hits, and is spared its false alarms.
+    lost = (2 * found.hits - found.claimed) / found.rows
+    worse = "finds none of them" if lost < points else "misses as many more of them"
+    fewer = next((rounded for rounded in _ROUND_POINTS if rounded <= _MOST_OF_CLASS * share), None)
+    yield (
+        f"{100 * points:g} points of accuracy are {part} that are {found.name} "
+        f"({100 * share:.2g} % of labels): a version that {worse} could pass. "
+        f"Compare recall in an A/B test (metric recall:{found.name}), give labels a business value"
+        + (f", or ask for fewer points (quality_points = {fewer:g})." if fewer else ".")
+    )
 
 
 def _time(plan: Plan, told: Forecast) -> Iterator[str]:
