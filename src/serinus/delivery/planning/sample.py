@@ -88,7 +88,7 @@ def refusal(test: Experiment, unseen: Tally, *, points: float) -> InvalidInput:
         where="metric",
         remedy=f"Say min_requests. Even if it is as frequent as these rows allow "
         f"({positives.RULE_OF_THREE:g} in {unseen.rows:,}), finding "
-        f"{difference(test, points)} takes {units(most, points=points, loss=0.0):,}.",
+        f"{difference(test, points)} takes {units(most, points=points, loss=0.0):,} units.",
     )
 
 
