@@ -11,6 +11,7 @@ from serinus.delivery.types import Kind
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.estimate import Estimate, estimate, standard_error
 from serinus.delivery.verdicts.evidence import EMPTY, Evidence, Measure
+from serinus.delivery.verdicts.judge import judge
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PLAN = full_plan()
@@ -138,3 +139,29 @@ def test_standard_error_is_that_of_the_mean_difference() -> None:
 @pytest.mark.parametrize("kind", ["quality", "shadow_quality", "sample_ratio"])
 def test_standard_error_of_nothing_is_unknown(kind: Kind) -> None:
     assert standard_error(kind, EMPTY) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "measure", "seen", "allowed", "rates"),
+    [
+        (2, Measure.LATENCY_EARLY, ev.ABOVE_P75, "p75", (0.25, 0.03)),
+        (3, Measure.LATENCY_LAST, ev.ABOVE_P99, "p99", (0.01, 0.03)),
+        (3, Measure.LATENCY_LAST, ev.ABOVE_P95, "p95", (0.05, 0.03)),
+    ],
+    ids=["early", "far tail", "tail"],
+)
+def test_verdict_of_latency_tells_the_quantile_whose_evidence_is_least(
+    step: int, measure: Measure, seen: int, allowed: str, rates: tuple[float, float]
+) -> None:
+    """Of 1,000 each, 30 of the challenger's lie just beyond that quantile, none further."""
+    top = len(ev.LATENCY_QUANTILES)
+    champion = [250, 250, 250, 150, 50, 30, 10, 10]
+    challenger = at_levels(top + 1, l0=970, **{f"l{seen}": 30})
+    evidence = table(measure, 0.5, champion=champion, challenger=challenger)
+    # What harm is asked of says something else.
+    evidence += table(Measure.LATENCY, 0.5, champion=champion, challenger=champion)
+    rail = next(item for item in judge(PLAN, step, evidence).guardrails if item.kind == "latency")
+    assert (rail.champion, rail.challenger) == pytest.approx(rates)
+    ratio = PLAN.steps[step].gate.latency_ratio
+    assert f"3.00% were slower than {ratio:g} times the champion's {allowed} plus" in rail.sentence
+    assert f"{rates[0]:.2%} than that quantile itself over 1,000 of the champion" in rail.sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 from typing import Literal, get_args
 
@@ -70,7 +71,18 @@ def test_sentence_of_harm_names_both_rates_and_the_bound() -> None:
 def test_sentence_of_each_live_kind_says_what_was_counted(
     kind: Kind, tolerance: float, words: str
 ) -> None:
-    assert words in sentence(kind, "harm", tolerance=tolerance)
+    found = LIVE if kind != "latency" else replace(LIVE, what="")
+    assert words in sentence(kind, "harm", found, tolerance=tolerance)
+
+
+def test_sentence_of_latency_tells_the_quantile_that_the_gate_waits_for() -> None:
+    found = Estimate(2_400, 189, 0.01, 0.0, "1.25 times the champion's p99 plus 1 ms")
+    said = sentence("latency", "open", found, log_safe=log(1.88), margin="a quarter more")
+    assert said == (
+        "Latency: 0.00% were slower than 1.25 times the champion's p99 plus 1 ms over 189 requests "
+        "of the challenger, 1.00% than that quantile itself over 2,211 of the champion; the "
+        "evidence against a quarter more is 1.88 to 1, 40 to 1 is asked."
+    )
 
 
 def test_sentence_of_a_broken_sample_ratio_says_that_nothing_else_counts() -> None:

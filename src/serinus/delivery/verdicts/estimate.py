@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serinus.delivery.types import Kind, Plan
+from serinus.delivery.types import Gate, Kind, Plan
 from serinus.delivery.verdicts import evidence as ev
 from serinus.delivery.verdicts.evidence import Counts, Evidence, Floats, Measure
 
@@ -15,11 +15,11 @@ from serinus.delivery.verdicts.evidence import Counts, Evidence, Floats, Measure
 class Estimate:
     """One guardrail's observations.
 
-    ``champion`` and ``challenger`` are rates in [0, 1]: failures, losses, requests slower than the
-    champion's 95th percentile, the part of the value scale, the delivered share. For pairs only
+    ``champion`` and ``challenger`` are rates in [0, 1]: failures, losses, requests slower than a
+    quantile of the champion's, the part of the value scale, the delivered share. For pairs only
     ``challenger`` is set, to the mean difference, and ``soak`` to that of the ``soak_requests``
     among them; where the champion answers twice, ``champion`` is how often it differs from itself.
-    ``what`` names the level that differs most.
+    ``what`` names the level that differs most, or what a gate allows of latency.
     """
 
     requests: int
@@ -61,6 +61,16 @@ def estimate(plan: Plan, kind: Kind, evidence: Evidence) -> Estimate:
     if kind == "class_mix":
         return _furthest_class(plan, evidence)
     return _split(evidence)
+
+
+def slower(plan: Plan, gate: Gate, measure: Measure, level: int, evidence: Evidence) -> Estimate:
+    """The requests slower than one quantile of the champion's, after what a gate forgives."""
+    counts = ev.pooled(evidence.tables, measure, len(ev.LATENCY_QUANTILES) + 1)
+    name = f"p{100 * ev.LATENCY_QUANTILES[level - 1]:g}"
+    allowed = f"{gate.latency_ratio:g} times the champion's {name}"
+    if plan.latency.slack_us:
+        allowed += f" plus {plan.latency.slack_us / 1e3:g} ms"
+    return _rates(counts, counts[:, level:].sum(axis=1).astype(float), allowed)
 
 
 def standard_error(kind: str, evidence: Evidence) -> float | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from serinus.delivery.types import Assessment, Gate, Guardrail, Kind, Outcome, Plan, Step, Verdict
 from serinus.delivery.verdicts import measure, wording
-from serinus.delivery.verdicts.estimate import Estimate, estimate
+from serinus.delivery.verdicts.estimate import Estimate, estimate, slower
 from serinus.delivery.verdicts.evidence import Evidence, Measure
 from serinus.wire import Arm
 
@@ -59,6 +59,8 @@ def _assess(plan: Plan, step: Step | None, rail: Guardrail, evidence: Evidence) 
         state = "harm"
     elif log_safe is not None and log_safe >= safe_bound:
         state = "safe"
+    if state in ("safe", "open") and not hold:
+        found = _decisive(plan, gate, rail.kind, evidence) or found
     seen = Assessment(
         kind=rail.kind,
         state=state,
@@ -74,6 +76,17 @@ def _assess(plan: Plan, step: Step | None, rail: Guardrail, evidence: Evidence) 
         sentence="",
     )
     return _with_sentence(seen, rail, found, hold)
+
+
+def _decisive(plan: Plan, gate: Gate, kind: Kind, evidence: Evidence) -> Estimate | None:
+    """What is told where a gate asks of several quantiles: the one that lacks most."""
+    tails = measure.tails(plan, gate, evidence.tables) if kind == "latency" else []
+    if not tails:
+        return None
+    table, level, _ = min(tails, key=lambda tail: float(tail[2]))
+    found = slower(plan, gate, table, level, evidence)
+    # A verdict's numbers are of both arms; a failed request counts for harm alone.
+    return None if found.champion is None or found.challenger is None else found
 
 
 def _with_sentence(seen: Assessment, rail: Guardrail, found: Estimate, hold: str) -> Assessment:

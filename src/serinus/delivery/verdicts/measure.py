@@ -126,22 +126,33 @@ def _latency_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:
 
 
 def _latency_safe(plan: Plan, gate: Gate, tables: Tables) -> LogE | None:
+    found = tails(plan, gate, tables)
+    return np.minimum.reduce([log_e for _, _, log_e in found]) if found else None
+
+
+def tails(plan: Plan, gate: Gate, tables: Tables) -> list[tuple[Measure, int, LogE]]:
+    """What a gate asks of latency: the table and level of each quantile, and its log e-value.
+
+    The least of them decides. Empty if the gate asks nothing of latency.
+    """
     if gate.latency_ratio is None:
-        return None
+        return []
     # A small share sees the far tail too seldom to be held up for it.
     early = gate.latency_ratio == plan.latency.early_ratio
     measure = Measure.LATENCY_EARLY if early else Measure.LATENCY_LAST
     exceeded = ev.shaped(tables, measure, _LATENCY_LEVELS)
-    return np.minimum.reduce(
-        [
+    return [
+        (
+            measure,
+            level,
             event_odds.log_e(
                 {share: counts[..., level:].sum(axis=-1) for share, counts in exceeded.items()},
                 null_odds=1.0,
                 mixture=_FASTER_ODDS,
-            )
-            for level in ((ev.ABOVE_P75,) if early else (ev.ABOVE_P95, ev.ABOVE_P99))
-        ]
-    )
+            ),
+        )
+        for level in ((ev.ABOVE_P75,) if early else (ev.ABOVE_P95, ev.ABOVE_P99))
+    ]
 
 
 def _class_harm(plan: Plan, rail: Guardrail, tables: Tables) -> LogE:

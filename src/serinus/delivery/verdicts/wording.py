@@ -118,6 +118,8 @@ def _compared(rail: Guardrail, found: Estimate) -> str:
             f"{_rate(found.champion)} (at most {_rate(rail.tolerance)} more may)"
         )
     template = _SEEN.get(rail.kind, _LIVE.format(_VERBS.get(rail.kind, "")))
+    if rail.kind == "latency" and found.what:
+        template = _SLOWER
     return template.format(
         mine=_rate(found.challenger),
         theirs=_rate(found.champion),
@@ -132,6 +134,10 @@ def _compared(rail: Guardrail, found: Estimate) -> str:
 _LIVE = (
     "{{mine}} {} over {{count}} requests of the challenger, "
     "{{theirs}} over {{others}} of the champion"
+)
+_SLOWER = (
+    "{mine} were slower than {what} over {count} requests of the challenger, "
+    "{theirs} than that quantile itself over {others} of the champion"
 )
 _VERBS: dict[Kind, str] = {
     "errors": "failed",
