@@ -339,7 +339,7 @@ def test_plan_with_nothing_that_can_be_read_is_answered_at_once(two: Faces) -> N
 
     assert answer.status_code == 422
     assert answer.json()["faults"] == [
-        "model_name: must be text, not 3 (line 1)",
+        'model_name: must be text, not 3; put it in quotes, as "3" (line 1)',
         "candidate_version: must be text, not ['x'] (line 2)",
         "min_samples: must be a whole number, not 'many' (line 3)",
         "traffic_percentage: must be a percentage from 1 to below 100, such as 10; a smaller one "

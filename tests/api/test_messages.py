@@ -99,11 +99,6 @@ def test_faults_of_yaml_name_their_lines(faces: Faces) -> None:
     assert faults["min_request"].endswith("(line 6)")
 
 
-@pytest.mark.parametrize("text", ["- 1", "[", "a: !!bool x", ""])
-def test_what_has_no_fields_has_no_lines(text: str) -> None:
-    assert messages.lines_of(text.encode()).keys() <= {"a"}
-
-
 def test_yaml_that_keeps_all_others_waiting_is_refused(faces: Faces) -> None:
     kind = {"content-type": "application/yaml"}
     text = f"shares: [{', '.join(['0.1'] * 10_000)}]"

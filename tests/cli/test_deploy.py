@@ -158,7 +158,7 @@ def test_deploy_of_nothing_named_is_2(faces: Faces) -> None:
     answer = call(faces, "deploy", MODEL)
 
     assert answer.code == 2
-    assert "challenger: m" in answer.err
+    assert "version (challenger): missing; name the version" in answer.err
 
 
 def test_faults_that_cannot_be_sent_are_told_with_the_others(faces: Faces, tmp_path: Path) -> None:
@@ -175,7 +175,38 @@ def test_faults_that_cannot_be_sent_are_told_with_the_others(faces: Faces, tmp_p
     for words in ("nosuch", "between 0 and 1", "larger than the one before", "max_hours"):
         assert words in sent.err, words
     for words in (
-        "did you mean challenger?", "challenger: m", "soak_seconds", "labels: must be",
+        "did you mean challenger? (line 1)", "version (challenger): m", "soak_seconds",
+        "not 'perhaps' (line 4)",
         "max_hours", "shares: 'ten' is no share", "split: 'nan' is no share", "--with: 'x' is not",
     ):  # fmt: skip
         assert words in unsent.err, words
+
+
+def test_plan_with_a_field_twice_is_refused_with_its_lines(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    spec = tmp_path / "plan.yaml"
+    spec.write_text("soak_seconds: 5\nmax_hours: 1\nsoak_seconds: 6\n")
+
+    answer = call(faces, "deploy", MODEL, "1.1.0", "--spec", str(spec))
+
+    assert answer.code == 2
+    assert "soak_seconds is given twice, in lines 1 and 3" in answer.err
+
+
+def test_faults_of_a_dry_run_name_their_lines(faces: Faces, tmp_path: Path) -> None:
+    two(faces)
+    spec = tmp_path / "plan.yaml"
+    spec.write_text("max_hours: 0\nquality_tolerance: 0.03\nlabels: true\nsoak_seconds: -1\n")
+    options = ("--spec", str(spec), "--soak-seconds=-2", "--dry-run", "--json")
+
+    answer = call(faces, "deploy", MODEL, "1.1.0", *options)
+
+    assert answer.code == 2
+    told = answer.json["error"]["faults"]
+
+    assert "max_hours: must be above 0, and at most ten years (line 1)" in told
+    assert (
+        "quality_tolerance: must lie between 0 and quality_points, which the gates exclude; it is "
+        "0.03, quality_points is 0.02 (line 2)" in told
+    )
+    assert "soak_seconds: must not be negative, and at most ten years" in told

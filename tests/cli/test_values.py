@@ -74,3 +74,45 @@ def test_policy_that_cannot_be_used_says_why(tmp_path: Path, name: str, data: by
         values.policy(str(tmp_path / name), option="--policy")
     assert refusal.value.where.startswith("--policy ")
     assert refusal.value.where.endswith(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("p.yaml", "batch: 1\nbatch: 2\n", "batch is given twice, in lines 1 and 2"),
+        ("p.json", '{"batch": 1, "batch": 2}', "batch is given twice"),
+        ("p.toml", "batch = 1\nbatch = 2\n", "overwrite a value"),
+    ],
+)
+def test_policy_with_a_field_twice_is_refused(
+    tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    with pytest.raises(InvalidInput, match=why):
+        values.policy(str(tmp_path / name), option="--spec")
+
+
+def test_policy_of_an_unknown_ending_says_what_endings_mean(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("batch: 1\n")
+
+    with pytest.raises(InvalidInput, match="understood as TOML") as refusal:
+        values.policy(str(tmp_path / "p.txt"), option="--spec")
+
+    assert ".yaml and .yml are YAML" in refusal.value.remedy
+
+
+def test_faults_have_the_lines_of_yaml_but_where_said_elsewhere(tmp_path: Path) -> None:
+    faults = ["batch: must be 1", "alphas.erors: no such", "clone: must be 1", "model: missing"]
+    text = "batch: 0\nclone: 2\nalphas:\n  erors: 1\n"
+    for name in ("p.yaml", "p.toml"):
+        (tmp_path / name).write_text(text)
+
+    assert values.with_lines(faults, str(tmp_path / "p.yaml"), {"clone"}) == [
+        "batch: must be 1 (line 1)",
+        "alphas.erors: no such (line 4)",
+        "clone: must be 1",
+        "model: missing",
+    ]
+    assert values.with_lines(faults, str(tmp_path / "p.toml")) == faults
+    assert values.with_lines(faults, None) == faults

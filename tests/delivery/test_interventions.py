@@ -173,7 +173,7 @@ def test_approve_is_refused_where_no_gate_waits(phase: Phase) -> None:
 
 
 def test_promote_of_what_was_only_to_find_out_is_refused_at_its_end() -> None:
-    with pytest.raises(Conflict, match="succeeded cannot become soaking"):
+    with pytest.raises(Conflict, match=r"cannot promote: .*succeeded cannot become soaking"):
         interventions.promote(standing(Phase.SUCCEEDED, step=0))
     assert interventions.promote(standing(Phase.SUCCEEDED, step=4)) is None
 

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-import yaml
 from fastapi import Query, Request, Response
 from msgspec import inspect
 
 from serinus.api import admission
 from serinus.api.admission import Form
+from serinus.delivery.planning import written
 from serinus.errors import InvalidInput
 
 T = TypeVar("T")
@@ -113,32 +113,6 @@ def _nearest(kind: Any, name: str) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without references: a few lines of them could stand for more than a machine holds.
-
-    A name that is given twice is refused with its lines; else the first would be ignored.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("references are not taken")
-        return super().compose_node(parent, index)
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        found: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[str, int] = {}
-        for key, _ in found.value:
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in lines:
-                raise yaml.YAMLError(f"{name} is given twice, in lines {lines[name]} and {line}")
-            lines[name] = line
-        return found
-
-
-# What a value's own tag, such as !!bool, makes of one that is none is nowhere promised.
-_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
-
-
 def _plain(data: bytes) -> Any:
     """The value of a YAML document; nothing in it is an empty table.
 
@@ -146,20 +120,10 @@ def _plain(data: bytes) -> Any:
         msgspec.DecodeError: it is none.
     """
     try:
-        found = yaml.load(data, _Loader)
-    except _UNREADABLE as error:
-        raise msgspec.DecodeError(" ".join(str(error).split())) from error
+        found = written.read(data)
+    except ValueError as error:
+        raise msgspec.DecodeError(str(error)) from error
     return {} if found is None else found
-
-
-def lines_of(data: bytes) -> dict[str, int]:
-    """In which line of a YAML document each of its fields is, from 1; none of what is no table."""
-    try:
-        found = yaml.compose(data, _Loader)
-    except _UNREADABLE:
-        return {}
-    pairs = found.value if isinstance(found, yaml.MappingNode) else []
-    return {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
 
 
 def _choices(kind: type[Any], place: str) -> str:

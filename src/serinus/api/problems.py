@@ -13,7 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from serinus.api import messages, signposts
+from serinus.api import signposts
+from serinus.delivery.planning import written
 from serinus.errors import InvalidInput, SerinusError
 
 log = structlog.get_logger(__name__)
@@ -48,9 +49,9 @@ def response(problem: dict[str, object], headers: dict[str, str] | None = None) 
 def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, SerinusError)
     problem = error.problem()
-    written = getattr(request.state, "yaml", b"")
-    if written and error.faults:
-        lines = messages.lines_of(written)
+    sent = getattr(request.state, "yaml", b"")
+    if sent and error.faults:
+        lines = written.lines_of(sent)
         problem["faults"] = [_with_line(fault, lines) for fault in error.faults]
     headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return response(problem, headers)

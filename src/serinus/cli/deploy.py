@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -127,13 +129,17 @@ def deploy(
     """
     if model is None and version is None and spec is None and not given:
         raise typer.BadParameter("name a model and a version, or a file: --spec FILE")
-    asked, wrong = _asked(context.params)
+    asked, wrong, said = _asked(context.params)
     name, challenger = asked.pop("model", None) or "", asked.pop("challenger", None) or ""
-    with context.obj.client(url) as client:
+    with context.obj.client(url) as client, _placing(spec, said):
         if wrong:
             raise refusal(client, wrong, {"model": name, "challenger": challenger, **asked})
         if dry_run:
-            _tell_forecast(client.forecast(name, challenger, **asked), as_json=as_json)
+            from msgspec.structs import replace
+
+            proposal = client.forecast(name, challenger, **asked)
+            faults = _placed(proposal.faults, spec, said)
+            _tell_forecast(replace(proposal, faults=faults), as_json=as_json)
             return
         begun = client.deploy(name, challenger, **asked)
         if watch:
@@ -164,13 +170,35 @@ def refusal(client: Serinus, wrong: list[InvalidInput], asked: Mapping[str, Any]
     )
 
 
-def _asked(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidInput]]:
-    """The fields that were said: options above ``--with``, above the file; and what is no field.
+def _placed(faults: Sequence[str], spec: str | None, said: Container[str]) -> tuple[str, ...]:
+    """Faults with their lines in the file; that no version is named, by the argument's own name."""
+    told = values.with_lines(faults, spec, said)
+    named = "challenger: missing"
+    return tuple(f"version ({named[:10]}){x[10:]}" if x.startswith(named) else x for x in told)
+
+
+@contextmanager
+def _placing(spec: str | None, said: Container[str]) -> Iterator[None]:
+    """Whatever is refused is told with its places."""
+    try:
+        yield
+    except SerinusError as error:
+        error.faults = _placed(error.faults, spec, said)
+        raise
+
+
+def _asked(
+    options: Mapping[str, Any],
+) -> tuple[dict[str, Any], list[InvalidInput], frozenset[str]]:
+    """The fields that were said: options above ``--with``, above the file.
+
+    Beside them what is no field, and the names of those that are not the file's.
 
     Raises:
         InvalidInput: the file cannot be read.
     """
-    asked = values.policy(options["spec"], option="--spec") if options["spec"] else {}
+    written = values.policy(options["spec"], option="--spec") if options["spec"] else {}
+    asked: dict[str, Any] = {}
     wrong: list[InvalidInput] = []
     for text in options["given"] or []:
         try:
@@ -186,7 +214,7 @@ def _asked(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidInpu
     if options["strategy"]:
         said["strategy"] = options["strategy"].replace("-", "_")
     asked |= {name: value for name, value in said.items() if value is not None}
-    return asked, wrong
+    return {**written, **asked}, wrong, frozenset(asked)
 
 
 def _given(text: str) -> dict[str, Any]:

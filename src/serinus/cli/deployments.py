@@ -10,6 +10,7 @@ from serinus import clock
 from serinus.cli import interventions, values, watch
 from serinus.cli.options import ControlUrl, Json, Limit
 from serinus.cli.session import finish, first
+from serinus.errors import SerinusError
 
 commands = typer.Typer(help="Watch deployments and intervene.", no_args_is_help=True)
 
@@ -127,5 +128,9 @@ def whatif(
 
     changes = values.policy(policy, option="--policy")
     with context.obj.client(url) as client:
-        found = client.whatif(watch.identity(client, deployment), changes)
+        try:
+            found = client.whatif(watch.identity(client, deployment), changes)
+        except SerinusError as error:
+            error.faults = tuple(values.with_lines(error.faults, policy))
+            raise
     finish(found, as_json=as_json, show=lambda out: out.print(show.whatif(found)))

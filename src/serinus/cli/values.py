@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def policy(path: str, *, option: str) -> dict[str, Any]:
     """The fields in a TOML, JSON or YAML file, told apart by the file's ending.
 
     Raises:
-        InvalidInput: it cannot be read, or holds no fields.
+        InvalidInput: it cannot be read, gives a field twice, or holds no fields.
     """
     where = f"{option} {path}"
     try:
@@ -74,13 +74,15 @@ def policy(path: str, *, option: str) -> dict[str, Any]:
         raise InvalidInput(
             f"this file cannot be read ({reason})", where=where, remedy="Name a text file."
         ) from error
+    language = _language(path)
     try:
-        found = _parsed(text, Path(path).suffix.lower())
+        found = _parsed(text, language)
     except ValueError as error:
         raise InvalidInput(
-            f"this file cannot be understood ({error})",
+            f"this file cannot be understood as {language} ({error})",
             where=where,
-            remedy="Write TOML (.toml), JSON (.json) or YAML (.yaml), such as error_odds = 1.5.",
+            remedy="A file's ending says how it is written: .yaml and .yml are YAML, .json is "
+            "JSON, .toml and any other TOML.",
         ) from error
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise InvalidInput(
@@ -91,14 +93,51 @@ def policy(path: str, *, option: str) -> dict[str, Any]:
     return found
 
 
-def _parsed(text: str, ending: str) -> Any:
-    if ending == ".json":
-        return json.loads(text)
-    if ending in (".yaml", ".yml"):
-        import yaml
+def with_lines(faults: Sequence[str], path: str | None, said: Container[str] = ()) -> list[str]:
+    """Faults, each with the line of a YAML file in which its field is, if that is there.
 
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(str(error).replace("\n", " ")) from error
+    Args:
+        faults: each begins with its field.
+        path: of the file, None if there is none.
+        said: fields that were given elsewhere, and so above the file.
+    """
+    if path is None or _language(path) != "YAML":
+        return list(faults)
+    from serinus.delivery.planning import written
+
+    lines = written.lines_of(Path(path).read_text(encoding="utf-8"))
+    told = []
+    for fault in faults:
+        name = fault.partition(":")[0]
+        line = None if name.partition(".")[0] in said else lines.get(name)
+        told.append(fault if line is None else f"{fault} (line {line})")
+    return told
+
+
+def _language(path: str) -> str:
+    endings = {".json": "JSON", ".yaml": "YAML", ".yml": "YAML"}
+    return endings.get(Path(path).suffix.lower(), "TOML")
+
+
+def _parsed(text: str, language: str) -> Any:
+    if language == "JSON":
+        return json.loads(text, object_pairs_hook=_once)
+    if language == "YAML":
+        from serinus.delivery.planning import written
+
+        return written.read(text)
     return tomllib.loads(text)
+
+
+def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of fields, none of which is given twice.
+
+    Raises:
+        ValueError: one is.
+    """
+    found: dict[str, Any] = {}
+    for name, given in fields:
+        if name in found:
+            raise ValueError(f"{name} is given twice")
+        found[name] = given
+    return found

@@ -61,7 +61,7 @@ def pause(deployment: Deployment) -> Decision | None:
     if deployment.phase is Phase.PAUSED:
         return None
     # A verdict of a passed gate would look like one that waits for its approval.
-    return _to(deployment, Phase.PAUSED, deployment.step, Outcome.CONTINUE)
+    return _to(deployment, Phase.PAUSED, deployment.step, Outcome.CONTINUE, "pause")
 
 
 def resume(deployment: Deployment, lately: Sequence[Transition]) -> Decision | None:
@@ -80,14 +80,14 @@ def resume(deployment: Deployment, lately: Sequence[Transition]) -> Decision | N
     if deployment.waits_for_approval and _is_resumption(lately[0]):
         return None
     if deployment.phase is not Phase.PAUSED:
-        raise illegal(deployment, Phase.RUNNING)
+        raise illegal(deployment, Phase.RUNNING, "resume")
     if deployment.waits_for_approval:
         raise Conflict(
             "its gate has passed and waits for an approval, which a resume is not",
             where=deployment.id,
             remedy=f"Approve it: serinus deployments approve {deployment.id}.",
         )
-    return _to(deployment, Phase.RUNNING, deployment.step, Outcome.CONTINUE)
+    return _to(deployment, Phase.RUNNING, deployment.step, Outcome.CONTINUE, "resume")
 
 
 def _is_resumption(move: Transition) -> bool:
@@ -117,7 +117,7 @@ def approve(deployment: Deployment, last: Transition, step: int | None = None) -
         )
     if deployment.waits_for_approval:
         phase, step = next_position(deployment)
-        return _to(deployment, phase, step, Outcome.PROMOTE)
+        return _to(deployment, phase, step, Outcome.PROMOTE, "approve")
     onward = last.to_phase in (Phase.RUNNING, Phase.SOAKING, Phase.SUCCEEDED)
     if onward and last.from_phase is Phase.PAUSED and last.verdict is Outcome.PROMOTE:
         return None
@@ -144,15 +144,15 @@ def promote(deployment: Deployment) -> Decision | None:
     if arrived or deployment.phase is Phase.SOAKING:
         return None
     if deployment.phase is Phase.PENDING and deployment.champion is not None:
-        raise illegal(deployment, Phase.SOAKING)
-    return _to(deployment, Phase.SOAKING, steps, Outcome.PROMOTE)
+        raise illegal(deployment, Phase.SOAKING, "promote")
+    return _to(deployment, Phase.SOAKING, steps, Outcome.PROMOTE, "promote")
 
 
 def abort(deployment: Deployment) -> Decision | None:
     """Give all traffic back to the champion and end."""
     if deployment.phase is Phase.ABORTED:
         return None
-    return _to(deployment, Phase.ABORTED, deployment.step, deployment.verdict)
+    return _to(deployment, Phase.ABORTED, deployment.step, deployment.verdict, "abort")
 
 
 def retry(deployment: Deployment, around: Around) -> Decision | None:
@@ -178,7 +178,7 @@ def retry(deployment: Deployment, around: Around) -> Decision | None:
     refused = _not_again(deployment, around)
     if refused:
         raise Over(refused, where=deployment.id, remedy=_look(deployment))
-    return _to(deployment, Phase.PENDING, around.onward, Outcome.NO_DATA)
+    return _to(deployment, Phase.PENDING, around.onward, Outcome.NO_DATA, "retry")
 
 
 def after_end(deployment: Deployment, around: Around) -> str:
@@ -230,9 +230,9 @@ def retried_step(deployment: Deployment, history: Sequence[Transition]) -> int:
     return max(0, min(step, len(deployment.plan.steps) - 1))
 
 
-def _to(deployment: Deployment, phase: Phase, step: int, verdict: Outcome) -> Decision:
+def _to(deployment: Deployment, phase: Phase, step: int, verdict: Outcome, verb: str) -> Decision:
     if phase not in TRANSITIONS[deployment.phase]:
-        raise illegal(deployment, phase)
+        raise illegal(deployment, phase, verb)
     return Decision(phase, step, verdict, "")
 
 
@@ -253,9 +253,9 @@ def check_readable(deployment: Deployment) -> None:
         )
 
 
-def illegal(deployment: Deployment, to: Phase) -> Conflict:
-    """Why a deployment cannot enter a phase, and what can be done instead."""
-    what = _cannot(deployment, to)
+def illegal(deployment: Deployment, to: Phase, verb: str = "") -> Conflict:
+    """Why a deployment cannot enter a phase, as ``verb`` asked, and what can be done instead."""
+    what = (f"cannot {verb}: " if verb else "") + _cannot(deployment, to)
     if not deployment.live:
         return Over(what, where=deployment.id, remedy=_look(deployment))
     return Conflict(what, where=deployment.id, remedy=_meanwhile(deployment))

@@ -397,6 +397,7 @@ def test_whatif_says_after_how_many_batches_it_did_not_ask(
         ({"error_odd": 2.0, "colour": "red"}, ["error_odd", "colour"]),
         ({"error_odds": "high"}, ["error_odds"]),
         ({"error_odds": 0.5}, ["error_odds"]),
+        ({"eror_odds": 2.0}, ["eror_odds: there is no such field; did you mean error_odds?"]),
     ],
 )
 def test_whatif_refuses_a_policy_naming_each_fault(

@@ -31,13 +31,13 @@ def test_decode_tells_every_fault_at_once() -> None:
             "labels": "no",
             "error_ods": 2.0,
             "colour": "red",
-            "alphas": {"erors": 0.01, "latency": "low"},
+            "alphas": {"erors": 0.01, "latency": "low", "quality": 0.9},
             "batch": None,
         }
     )
 
     assert faults[:5] == [
-        "challenger: must be text, not 2",
+        'challenger: must be text, not 2; put it in quotes, as "2"',
         "strategy: must be one of shadow, canary, blue_green, ab_test, rolling, not 'yellow'",
         "shares: 25 is no share; write 25% or 0.25",
         "labels: must be true or false, not 'no'",
@@ -47,6 +47,7 @@ def test_decode_tells_every_fault_at_once() -> None:
     assert faults[6:] == [
         "alphas.erors: there is no such guardrail; did you mean errors?",
         "alphas.latency: must be a number, not 'low'",
+        "alphas.quality: must be above 0 and at most 0.05, not 0.9",
         "batch: must be a whole number, not nothing",
         "model: missing; name the model",
     ]
@@ -97,3 +98,19 @@ def test_decode_takes_shares_with_their_sign_and_without() -> None:
     assert faults == []
     assert (found["shares"], found["split"]) == ((0.05, 0.25, 0.5), (0.2,))
     assert (found["quality_points"], found["clone"]) == (0.02, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (1.1, 'not 1.1; put it in quotes, as "1.1" (unquoted, 1.10 is the number 1.1)'),
+        (2, 'not 2; put it in quotes, as "2"'),
+        (True, "not True"),
+        (["x"], "not ['x']"),
+    ],
+    ids=["float", "int", "bool", "list"],
+)
+def test_number_where_text_is_meant_is_told_to_be_quoted(value: object, told: str) -> None:
+    _, (fault,) = decode({**NAMED, "challenger": value})
+
+    assert fault == f"challenger: must be text, {told}"

@@ -23,8 +23,9 @@ from serinus.delivery.experiments import repository as experiments
 from serinus.delivery.experiments.repository import State
 from serinus.delivery.experiments.sums import Sums
 from serinus.delivery.folding.absorb import absorb
+from serinus.delivery.folding.whatif import Moment, Passed, WhatIf, decide
 from serinus.delivery.forecast.simulation import step_name
-from serinus.delivery.planning import plan
+from serinus.delivery.planning import decoding, plan
 from serinus.delivery.planning.plan import Basis
 from serinus.delivery.records import awaiting, deployments, evidence, journal, looks
 from serinus.delivery.records.journal import Fold
@@ -35,6 +36,7 @@ from serinus.delivery.types import (
     Outcome,
     Phase,
     Plan,
+    Transition,
     Verdict,
 )
 from serinus.delivery.verdicts import evidence as ev
@@ -92,38 +94,6 @@ class Told:
 
     evidence: Mapping[int, Evidence]
     sums: Sums
-
-
-class Passed(msgspec.Struct, frozen=True):
-    """A gate that was passed, or would have been, after so many requests and pairs in all."""
-
-    step: int
-    at: datetime
-    requests: int
-
-
-class WhatIf(msgspec.Struct, frozen=True):
-    """What another policy would have decided on the same traffic.
-
-    ``outcome`` is ``rollback``, ``promote`` (every gate passed), ``inconclusive`` or ``continue``
-    (undecided at the end of the traffic), ``at`` so many ``requests`` and pairs, having ``passed``
-    these gates; the fields with ``recorded_`` say what was decided in fact. The other policy was
-    not asked after ``skipped`` of the batches: very long rollouts are looked at less often.
-    """
-
-    deployment: str
-    steps: tuple[str, ...]
-    outcome: Outcome
-    at: datetime | None
-    requests: int
-    reason: str
-    passed: tuple[Passed, ...]
-    recorded_outcome: Outcome
-    recorded_at: datetime | None
-    recorded_requests: int
-    recorded_reason: str
-    recorded_passed: tuple[Passed, ...]
-    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,14 +167,15 @@ class Replays:
             folds = list(journal.folds(connection, *_ids(deployment)))
             looks = _looks(connection, deployment_id)
             begun = _begun(connection, deployment)
+            soaks = _Soaks.of(connection, deployment.id)
         other = msgspec.structs.replace(deployment, plan=_planned(deployment, policy))
         asked = _asked(len(folds))
         told = (
-            (fold.at, told.evidence[_lead(deployment)])
+            Moment(fold.at, told.evidence[_lead(deployment)], soaks.since(fold.id))
             for number, (fold, told, _) in enumerate(self._retell(other, folds), 1)
             if number in asked
         )
-        decided = _decide(begun, comparisons.own(other).plan, told)
+        decided = decide(begun, comparisons.own(other).plan, told)
         last = looks[-1] if looks else None
         said = last.verdict if last and deployment.live else deployment
         return WhatIf(
@@ -221,6 +192,7 @@ class Replays:
             recorded_reason=said.reason,
             recorded_passed=_recorded(looks),
             skipped=len(folds) - len(asked),
+            compared=f"{decided.compared} {_fell(deployment)}".strip(),
         )
 
     def _retell(
@@ -255,6 +227,23 @@ class Replays:
                 state = experiments.load(connection, deployment.id)
                 sums = Sums() if state is None else state.sums
                 yield fold, Told(_stored(connection, deployment), sums), len(records)
+
+
+@dataclass(frozen=True)
+class _Soaks:
+    """After which folds a deployment went where, in the order of its history."""
+
+    moves: Sequence[tuple[int, Transition]]
+
+    @classmethod
+    def of(cls, connection: Connection, deployment: str) -> _Soaks:
+        after = [fold for fold, _ in deployments.phases(connection, deployment)]
+        return cls([*zip(after, deployments.history(connection, deployment), strict=True)])
+
+    def since(self, fold: int) -> datetime | None:
+        """Since when the challenger had all traffic as a batch was folded; None if it had not."""
+        before = [move for after, move in self.moves if after < fold]
+        return before[-1].at if before and before[-1].to_phase is Phase.SOAKING else None
 
 
 @contextmanager
@@ -374,7 +363,7 @@ def _planned(deployment: Deployment, policy: Mapping[str, Any]) -> Plan:
     fields = DeploymentSpec.__struct_fields__
     faults = [f"{name}: the traffic of the past cannot answer that" for name in _FIXED]
     faults = [fault for fault in faults if fault.split(":")[0] in policy]
-    faults += [f"{name}: there is no such field" for name in policy if name not in fields]
+    faults += [decoding.unknown(name, fields, "field") for name in policy if name not in fields]
     for name in policy:
         if name in fields and name not in _FIXED:
             faults += _mistyped(name, policy[name])
@@ -396,47 +385,17 @@ def _planned(deployment: Deployment, policy: Mapping[str, Any]) -> Plan:
     return plan.make_plan(spec, basis, salt=known.salt)
 
 
+def _fell(deployment: Deployment) -> str:
+    """Where a recorded rollback fell, if that was in the soak."""
+    soaked = deployment.plan.steps and deployment.step >= len(deployment.plan.steps)
+    if deployment.phase is Phase.ROLLED_BACK and soaked:
+        return "The recorded rollback fell in the recorded soak."
+    return ""
+
+
 def _mistyped(name: str, value: Any) -> list[str]:
     try:
         msgspec.convert({"model": "", "challenger": "", name: value}, DeploymentSpec)
     except msgspec.ValidationError as error:
         return [f"{name}: {error}"]
     return []
-
-
-@dataclass(frozen=True)
-class _Decided:
-    outcome: Outcome
-    at: datetime | None
-    requests: int
-    reason: str
-    passed: tuple[Passed, ...]
-
-
-def _decide(begun: datetime, other: Plan, told: Iterable[tuple[datetime, Evidence]]) -> _Decided:
-    """Go through the steps of another plan as the controller would have."""
-    passed: list[Passed] = []
-    verdict, at = judge(other, 0, ev.EMPTY), None
-    entered, before = begun, 0
-    for at, learnt in told:
-        verdict = judge(other, len(passed), learnt)
-        while (
-            verdict.outcome is Outcome.PROMOTE
-            and verdict.requests - before >= other.steps[len(passed)].min_requests
-            and (at - entered).total_seconds() >= other.steps[len(passed)].min_seconds
-        ):
-            passed.append(Passed(len(passed), at, verdict.requests))
-            if len(passed) == len(other.steps):
-                return _Decided(Outcome.PROMOTE, at, verdict.requests, verdict.reason, (*passed,))
-            entered, before = at, verdict.requests
-            verdict = judge(other, len(passed), learnt)
-        if verdict.outcome in (Outcome.ROLLBACK, Outcome.INCONCLUSIVE):
-            break
-        if (
-            len(passed) < len(other.steps)
-            and (at - entered).total_seconds() > other.steps[len(passed)].max_seconds
-        ):
-            late = f"Step {len(passed) + 1} was undecided after its longest time. {verdict.reason}"
-            return _Decided(Outcome.INCONCLUSIVE, at, verdict.requests, late, (*passed,))
-    outcome = Outcome.CONTINUE if verdict.outcome is Outcome.PROMOTE else verdict.outcome
-    return _Decided(outcome, at, verdict.requests, verdict.reason, (*passed,))

@@ -6,13 +6,14 @@ msgspec stops at the first; a person corrects a file once, not field by field.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from serinus.delivery.planning import shares
+from serinus.delivery.planning.budget import BUDGET
 from serinus.delivery.types import DeploymentSpec, Kind
 
 _HINTS = get_type_hints(DeploymentSpec)
@@ -45,7 +46,7 @@ def decode(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     faults: list[str] = []
     for name, value in given.items():
         if name not in _HINTS:
-            faults.append(_unknown(str(name), list(_HINTS), "field"))
+            faults.append(unknown(str(name), list(_HINTS), "field"))
             continue
         if name in _SHARES:
             try:
@@ -62,7 +63,7 @@ def decode(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 shares.part(value) if name in _PARTS else value, _HINTS[name]
             )
         except (msgspec.ValidationError, OverflowError):
-            faults.append(f"{name}: must be {_words(_HINTS[name])}, not {_shown(value)}")
+            faults.append(f"{name}: must be {_words(_HINTS[name])}, not {_given(name, value)}")
     faults += [
         f"{name}: missing; name the {what}"
         for name, what in (("model", "model"), ("challenger", "version to bring to traffic"))
@@ -74,12 +75,15 @@ def decode(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _rails(value: Mapping[Any, Any]) -> Iterator[str]:
     for name, alpha in value.items():
         if name not in get_args(Kind):
-            yield "alphas." + _unknown(str(name), list(get_args(Kind)), "guardrail")
+            yield "alphas." + unknown(str(name), list(get_args(Kind)), "guardrail")
         elif isinstance(alpha, bool) or not isinstance(alpha, int | float):
             yield f"alphas.{name}: must be a number, not {_shown(alpha)}"
+        elif not 0 < alpha <= BUDGET:
+            yield f"alphas.{name}: must be above 0 and at most {BUDGET:g}, not {_shown(alpha)}"
 
 
-def _unknown(name: str, known: list[str], what: str) -> str:
+def unknown(name: str, known: Sequence[str], what: str) -> str:
+    """That there is nothing of a name, with the one that may have been meant."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     return f"{name}: there is no such {what}; {hint}"
@@ -94,6 +98,16 @@ def _words(hint: Any) -> str:
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(_words(part) for part in get_args(hint) if part is not NoneType)
     return str(hint)
+
+
+def _given(name: str, value: Any) -> str:
+    """A value of the wrong type; with quotes where a text was read as a number."""
+    shown = _shown(value)
+    if _HINTS[name] not in (str, str | None) or isinstance(value, bool):
+        return shown
+    if isinstance(value, float):
+        return f'{shown}; put it in quotes, as "{shown}" (unquoted, 1.10 is the number 1.1)'
+    return f'{shown}; put it in quotes, as "{shown}"' if isinstance(value, int) else shown
 
 
 def _shown(value: Any) -> str:

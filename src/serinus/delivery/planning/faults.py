@@ -86,7 +86,8 @@ def _margins(spec: DeploymentSpec) -> Mapping[str, bool]:
         "quality_points: must lie between 0 and 1 (0.02 is two points)": not (
             0 < spec.quality_points < 1
         ),
-        "quality_tolerance: must lie between 0 and quality_points, which the gates exclude": not (
+        "quality_tolerance: must lie between 0 and quality_points, which the gates exclude; it is "
+        f"{spec.quality_tolerance:g}, quality_points is {spec.quality_points:g}": not (
             0 <= spec.quality_tolerance < spec.quality_points
         ),
         "latency_ratio: must be above 1 (1.25 excludes a quarter slower)": not (
