@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from serinus.client import foresight
-from serinus.delivery.folding import replay
+from serinus.delivery.folding import replay, whatif
 from serinus.delivery.forecast import types
 
 
@@ -18,8 +18,8 @@ from serinus.delivery.forecast import types
         (foresight.Forecast, types.Forecast),
         (foresight.Proposal, types.Proposal),
         (foresight.Mismatch, replay.Mismatch),
-        (foresight.Passed, replay.Passed),
-        (foresight.WhatIf, replay.WhatIf),
+        (foresight.Passed, whatif.Passed),
+        (foresight.WhatIf, whatif.WhatIf),
     ],
 )
 def test_public_shape_shows_what_the_service_knows(

@@ -235,11 +235,13 @@ def whatif(item: foresight.WhatIf) -> RenderableType:
         ("decision", words(item.recorded_outcome), words(item.outcome)),
         ("why", item.recorded_reason, item.reason),
     ]
-    shown = table("", ("", "recorded", "under the other policy"), rows)
-    if not item.skipped:
-        return shown
-    left = f"The other policy was not asked after {item.skipped:,} of the batches: there are many."
-    return Group(shown, Text(left))
+    shown: list[RenderableType] = [table("", ("", "recorded", "under the other policy"), rows)]
+    if item.compared:
+        shown.append(Text(f"\n{item.compared}"))
+    if item.skipped:
+        left = f"{item.skipped:,} of the batches: there are many."
+        shown.append(Text(f"The other policy was not asked after {left}"))
+    return Group(*shown)
 
 
 def words(name: str) -> str:

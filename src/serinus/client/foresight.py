@@ -134,7 +134,8 @@ class Passed(msgspec.Struct, frozen=True):
 class WhatIf(msgspec.Struct, frozen=True):
     """What another policy would have decided on the same traffic, beside what was decided.
 
-    It was not asked after ``skipped`` of the batches that the controller folded.
+    It was not asked after ``skipped`` of the batches that the controller folded. ``compared`` says
+    by what it was judged past its gates, what was left out, and what cannot be known.
     """
 
     deployment: str
@@ -150,3 +151,4 @@ class WhatIf(msgspec.Struct, frozen=True):
     recorded_reason: str
     recorded_passed: tuple[Passed, ...]
     skipped: int = 0
+    compared: str = ""

@@ -8,7 +8,7 @@ from tests.delivery.shadows import traffic
 
 from serinus.delivery.folding.consumer import Consumer
 from serinus.delivery.folding.replay import Replays
-from serinus.delivery.types import DeploymentSpec, Phase
+from serinus.delivery.types import DeploymentSpec, Outcome, Phase
 from serinus.delivery.verdicts.evidence import SOAK, Measure
 from serinus.ledger.files.reader import Reader
 from serinus.registry.types import Stage
@@ -54,6 +54,33 @@ def test_soak_is_ended_by_what_the_former_champion_could_answer(
         assert "on the 20 since it has all traffic 100.00 points worse" in found.reason
     soak = world.delivery.evidence(begun).tables[Measure.PAIR_ERROR][SOAK]
     assert soak[1].tolist()[-1] == 20
+
+
+def test_whatif_judges_the_recorded_soak_too(world: World) -> None:
+    """The gates are passed on the same pairs; who asks for more proof of harm finds none in it."""
+    begun = begin(world, soak_seconds=600.0, strategy="blue_green", labels=False)
+    world.report("1.0.0", "1.1.0")
+    world.controller.run_once()
+    traffic.write(world.writer, 500, deployment=begun, flips_above=200.0, failing=0.0)
+    world.controller.run_once()
+    assert world.delivery.get(begun).phase is Phase.SOAKING
+    pairs_of_the_soak(world, begun, 20, failing=True)
+    world.controller.run_once()
+    assert world.delivery.get(begun).phase is Phase.ROLLED_BACK
+    replays = Replays(world.engine, Reader(world.ledger))
+
+    own = replays.whatif(begun, {})
+    blind = replays.whatif(begun, {"soak_seconds": 0.0})
+
+    assert own.outcome is own.recorded_outcome is Outcome.ROLLBACK
+    assert own.requests == own.recorded_requests
+    assert own.reason == own.recorded_reason
+    assert "20 requests and pairs of the recorded soak" in own.compared
+    assert "They prove harm." in own.compared
+    assert blind.outcome is Outcome.PROMOTE
+    assert blind.requests == own.requests - 20
+    assert "20 requests and pairs recorded after its promotion were left out" in blind.compared
+    assert blind.compared.endswith("The recorded rollback fell in the recorded soak.")
 
 
 def test_replay_of_cloned_pairs_is_exact_wherever_batches_ended(
