@@ -151,6 +151,8 @@ def test_whatif_sets_both_side_by_side() -> None:
     assert "not asked" not in shown
     left = msgspec.structs.replace(item, skipped=4_321)
     assert "not asked after 4,321 of the batches" in text(show.whatif(left))
+    soaked = msgspec.structs.replace(item, compared="They prove harm.")
+    assert "They prove harm." in text(show.whatif(soaked))
 
 
 def test_prediction_says_who_answered() -> None:
