@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.delivery.test_reconcile import deployment
 
-from serinus.delivery.rollback.plan import check, former, has_served, write
+from serinus.delivery.reconcile import WorkerView
+from serinus.delivery.rollback.plan import automatic, check, former, has_served, write
 from serinus.delivery.rollback.types import Check
+from serinus.delivery.types import Phase
 from serinus.errors import Conflict, NotFound
 from serinus.registry.model_types import RollbackCriteria
 from serinus.registry.types import ModelVersion, Stage, StageChange
@@ -303,3 +305,100 @@ def test_check_refuses_only_the_challenger() -> None:
         check("1.1.0", deployment())
     check("1.0.0", deployment())
     check("1.0.0", None)
+
+
+GIVEN = "One routing revision gives 1.0.0 all traffic at once."
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "actions"),
+    [
+        (
+            Phase.PENDING,
+            0,
+            (
+                "The deployment d1 ends: 1.1.0 gets no request, as until now.",
+                "1.0.0 has all traffic, and keeps it.",
+                "1.0.0 stays in Production, 1.1.0 is archived.",
+            ),
+        ),
+        (
+            Phase.RUNNING,
+            0,
+            (
+                "The deployment d1 ends: 1.1.0 gets no mirrored request any more.",
+                "1.0.0 has all traffic, and keeps it.",
+                "1.0.0 stays in Production, 1.1.0 is archived.",
+            ),
+        ),
+        (
+            Phase.PAUSED,
+            1,
+            (
+                "The deployment d1 ends: 1.1.0 gets no request any more.",
+                GIVEN,
+                "1.0.0 stays in Production, 1.1.0 is archived.",
+            ),
+        ),
+        (
+            Phase.SOAKING,
+            4,
+            (
+                "The deployment d1 ends: 1.1.0 gets no request any more.",
+                GIVEN,
+                "1.0.0 enters Production, 1.1.0 is archived.",
+            ),
+        ),
+    ],
+    ids=["pending", "shadow", "canary", "soak"],
+)
+def test_plan_to_a_deployments_champion_names_only_what_changes(
+    phase: Phase, step: int, actions: tuple[str, ...]
+) -> None:
+    """By hand as by itself, and though a worker that starts has not loaded it yet."""
+    live = deployment(phase, step)
+    written = write(
+        version("1.0.0"),
+        "1.1.0",
+        (WorkerView("w", 1, (), {}),),
+        folder=Check("artifacts", passed=True, detail="there"),
+        live=live,
+        served=True,
+        criteria=RollbackCriteria(),
+    )
+    assert written.actions == actions
+    assert automatic(live, RollbackCriteria()).actions == actions
+
+
+@pytest.mark.parametrize(
+    ("ready", "traffic"),
+    [
+        (("fraud@0.9.0",), ["One routing revision gives 0.9.0 all traffic at once."]),
+        (
+            (),
+            [
+                "The workers load 0.9.0; 1.0.0 answers meanwhile.",
+                "When all of them have it, one routing revision gives 0.9.0 all traffic.",
+                "If one cannot load it, 1.0.0 stays, and the rollback says why.",
+            ],
+        ),
+    ],
+    ids=["warm", "cold"],
+)
+def test_plan_past_a_deployments_champion_archives_both(
+    ready: tuple[str, ...], traffic: list[str]
+) -> None:
+    written = write(
+        version("0.9.0"),
+        "1.1.0",
+        (WorkerView("w", 1, ready, {}),),
+        folder=Check("artifacts", passed=True, detail="there"),
+        live=deployment(),
+        served=True,
+        criteria=RollbackCriteria(),
+    )
+    assert list(written.actions) == [
+        "The deployment d1 ends: 1.1.0 gets no mirrored request any more.",
+        *traffic,
+        "0.9.0 enters Production, 1.1.0 and 1.0.0 are archived.",
+    ]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from serinus.delivery.reconcile import WorkerView
 from serinus.delivery.rollback.types import Cause, Check, RollbackPlan
-from serinus.delivery.types import Deployment
+from serinus.delivery.types import Deployment, Phase
 from serinus.errors import Conflict, NotFound
 from serinus.registry.model_types import RollbackCriteria
 from serinus.registry.types import ModelVersion, Stage, StageChange
@@ -147,7 +147,6 @@ def write(
         criteria: how well its model must be again, and how soon.
     """
     label = f"{target.model}@{target.version}"
-    warm = is_warm(label, workers)
     gates = [gate.name for gate in target.failed_gates]
     checks = (
         Check("version", passed=True, detail=f"{label} is registered ({target.stage})."),
@@ -162,23 +161,10 @@ def write(
         if served
         else Check("served", None, "It was never in Production: nobody knows how it serves."),
     )
-    actions = []
-    if live is not None:
-        actions.append(f"The deployment {live.id} ends: {taken_back} gets no request any more.")
-    if warm:
-        actions.append(f"One routing revision gives {target.version} all traffic at once.")
-    else:
-        stays = live.champion if live is not None else taken_back
-        actions += [
-            f"The workers load {target.version}; {stays} answers meanwhile.",
-            f"When all of them have it, one routing revision gives {target.version} all traffic.",
-            f"If one cannot load it, {stays} stays, and the rollback says why.",
-        ]
-    actions.append(f"{target.version} enters Production, {taken_back} is archived.")
     return RollbackPlan(
         target.version,
         checks,
-        tuple(actions),
+        _actions(target.version, taken_back, live, warm=is_warm(label, workers)),
         _verification(target.version, criteria),
         criteria.verify_seconds,
     )
@@ -196,13 +182,65 @@ def automatic(deployment: Deployment, criteria: RollbackCriteria) -> RollbackPla
     return RollbackPlan(
         deployment.champion,
         (Check("loaded", passed=True, detail=detail),),
-        (
-            f"The deployment {deployment.id} ends: one routing revision gives "
-            f"{deployment.champion} all traffic at once.",
-        ),
+        _actions(deployment.champion, deployment.challenger, deployment, warm=True),
         _verification(deployment.champion, criteria),
         criteria.verify_seconds,
     )
+
+
+def _actions(
+    target: str, taken_back: str, live: Deployment | None, *, warm: bool
+) -> tuple[str, ...]:
+    """What changes, in its order: where the target holds Production, that is little."""
+    if live is not None and live.champion == target:
+        return _ending(target, live)
+    actions = []
+    stays = taken_back
+    if live is not None:
+        actions.append(f"The deployment {live.id} ends: {_asked_no_more(live)}.")
+        stays = live.champion or taken_back
+    if warm:
+        actions.append(f"One routing revision gives {target} all traffic at once.")
+    else:
+        actions += [
+            f"The workers load {target}; {stays} answers meanwhile.",
+            f"When all of them have it, one routing revision gives {target} all traffic.",
+            f"If one cannot load it, {stays} stays, and the rollback says why.",
+        ]
+    archived = f"{taken_back} is archived"
+    if stays != taken_back:
+        archived = f"{taken_back} and {stays} are archived"
+    return (*actions, f"{target} enters Production, {archived}.")
+
+
+def _ending(champion: str, live: Deployment) -> tuple[str, ...]:
+    """Of a rollback to the deployment's own champion, which never stopped being loaded."""
+    soaks = live.phase is Phase.SOAKING
+    stage = "enters" if soaks else "stays in"
+    traffic = f"One routing revision gives {champion} all traffic at once."
+    if not soaks and not _answers(live):
+        traffic = f"{champion} has all traffic, and keeps it."
+    return (
+        f"The deployment {live.id} ends: {_asked_no_more(live)}.",
+        traffic,
+        f"{champion} {stage} Production, {live.challenger} is archived.",
+    )
+
+
+def _answers(live: Deployment) -> bool:
+    """Whether a challenger answers requests of its own; of a plan that cannot be read it may."""
+    if live.phase is Phase.PENDING:
+        return False
+    return live.step >= len(live.plan.steps) or not live.plan.steps[live.step].shadow
+
+
+def _asked_no_more(live: Deployment) -> str:
+    names, verb = " and ".join(live.challengers), "get" if len(live.challengers) > 1 else "gets"
+    if live.phase is Phase.PENDING:
+        return f"{names} {verb} no request, as until now"
+    if _answers(live):
+        return f"{names} {verb} no request any more"
+    return f"{names} {verb} no mirrored request any more"
 
 
 def _loaded(label: str, workers: Sequence[WorkerView]) -> Check:
