@@ -132,7 +132,9 @@ def test_each_phase_says_what_it_waits_for() -> None:
     assert pending is not None
     assert "serinus gateway" in pending.sentence
     assert loading is not None
-    assert loading.sentence.startswith("1 of 1 gateway workers")
+    assert loading.sentence == (
+        "1 of 1 gateway workers that reported lately have fraud@1.1.0 ready."
+    )
     assert paused is not None
     assert (paused.waits_for, "approve it" in paused.sentence) == ("person", True)
     assert soak is not None

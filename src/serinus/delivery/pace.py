@@ -156,7 +156,7 @@ def _loading(facts: Facts) -> Ahead:
     wanted = f"{deployment.model}@{deployment.challenger}"
     ready = sum(wanted in worker.ready for worker in facts.workers)
     words = (
-        f"{ready} of {len(facts.workers)} gateway workers have {wanted} ready."
+        f"{ready} of {len(facts.workers)} gateway workers that reported lately have {wanted} ready."
         if facts.workers
         else "No gateway worker has reported: start one with serinus gateway."
     )

@@ -39,3 +39,15 @@ def test_the_last_word_of_each_is_kept_and_one_that_cannot_be_stops_nobody(engin
         kept = connection.execute(select(table.c.worker, table.c.revision)).all()
     assert [tuple(row) for row in kept] == [("w", 2)]
     assert [line["worker"] for line in said] == ["x"]
+
+
+def test_killed_worker_is_counted_beside_its_successor_until_it_was_silent(engine: Engine) -> None:
+    at = clock.to_epoch_us(NOON)
+    with engine.begin() as connection:
+        workers.write(connection, [WorkerStatus(at, "killed", 1, (), {})])
+        workers.write(connection, [WorkerStatus(at + 4_000_000, "successor", 1, (), {})])
+        told = [
+            [view.worker for view in workers.read(connection, NOON + timedelta(seconds=late), 10.0)]
+            for late in (5, 11)
+        ]
+    assert told == [["killed", "successor"], ["successor"]]

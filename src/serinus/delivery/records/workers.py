@@ -19,7 +19,11 @@ _log = structlog.get_logger(__name__)
 
 
 def read(connection: Connection, now: datetime, within: float) -> tuple[WorkerView, ...]:
-    """The gateway workers that reported in the last ``within`` seconds."""
+    """The gateway workers that reported in the last ``within`` seconds.
+
+    One that was killed is among them until that is over, beside the one that took its place: every
+    process reports under a name of its own, and silence is all that tells that it is gone.
+    """
     rows = connection.execute(
         select(_WORKERS)
         .where(_WORKERS.c.at >= now - timedelta(seconds=within))
