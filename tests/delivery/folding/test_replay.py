@@ -394,6 +394,7 @@ def test_whatif_says_after_how_many_batches_it_did_not_ask(
     ("policy", "named"),
     [
         ({"shares": [0.5], "unit": "entity"}, ["shares", "unit"]),
+        ({"replicas": 4, "batch": 2}, ["replicas", "batch"]),
         ({"error_odd": 2.0, "colour": "red"}, ["error_odd", "colour"]),
         ({"error_odds": "high"}, ["error_odds"]),
         ({"error_odds": 0.5}, ["error_odds"]),

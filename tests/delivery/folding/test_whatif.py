@@ -92,7 +92,7 @@ def test_soak_before_the_gates_are_passed_is_said_to_have_had_other_traffic() ->
 @pytest.mark.parametrize(
     ("told", "policy", "words"),
     [
-        ((10, 0), {}, "Nothing was recorded after its promotion"),
+        ((10, 0), {}, "No request was recorded after its promotion"),
         ((10, 5), {"soak_seconds": 0.0}, "It has no soak: 500 requests and pairs"),
     ],
     ids=["no_record", "no_soak"],
@@ -110,3 +110,27 @@ def test_plan_that_promotes_nothing_has_nothing_to_soak() -> None:
     found = under(record(10, 30, worse_after=20), strategy="shadow")
 
     assert (found.outcome, found.requests, found.compared) == (Outcome.PROMOTE, 1_000, "")
+
+
+def test_labels_that_prove_harm_after_the_promotion_are_said_to_be_late() -> None:
+    """No further request came, but what is true of a thousand former ones."""
+    (*_, passed) = record(20)
+    losses, came = np.zeros((2, 65), np.int64), np.zeros((2, 2), np.int64)
+    moments = []
+    for level, labelled in ((32, 2_000), (64, 1_000)):
+        losses[1, level] += labelled
+        came[1, 1] += labelled
+        tables = passed.evidence.tables | {
+            Measure.PAIR_LOSS: {0.0: losses.copy()},
+            Measure.PAIR_MATURED: {0.0: came.copy()},
+        }
+        moments.append(Moment(passed.at, Evidence(tables)))
+
+    found = under(iter(moments), labels=True)
+
+    assert [gate.requests for gate in found.passed] == [2_000]
+    assert found.outcome is Outcome.ROLLBACK
+    assert found.compared == (
+        "Judged under it after its promotion: what was told later of the requests before. "
+        "They prove harm."
+    )

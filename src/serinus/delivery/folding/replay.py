@@ -48,7 +48,10 @@ from serinus.store import schema
 from serinus.store.engine import open_engine, reading
 
 # What the traffic of the past cannot answer: other requests would have been sent, or otherwise.
-_FIXED = ("model", "challenger", "champion", "strategy", "unit", "entities", "shadow", "shares")
+_FIXED = (
+    "model", "challenger", "champion", "strategy", "unit", "entities", "shadow", "shares",
+    "replicas", "batch",
+)  # fmt: skip
 # Every look costs about a millisecond. Beyond this many, every k-th batch is looked at.
 _MOST_LOOKS = 5_000
 

@@ -116,7 +116,9 @@ def decide(begun: datetime, other: Plan, told: Iterable[Moment]) -> Decided:
         for _ in course:
             pass
     left = course.steps + course.soak - sum(before) - sum(judged)
-    said = [*_judged(before[1], *judged, decided.outcome), *_left(other, left, sum(judged))]
+    said = [*_judged(before[1], *judged, decided.outcome)]
+    if decided.outcome is Outcome.PROMOTE:
+        said += _left(other, left, sum(judged))
     said += _unknown(other, gates, decided, judged[0])
     return replace(decided, compared=" ".join(said))
 
@@ -191,6 +193,8 @@ def _judged(late: int, steps: int, soak: int, outcome: Outcome) -> Iterator[str]
         parts.append(
             f"{_counted(soak)} of the recorded soak, which were the challenger's under both"
         )
+    if outcome is Outcome.ROLLBACK and not parts:
+        parts.append("what was told later of the requests before")
     if parts:
         proven = "prove harm" if outcome is Outcome.ROLLBACK else "prove no harm"
         yield f"Judged under it after its promotion: {', and '.join(parts)}. They {proven}."
@@ -202,7 +206,7 @@ def _left(other: Plan, left: int, judged: int) -> Iterator[str]:
     elif left:
         yield f"{_counted(left)} came later than its soak is long and were left out."
     elif not judged:
-        yield "Nothing was recorded after its promotion: what a soak would show is not known."
+        yield "No request was recorded after its promotion: what a soak would show is not known."
 
 
 def _unknown(other: Plan, gates: Decided, decided: Decided, steps: int) -> Iterator[str]:
