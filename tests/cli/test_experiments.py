@@ -34,6 +34,8 @@ def test_experiment_is_begun_looked_at_and_listed(faces: Faces) -> None:
     assert begun["plan"]["experiment"]["split"] == [0.4]
     # A model stands for its newest experiment.
     assert MODEL in call(faces, "experiments", "show", MODEL).out
+    nobody = call(faces, "experiments", "evaluate", "nope")
+    assert (nobody.code, "serinus experiments history" in nobody.err) == (2, True)
     shown = call(faces, "experiments", "evaluate", begun["id"]).out
     assert "Before the planned end: valid at every look" in shown
     assert "Go on: nothing is proven of any challenger yet." in shown

@@ -17,6 +17,9 @@ def test_rollback_says_its_plan_and_then_what_it_did(faces: Faces) -> None:
     (row,) = call(faces, "rollbacks", "list", "--json").json["rollbacks"]
     shown = call(faces, "rollbacks", "show", row["id"]).out
     assert "because of by hand: complaints" in shown
+    assert call(faces, "rollbacks", "show", MODEL).out == shown
+    nobody = call(faces, "rollbacks", "show", "nope")
+    assert (nobody.code, "serinus rollbacks list" in nobody.err) == (2, True)
     assert row["id"] in call(faces, "rollbacks", "list").out
 
 

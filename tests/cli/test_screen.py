@@ -151,3 +151,13 @@ def test_line_says_where_and_why() -> None:
     assert line(status()) == "running at 25 %: Errors are undecided at 22 to 1."
     ended = deployment(phase="aborted", ended_at=NOW, reason="enough")
     assert line(status(deployment=ended)) == "aborted at 25 %: enough"
+
+
+def test_what_is_no_terminal_gets_every_reason_in_one_line() -> None:
+    reason = " ".join(f"reason{n}" for n in range(200))
+    verdict = Verdict("continue", reason, 9, 0.05, (rail("errors", "open", 0.0, 1.0),))
+
+    shown = text(status(verdict=verdict), 100_000)
+
+    assert reason in shown
+    assert all(len(line) < len(reason) + 50 for line in shown.splitlines())

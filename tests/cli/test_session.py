@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.cli.calling import serinus
 
 from serinus.cli.session import Session, first
 from serinus.errors import InvalidInput
@@ -48,3 +49,17 @@ def test_first_asks_for_no_more_than_it_shows() -> None:
 
     assert first(asked, 3) == [0, 1, 2]
     assert next(asked) == 3
+
+
+def test_nothing_is_broken_where_standard_output_is_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / ("long-" * 30)
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    whole = serinus("config", "show", home=home).out
+    monkeypatch.setenv("COLUMNS", "90")
+    narrow = serinus("config", "show", home=home).out
+
+    assert str(home) in whole
+    assert max(map(len, narrow.splitlines())) <= 90

@@ -36,3 +36,16 @@ def test_folder_that_cannot_be_written_is_2(tmp_path: Path) -> None:
     assert answer.code == 2
     assert "the state folder cannot be written" in answer.err
     assert answer.err.count("\n") == 2
+
+
+def test_training_says_what_it_learned_from(tmp_path: Path) -> None:
+    rows = [f"{n % 17},{n % 5},same,{'yes' if n % 33 == 0 else 'no'}" for n in range(660)]
+    data = tmp_path / "rows.csv"
+    data.write_text("\n".join(["age,income,shop,target", *rows]))
+
+    answer = serinus("train", "--data", str(data), "--model", "fraud", home=tmp_path / "home")
+
+    assert answer.code == 0, answer.err
+    assert "Read 660 rows of 4 columns; 2 are inputs." in answer.out
+    assert "Mind: column 'shop': every value is 'same'. It is not used" in answer.out
+    assert "Classes of target: no 97.0%, yes 3.0%." in answer.out

@@ -258,10 +258,13 @@ def _of(client: Serinus, name: str, ask: Callable[[str], T]) -> T:
     """
     try:
         return ask(name)
-    except NotFound:
+    except NotFound as unknown:
         newest = first(client.experiments(model=name), 1)
         if not newest:
-            raise
+            raise NotFound(
+                f"{name!r} is neither an experiment nor a model that has one",
+                remedy="`serinus experiments history` names them.",
+            ) from unknown
         return ask(newest[0].id)
 
 

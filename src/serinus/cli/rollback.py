@@ -9,11 +9,12 @@ import typer
 from serinus import clock
 from serinus.cli.options import ControlUrl, Json, Limit, Reason
 from serinus.cli.session import finish, first
-from serinus.errors import InvalidInput
+from serinus.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from serinus.client import Serinus
     from serinus.client.rollbacks import DefaultAnswer, Rollback, RollbackPlan
 
 commands = typer.Typer(help="Look at rollbacks.", no_args_is_help=True)
@@ -22,6 +23,9 @@ default = typer.Typer(help="What a model answers where no version can.", no_args
 _MINUTES = 30.0
 
 Id = Annotated[str, typer.Argument(metavar="ROLLBACK", help="Its id.")]
+Which = Annotated[
+    str, typer.Argument(metavar="ROLLBACK", help="Its id, or a model for its newest.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -70,11 +74,11 @@ def listing(
 
 @commands.command()
 def show(
-    context: typer.Context, rollback_id: Id, url: ControlUrl = None, as_json: Json = False
+    context: typer.Context, rollback_id: Which, url: ControlUrl = None, as_json: Json = False
 ) -> None:
     """One rollback: its plan, its history, and what was found."""
     with context.obj.client(url) as client:
-        found = client.rollback_of(rollback_id)
+        found = _named(client, rollback_id)
     finish(found, as_json=as_json, show=lambda out: _show(out, found))
 
 
@@ -188,6 +192,24 @@ def _answer(text: str) -> float | int | str | bool:
     except ValueError:
         return text
     return value if isinstance(value, float | int | str | bool) else text
+
+
+def _named(client: Serinus, name: str) -> Rollback:
+    """A rollback by its id, or a model's newest one.
+
+    Raises:
+        NotFound: there is neither.
+    """
+    try:
+        return client.rollback_of(name)
+    except NotFound as unknown:
+        newest = first(client.rollbacks(name), 1)
+        if not newest:
+            raise NotFound(
+                f"{name!r} is neither a rollback nor a model that was taken back",
+                remedy="`serinus rollbacks list` names them.",
+            ) from unknown
+        return newest[0]
 
 
 def _line(done: Rollback) -> str:

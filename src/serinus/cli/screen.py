@@ -31,6 +31,8 @@ NAMES = {
 _LABEL = 9
 _NARROW = 72
 _MOST_WIDE = 110
+# Nobody's terminal: what is written to a file or another program.
+_ENDLESS = 1_000
 _WHY_LINES = 4
 # Below this many lines the screen leaves out what one can look up elsewhere.
 _LOW = 34
@@ -58,6 +60,11 @@ class Sight:
         return max(20, min(self.width, _MOST_WIDE) - _LABEL - 1)
 
     @property
+    def endless(self) -> bool:
+        """Whether lines have no end, so that nothing has to be broken or cut."""
+        return self.width >= _ENDLESS
+
+    @property
     def low(self) -> bool:
         """Whether lines are few."""
         return 0 < self.height < _LOW
@@ -77,7 +84,7 @@ def screen(sight: Sight) -> RenderableType:
     ]
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=_LABEL, style="dim", no_wrap=True)
-    grid.add_column(width=sight.columns)
+    grid.add_column(width=None if sight.endless else sight.columns)
     for name, shown in sections:
         if shown is not None:
             grid.add_row(name, Padding(shown, (0, 0, 0 if sight.low else 1, 0)))
@@ -250,6 +257,8 @@ def _why(sight: Sight) -> Text:
     reason = verdict.reason if item.live and verdict else item.reason
     if item.phase == "paused":
         reason = item.reason
+    if sight.endless:
+        return Text(reason)
     room = sight.columns * (2 if sight.low else _WHY_LINES)
     return Text(bars.shortened(reason, room, sight.marks))
 
@@ -266,7 +275,7 @@ def _latest(sight: Sight) -> RenderableType | None:
             (words(move.to_phase), PHASE_STYLES.get(move.to_phase, "")),
             f" at {step_name(plan, move.step)} by {move.actor}  ",
         )
-        room = sight.columns - len(who)
+        room = sight.width if sight.endless else sight.columns - len(who)
         if room >= 16:
             who.append(bars.shortened(move.reason, room, sight.marks), "dim")
         rows.append(who)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from serinus.errors import InvalidInput, SerinusError
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 # Enough for a control plane that restarts; a person soon wants to know that there is none.
 _PATIENCE_SECONDS = 5.0
+# Columns of what has no edge: a file, or another program.
+_ENDLESS = 100_000
 
 
 class Session:
@@ -94,14 +97,21 @@ def console() -> Console:
     """Standard output, for people."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return _whole(Console(highlight=False))
 
 
 def progress_console() -> Console:
     """Standard error, for what is of interest only while it happens."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return _whole(Console(stderr=True, highlight=False))
+
+
+def _whole(out: Console) -> Console:
+    """A console that breaks and cuts nothing where it is no terminal, unless COLUMNS says so."""
+    if not out.is_terminal:
+        out.width = get_terminal_size((_ENDLESS, 0)).columns
+    return out
 
 
 def first(items: Iterable[T], limit: int) -> list[T]:

@@ -12,7 +12,7 @@ from serinus.cli.options import Home, Json, Reason
 from serinus.cli.session import finish, progress_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from serinus.app import App
     from serinus.training.pipeline import TrainingResult
@@ -33,6 +33,7 @@ Version = Annotated[str | None, typer.Option(help="Instead of the next version."
 Description = Annotated[str, typer.Option(help="Kept with the version.")]
 Deploy = Annotated[bool, typer.Option("--deploy", help="Begin a deployment of what passes.")]
 
+_MOST_CLASSES = 5
 _ASKED = (
     "model", "target", "algorithm", "test_size", "seed", "time_column", "version", "description",
     "reason",
@@ -116,6 +117,20 @@ def _run(app: App, spec: TrainingSpec) -> TrainingResult:
         raise
 
 
+def _data(result: TrainingResult) -> Iterator[str]:
+    """What was learned from: rows, columns, what was left out and why, and the classes."""
+    report, inputs = result.validation, result.version.manifest.inputs
+    yield f"Read {report.rows:,} rows of {report.columns} columns; {len(inputs)} are inputs."
+    for finding in report.warnings:
+        if finding.place != "header":
+            yield f"Mind: {finding}"
+    shown = [f"{name} {part:.1%}" for name, part in result.classes.items()][:_MOST_CLASSES]
+    if shown:
+        left = len(result.classes) - len(shown)
+        more = f", and {left} rarer" if left else ""
+        yield f"Classes of {result.version.manifest.target}: {', '.join(shown)}{more}."
+
+
 def _showing(result: TrainingResult, deployment: str | None) -> Callable[[Any], None]:
     from serinus.cli import show
 
@@ -136,6 +151,9 @@ def _showing(result: TrainingResult, deployment: str | None) -> Callable[[Any], 
     metrics = [(metric, f"{value:.4g}") for metric, value in sorted(version.metrics.items())]
 
     def present(out: Any) -> None:
+        for line in _data(result):
+            out.print(line, soft_wrap=True, markup=False)
+        out.print()
         out.print(show.table("Metrics on rows not learned from", ("metric", "value"), metrics))
         out.print()
         out.print(show.table("Gates", ("gate", "", "why"), gates))

@@ -59,6 +59,8 @@ class TrainingResult:
         evaluation: the model on the test rows.
         champion: the champion on the same rows, None if there is none or it cannot answer them.
         seconds: how long each stage took.
+        classes: the share of each class in the usable rows, the most frequent first; of a number
+            none.
     """
 
     version: ModelVersion
@@ -66,6 +68,7 @@ class TrainingResult:
     evaluation: Evaluation
     champion: Evaluation | None
     seconds: Mapping[str, float]
+    classes: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON, for a job or ``--json``."""
@@ -163,7 +166,16 @@ def train(
         evaluation=evaluation,
         champion=theirs,
         seconds=watch.seconds,
+        classes=_shares(fit),
     )
+
+
+def _shares(fit: Fit) -> dict[str, float]:
+    prepared = fit.prepared
+    if not prepared.classes:
+        return {}
+    parts = prepared.frame[prepared.target].value_counts(normalize=True)
+    return {str(label): float(part) for label, part in parts.items()}
 
 
 def _package(registry: Registry, fit: Fit, located: Candidate) -> None:
