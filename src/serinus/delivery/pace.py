@@ -112,16 +112,24 @@ def ahead(facts: Facts, rate: float) -> Ahead | None:
         facts: of the deployment.
         rate: requests (pairs) of its step a second.
     """
-    deployment, plan = facts.deployment, facts.deployment.plan
+    deployment = facts.deployment
     if deployment.unreadable and deployment.live:
         return Ahead("person", deployment.reason)
-    if deployment.live and facts.asked_since is not None and facts.at < facts.asked_since:
-        return _standing_still(facts, facts.asked_since)
+    found = _in_phase(facts, rate)
+    if found is not None and facts.asked_since is not None and facts.at < facts.asked_since:
+        return _standing_still(facts, found, facts.asked_since)
+    return found
+
+
+def _in_phase(facts: Facts, rate: float) -> Ahead | None:
+    deployment, plan = facts.deployment, facts.deployment.plan
     match deployment.phase:
         case Phase.PENDING:
             return _loading(facts)
         case Phase.PAUSED:
-            return Ahead("person", f"{_by_hand(deployment)} A rollback stays live.")
+            verb = "approve" if deployment.waits_for_approval else "resume"
+            how = f"It waits for a person to {verb} it: serinus deployments {verb} {deployment.id}."
+            return Ahead("person", f"{how} A rollback stays live.")
         case Phase.SOAKING:
             return _soaking(facts)
         case Phase.RUNNING if deployment.step < len(plan.steps):
@@ -130,21 +138,16 @@ def ahead(facts: Facts, rate: float) -> Ahead | None:
             return None
 
 
-def _standing_still(facts: Facts, until: datetime) -> Ahead:
+def _standing_still(facts: Facts, found: Ahead, until: datetime) -> Ahead:
     """No version is asked, so only proven harm moves it; whoever waits for it can end that."""
-    deployment = facts.deployment
+    model = facts.deployment.model
     words = (
-        f"It stands still: only the default of {deployment.model} answers until {until:%F %T} UTC. "
-        f"To have its versions asked again now: serinus default alone {deployment.model} --end."
+        f"It stands still: only the default of {model} answers until {until:%F %T} UTC. "
+        f"To have its versions asked again now: serinus default alone {model} --end."
     )
-    if deployment.phase is Phase.PAUSED:
-        return Ahead("person", f"{words} {_by_hand(deployment)}")
-    return Ahead("time", words, seconds=(until - facts.at).total_seconds())
-
-
-def _by_hand(deployment: Deployment) -> str:
-    verb = "approve" if deployment.waits_for_approval else "resume"
-    return f"It waits for a person to {verb} it: serinus deployments {verb} {deployment.id}."
+    if found.waits_for == "person":
+        return Ahead("person", f"{words} {found.sentence}")
+    return Ahead("time", words, seconds=(until - facts.at).total_seconds(), until=found.until)
 
 
 def _after(deployment: Deployment, seconds: float) -> datetime:
