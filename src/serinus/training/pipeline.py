@@ -130,8 +130,7 @@ def train(
         Conflict: the version that the spec gives exists.
     """
     _require_new(spec, registry)
-    started_us = clock.epoch_us()
-    watch = _Stopwatch(progress)
+    started_us, watch = clock.epoch_us(), _Stopwatch(progress)
     fit = learn(spec, dataset, types, watch.enter)
     watch.enter("evaluate")
     evaluation = _evaluate(fit.model, fit, spec.seed)
