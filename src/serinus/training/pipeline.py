@@ -144,20 +144,13 @@ def train(
         reference=reference.profile(fit),
     )
     watch.enter("record")
-    record = recording.Record(
-        fitted=fit.model,
-        candidate=candidate,
-        prepared=fit.prepared,
-        train=fit.train,
-        report=fit.report,
-        evaluation=evaluation,
-        started_us=started_us,
-    )
+    record = _record(fit, candidate, evaluation, started_us)
     logged = recording.write(record, uri=registry.tracking_uri, artifacts=registry.artifacts)
+    located = _located(candidate, logged)
     watch.enter("package")
-    _package(registry, fit, _located(candidate, logged))
+    _package(registry, fit, located)
     watch.enter("register")
-    version = registry.register(_located(candidate, logged))
+    version = registry.register(located)
     watch.enter("")
     return TrainingResult(
         version=version,
@@ -166,6 +159,20 @@ def train(
         champion=theirs,
         seconds=watch.seconds,
         classes=_shares(fit),
+    )
+
+
+def _record(
+    fit: Fit, candidate: Candidate, evaluation: Evaluation, started_us: int
+) -> recording.Record:
+    return recording.Record(
+        fitted=fit.model,
+        candidate=candidate,
+        prepared=fit.prepared,
+        train=fit.train,
+        report=fit.report,
+        evaluation=evaluation,
+        started_us=started_us,
     )
 
 
