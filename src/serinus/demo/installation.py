@@ -51,8 +51,8 @@ class Installation:
 
     @property
     def client(self) -> Serinus:
-        """A new SDK client of it."""
-        return Serinus(self.control_url, self.gateway_url, actor="demo")
+        """A new SDK client of it; who kills its processes looks for them by himself."""
+        return Serinus(self.control_url, self.gateway_url, actor="demo", patience=0.0)
 
     def launch(self) -> None:
         """Start its processes, whose predecessors are gone."""
