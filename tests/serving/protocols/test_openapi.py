@@ -212,3 +212,13 @@ def test_gateway_serves_the_document_of_its_models(gateway, folders):
                 jsonschema_rs.Draft202012Validator(
                     {**schema, "components": document["components"]}
                 ).validate(answer.json())
+
+
+def test_document_while_another_model_loads_says_that_a_request_names_its_own() -> None:
+    alone = openapi.document([SERVED], version="1", max_rows=3, others=True)
+    assert alone["paths"].keys() == ONE["paths"].keys() - {
+        path for path in ONE["paths"] if path.startswith(("/predict/", "/invocations"))
+    }
+    (asked,) = alone["components"]["schemas"]["AnyRequest"]["anyOf"]
+    assert "model" in str(asked)
+    assert "AnyRequest" in str(alone["paths"]["/predict"])

@@ -70,6 +70,7 @@ def openapi_document(service: Service, max_rows: int) -> bytes:
             [_served(live) for live in service.snapshot.routes.values()],
             version=metadata.version("serinus"),
             max_rows=max_rows,
+            others=service.snapshot.serves_several,
         )
     )
 

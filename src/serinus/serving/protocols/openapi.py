@@ -61,13 +61,16 @@ class Served(msgspec.Struct, frozen=True):
         return self.manifests[0].model
 
 
-def document(models: Sequence[Served], *, version: str, max_rows: int) -> Document:
+def document(
+    models: Sequence[Served], *, version: str, max_rows: int, others: bool = False
+) -> Document:
     """All calls of a gateway.
 
     Args:
-        models: those being served.
+        models: those that are loaded.
         version: of Serinus.
         max_rows: that one request may have.
+        others: whether more are meant to be served, so that a request has to name its model.
     """
     paths: Document = {}
     components: Document = dict(schemas.SHARED)
@@ -79,7 +82,7 @@ def document(models: Sequence[Served], *, version: str, max_rows: int) -> Docume
         paths |= _staging(f"/staging/models/{quote(model.name, safe='')}", model)
     if len(staged) == 1:
         paths |= _staging("/staging", staged[0])
-    if len(models) == 1:
+    if len(models) == 1 and not others:
         names = _Names.of(0)
         paths |= _predictions("", models[0], names)
     elif models:
