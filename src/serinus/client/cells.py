@@ -89,7 +89,7 @@ def features_of(row: Mapping[str, Any], place: str = "") -> dict[str, Any]:
             "predict_batch.",
         )
     before = f"{place}, " if place else ""
-    return {str(name): plain(row[name], f"{before}{name}") for name in row.keys()}  # noqa: SIM118
+    return {str(name): plain(value, f"{before}{name}") for name, value in given.items()}
 
 
 def key_of(value: Any, where: str) -> Key | None:
