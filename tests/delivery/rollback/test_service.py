@@ -106,6 +106,21 @@ def test_roll_back_without_a_version_goes_no_further_just_after_the_end_of_one(
     assert (second.id == first.id) is bool(again)
 
 
+def test_roll_back_for_an_alarm_is_none_that_just_ended(
+    champion: World, rollbacks: Rollbacks
+) -> None:
+    """A person may ask once more for the same; harm that is found afterwards is new."""
+    champion.register("1.2.0")
+    promote(champion, "1.1.0")
+    promote(champion, "1.2.0")
+    first = rollbacks.roll_back(FRAUD, None, actor="ann", reason="bad")
+    with champion.engine.begin() as connection:
+        repository.give_up(connection, first, clock.now(), "enough")
+    found = rollbacks.roll_back(FRAUD, None, actor="guard", reason="it fails", cause="errors")
+    assert (first.to, found.to) == ("1.1.0", "1.0.0")
+    assert found.id != first.id
+
+
 def test_roll_back_of_what_was_promoted_again_is_another_one(
     champion: World, rollbacks: Rollbacks
 ) -> None:

@@ -123,7 +123,7 @@ class Rollbacks:
         why = reason or f"By hand, by {actor}."
         now = clock.now()
         with turns.turn(self._delivery.engine, guard) as connection:
-            asked = self._look(connection, model, version, now)
+            asked = self._look(connection, model, version, now, by_hand=cause == "by hand")
             repeated = _repeated(asked, version)
             if repeated is not None:
                 return repeated
@@ -233,8 +233,12 @@ class Rollbacks:
         now: datetime,
         *,
         hold: bool = True,
+        by_hand: bool = True,
     ) -> _Asked:
-        """What is asked for and what there is; refused where it leads nowhere."""
+        """What is asked for and what there is; refused where it leads nowhere.
+
+        Only a person may mean what just ended: whom an alarm names is harmed now.
+        """
         registry = self._delivery.registry
         if hold:
             versions.hold_model(connection, model)
@@ -250,7 +254,9 @@ class Rollbacks:
         if version is not None:
             plan.check(version, live)
         present = repository.find_open(connection, model)
-        ended = None if live else _just_ended(connection, model, champion, now)
+        ended = None
+        if by_hand and live is None:
+            ended = _just_ended(connection, model, champion, now)
         number = version or (live.champion if live else None)
         led = ended or (present if present and _has_led(present, champion) else None)
         if number is None and led is not None:
